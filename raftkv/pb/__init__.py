@@ -1,0 +1,1 @@
+"""Messages of etcd and of our peers, in a private descriptor pool; see pool.py."""

@@ -1,0 +1,140 @@
+"""The values consensus speaks in: entries, messages, hard state, configurations, and what `ready()` hands out.
+
+Plain immutable values; nothing here does anything. Sans-IO: see raft/raw_node.py for the contract of `Ready`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple, NewType
+
+Term = NewType("Term", int)
+Index = NewType("Index", int)
+MemberID = NewType("MemberID", int)
+
+NO_MEMBER = MemberID(0)
+"""No member has this id; "no leader", "no vote"."""
+
+
+class EntryKind(IntEnum):
+    """What an entry's data is."""
+
+    NORMAL = 0
+    """A request for the state machine; empty data is the entry a new leader commits first."""
+
+    CONF_CHANGE = 1
+    """A configuration change, in the form of `raft/confchange.py`."""
+
+
+class Entry(NamedTuple):
+    """One position of the log."""
+
+    term: int
+    index: int
+    kind: int
+    data: bytes
+
+
+class HardState(NamedTuple):
+    """What must be durable before any message that depends on it leaves (thesis fig. 3.1)."""
+
+    term: int = 0
+    vote: int = 0
+    commit: int = 0
+
+
+class ConfState(NamedTuple):
+    """A configuration; `voters_outgoing` is not empty while a joint change is under way. Ids are sorted."""
+
+    voters: tuple[int, ...] = ()
+    learners: tuple[int, ...] = ()
+    voters_outgoing: tuple[int, ...] = ()
+    learners_next: tuple[int, ...] = ()
+    auto_leave: bool = False
+
+
+class SnapshotMeta(NamedTuple):
+    """Where a snapshot stands in the log. The state itself never passes through consensus."""
+
+    index: int
+    term: int
+    conf_state: ConfState
+
+
+class MessageKind(IntEnum):
+    """Message kinds between members. Numbers are ours and part of the peer protocol: never reuse one."""
+
+    APPEND = 1
+    APPEND_REPLY = 2
+    VOTE = 3
+    VOTE_REPLY = 4
+    PRE_VOTE = 5
+    PRE_VOTE_REPLY = 6
+    HEARTBEAT = 7
+    HEARTBEAT_REPLY = 8
+    SNAPSHOT = 9
+    PROPOSE = 10
+    READ_INDEX = 11
+    READ_INDEX_REPLY = 12
+    TIMEOUT_NOW = 13
+    TRANSFER_LEADER = 14
+
+
+class Message(NamedTuple):
+    """One message from `sender` to `to`. Fields a kind does not use stay at their defaults."""
+
+    kind: int
+    to: int
+    sender: int
+    term: int = 0
+    log_term: int = 0
+    index: int = 0
+    entries: tuple[Entry, ...] = ()
+    commit: int = 0
+    reject: bool = False
+    reject_hint: int = 0
+    context: bytes = b""
+    snapshot: SnapshotMeta | None = None
+
+
+class ReadState(NamedTuple):
+    """Reads that joined `context` may be served once the applied index reaches `index`."""
+
+    index: int
+    context: bytes
+
+
+class Role(IntEnum):
+    """What a member is in the current term."""
+
+    FOLLOWER = 0
+    PRE_CANDIDATE = 1
+    CANDIDATE = 2
+    LEADER = 3
+
+
+class SoftState(NamedTuple):
+    """Who leads, as far as this member knows; never stored."""
+
+    leader: int
+    role: Role
+
+
+class Ready(NamedTuple):
+    """One turn's work for the driver, in the order it must be done. See `RawNode.ready`.
+
+    `write_number` is 0 when nothing is to be written. Otherwise the driver hands `hard_state`, `snapshot` and
+    `entries` to the log under that number and, when they are durable, calls `persisted`; only then may it send `held`.
+    `messages` may leave at once. `committed` never reaches above this member's stable index.
+    """
+
+    write_number: int
+    hard_state: HardState | None
+    entries: tuple[Entry, ...]
+    snapshot: SnapshotMeta | None
+    messages: tuple[Message, ...]
+    held: tuple[Message, ...]
+    committed: tuple[Entry, ...]
+    read_states: tuple[ReadState, ...]
+    soft_state: SoftState | None
+    must_sync: bool

@@ -1,0 +1,1 @@
+"""etcd's services over the transport."""

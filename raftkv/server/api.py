@@ -1,0 +1,124 @@
+"""SEAM: what the rpc services see of a member. Nothing here knows of gRPC.
+
+Loop only. Completion is `done(result, error)`: called exactly once, on the loop, never from inside the call that was
+given it. `error` is one of raftkv.errors. A result is (revision, body): `body` is the encoded response message
+without its header field, so a service answers `api.header(revision) + body`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from raftkv.mvcc.watcher import WatchSink, WatchStream
+from raftkv.pb import rpc
+
+Result = tuple[int, bytes]
+Done = Callable[[Result | None, Exception | None], None]
+
+
+class Member(NamedTuple):
+    """One member of the cluster, as MemberList shows it."""
+
+    id: int
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    is_learner: bool
+
+
+class Alarm(NamedTuple):
+    """One raised alarm; `type` is etcd's number."""
+
+    member_id: int
+    type: int
+
+
+class MemberStatus(NamedTuple):
+    """What Maintenance.Status, health and the metrics report; read locally."""
+
+    leader_id: int
+    raft_index: int
+    raft_term: int
+    applied_index: int
+    db_size_bytes: int
+    db_size_in_use_bytes: int
+    quota_bytes: int
+    is_learner: bool
+    revision: int
+    compact_revision: int
+    alarms: tuple[Alarm, ...]
+    cluster_version: str
+
+
+class LeaseTTL(NamedTuple):
+    """Answer of LeaseTimeToLive; ttl_s is -1 when there is no such lease."""
+
+    ttl_s: int
+    granted_ttl_s: int
+    keys: tuple[bytes, ...]
+
+
+class MemberApi(Protocol):
+    """One member. `raw` arguments are the client's bytes, which go into the log as they are; `request` is their decoded form."""
+
+    member_id: int
+    cluster_id: int
+
+    def header(self, revision: int) -> bytes:
+        """The header field of a response: tag, length and ResponseHeader with the current term."""
+
+    def has_leader(self) -> bool:
+        """False when this member knows no leader of its term."""
+
+    # The log.
+    def put(self, raw: bytes, request: rpc.PutRequest, done: Done) -> None: ...
+
+    def delete_range(self, raw: bytes, request: rpc.DeleteRangeRequest, done: Done) -> None: ...
+
+    def txn(self, raw: bytes, request: rpc.TxnRequest, done: Done) -> None:
+        """Read-only ones (every op a range) are served as reads, all others go through the log."""
+
+    def compact(self, raw: bytes, request: rpc.CompactionRequest, done: Done) -> None:
+        """With `physical`, done waits until the old versions are gone from disk."""
+
+    def lease_grant(self, request: rpc.LeaseGrantRequest, done: Done) -> None: ...
+
+    def lease_revoke(self, raw: bytes, request: rpc.LeaseRevokeRequest, done: Done) -> None: ...
+
+    def alarm(self, raw: bytes, request: rpc.AlarmRequest, done: Done) -> None: ...
+
+    # Reads.
+    def range(self, request: rpc.RangeRequest, done: Done) -> None:
+        """Linearizable unless request.serializable. Long ones run in slices."""
+
+    def read_barrier(self, done: Done) -> None:
+        """Done when everything committed before the call is applied here; the body is empty."""
+
+    # Leases, answered by the leader.
+    def lease_keep_alive(self, lease_id: int, done: Callable[[int, Exception | None], None]) -> None:
+        """done(ttl_s, None); ttl_s 0 when there is no such lease."""
+
+    def lease_time_to_live(self, lease_id: int, keys: bool, done: Callable[[LeaseTTL | None, Exception | None], None]) -> None: ...
+
+    def leases(self) -> list[int]:
+        """Lease ids by expiry, as known here."""
+
+    # Local.
+    def watch(self, sink: WatchSink) -> WatchStream: ...
+
+    def members(self) -> tuple[Member, ...]:
+        """By id."""
+
+    def status(self) -> MemberStatus: ...
+
+    def hash(self, done: Done) -> None:
+        """Body is the HashResponse without header."""
+
+    def hash_kv(self, revision: int, done: Done) -> None:
+        """Body is the HashKVResponse without header."""
+
+    def move_leader(self, target_id: int, done: Callable[[Exception | None], None]) -> None: ...
+
+    def defragment(self, done: Callable[[Exception | None], None]) -> None:
+        """LMDB reuses its pages, so this commits and reports success; see docs/OPERATIONS.md."""

@@ -1,0 +1,1 @@
+"""Files: the write-ahead log, the store, their threads, and recovery."""
