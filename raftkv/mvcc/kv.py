@@ -17,7 +17,7 @@ class RangeResult(NamedTuple):
     records: list[bytes]
     """In key order, each `0x12 len KeyValue`, without its stored checksum."""
 
-    count: int
+    total: int
     """Keys in the range at that revision, whatever the limit."""
 
 

@@ -37,7 +37,7 @@ _load()
 if hasattr(message_factory, "GetMessageClass"):
     _message_class = message_factory.GetMessageClass
 else:  # protobuf before 4.22
-    _message_class = message_factory.MessageFactory(POOL).GetPrototype
+    _message_class = message_factory.MessageFactory(POOL).GetPrototype  # type: ignore[attr-defined]
 
 
 def bind(namespace: dict[str, Any], proto: str) -> None:
