@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     """One position of the log."""
 
     term: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     kind: int
     data: bytes
 
@@ -56,7 +56,7 @@ class ConfState(NamedTuple):
 class SnapshotMeta(NamedTuple):
     """Where a snapshot stands in the log. The state itself never passes through consensus."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     term: int
     conf_state: ConfState
 
@@ -88,7 +88,7 @@ class Message(NamedTuple):
     sender: int
     term: int = 0
     log_term: int = 0
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     entries: tuple[Entry, ...] = ()
     commit: int = 0
     reject: bool = False
@@ -100,7 +100,7 @@ class Message(NamedTuple):
 class ReadState(NamedTuple):
     """Reads that joined `context` may be served once the applied index reaches `index`."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     context: bytes
 
 
