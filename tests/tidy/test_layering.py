@@ -1,0 +1,198 @@
+"""Who may import whom: the table of the architecture, checked on the sources.
+
+`LAYERS` says what of ours a module may import, `BANNED` what of the standard library it must not touch, `LIBRARIES` where each
+third-party package may appear. The longest matching prefix decides. A module without a row fails: new folders need a decision.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+
+from tests.tidy.source import PRODUCT, Source, dotted, imports, report, sources, under
+
+OURS = ("raftkv", "resource_api", "raftctl", "jepsen_like", "tests")
+
+LEAVES = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.clock")
+"""May be imported by everybody, except where a row says less."""
+
+TIMELESS = ("raftkv.pb", "raftkv.errors", "raftkv.metrics")
+
+COMPOSITION = ("raftkv",)
+
+ROOT_CONSTANTS = ("raftkv.__version__", "raftkv.ETCD_VERSION")
+"""Defined by the root itself and shown by everybody; importing them crosses nothing."""
+
+TRANSPORT_WITH_IO = tuple(
+    f"raftkv.transport.{name}"
+    for name in ("server", "server_connection", "client", "client_connection", "channel", "tls", "listener", "streams", "dial")
+)
+"""The transport's asyncio modules; every other module of the package does no I/O."""
+
+LAYERS: dict[str, tuple[str, ...]] = {
+    "raftkv": ("raftkv.embedded", "raftkv.client", "raftkv.errors"),
+    "raftkv.pb": ("raftkv.pb",),
+    "raftkv.errors": (),
+    "raftkv.metrics": (),
+    "raftkv.clock": (),
+    "raftkv.logs": (),
+    "raftkv.raft": ("raftkv.raft", "raftkv.errors"),
+    "raftkv.transport": ("raftkv.transport", "raftkv.errors"),
+    **dict.fromkeys(TRANSPORT_WITH_IO, ("raftkv.transport", *LEAVES)),
+    "raftkv.storage": ("raftkv.storage", "raftkv.raft.messages", "raftkv.raft.storage", *LEAVES),
+    "raftkv.mvcc": ("raftkv.mvcc", "raftkv.storage.backend", *TIMELESS),
+    "raftkv.state": ("raftkv.state", "raftkv.mvcc", "raftkv.storage.backend", *TIMELESS),
+    "raftkv.server": (
+        "raftkv.server",
+        "raftkv.raft",
+        "raftkv.storage",
+        "raftkv.mvcc",
+        "raftkv.state",
+        "raftkv.transport.client",
+        "raftkv.transport.channel",
+        *LEAVES,
+    ),
+    "raftkv.rpc": ("raftkv.rpc", "raftkv.server.api", "raftkv.transport", *LEAVES),
+    "raftkv.client": ("raftkv.client", "raftkv.transport", *LEAVES),
+    "raftkv.config": COMPOSITION,
+    "raftkv.embedded": COMPOSITION,
+    "raftkv.up": ("raftkv.config", "raftkv.logs", *LEAVES),
+    "raftkv.__main__": COMPOSITION,
+    "raftkv.testing": ("raftkv.client", "raftkv.embedded", "jepsen_like.sim", *LEAVES),
+    "resource_api": ("resource_api", "raftkv.clock"),
+    "resource_api.registry.kv_store": ("resource_api", "raftkv.client", "raftkv.errors", "raftkv.clock"),
+    "resource_api.__main__": ("resource_api", "raftkv.embedded", "raftkv.clock"),
+    "resource_api.embedded": ("resource_api", "raftkv.embedded", "raftkv.clock"),
+    "raftctl": ("raftctl", "raftkv.client", "resource_api.client", *LEAVES),
+    "raftctl.commands.debug": ("raftctl", "raftkv.client", "resource_api.client", "raftkv.storage.dump", *LEAVES),
+    "jepsen_like": ("jepsen_like", "raftkv.client", *LEAVES),
+    "jepsen_like.sim": ("jepsen_like", "raftkv"),
+}
+
+SOCKETS = ("asyncio", "socket", "ssl", "select", "selectors", "http", "urllib", "socketserver")
+THREADS = ("threading", "concurrent", "multiprocessing", "queue", "_thread")
+CLOCKS = ("time", "datetime", "random", "secrets", "uuid")
+DISK = ("os", "pathlib", "shutil", "tempfile", "mmap", "fcntl", "glob")
+SANS_IO = (*SOCKETS, *THREADS, *CLOCKS, *DISK, "logging")
+
+BANNED: dict[str, tuple[str, ...]] = {
+    "raftkv.raft": SANS_IO,
+    "raftkv.transport": SANS_IO,
+    **dict.fromkeys(TRANSPORT_WITH_IO, ()),
+    "raftkv.storage": SOCKETS,
+    "raftkv.mvcc": (*SOCKETS, *THREADS),
+    "raftkv.state": (*SOCKETS, *THREADS, *CLOCKS, *DISK, "logging"),
+    "raftkv.server": ("http", "aiohttp", "grpc"),
+}
+
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("raftkv.rpc.http", "resource_api"),
+    "bcrypt": ("raftkv.state", "raftkv.server"),
+    "click": ("raftctl",),
+    "crc32c": ("raftkv.storage", "raftkv.mvcc", "raftkv.state", "raftkv.server"),
+    "cryptography": ("raftctl", "resource_api"),
+    "google": ("raftkv.pb", "raftkv.rpc", "raftkv.state", "raftkv.server", "raftkv.client", "raftkv.mvcc", "raftctl"),
+    "hpack": ("raftkv.transport",),
+    "jwt": ("raftkv.state", "raftkv.server"),
+    "kubernetes_validate": ("resource_api",),
+    "lmdb": ("raftkv.storage",),
+    "msgpack": ("raftkv.state", "raftkv.server", "raftkv.storage"),
+    "msgspec": ("raftkv.rpc", "raftctl", "resource_api"),
+    "opentelemetry": ("raftkv.server", "raftkv.rpc", "raftkv.client"),
+    "prometheus_client": ("raftkv.metrics", "raftkv.rpc", "raftkv.server"),
+    "rich": ("raftctl",),
+    "sortedcontainers": ("raftkv.mvcc", "raftkv.storage", "raftkv.state", "jepsen_like"),
+    "textual": ("raftctl",),
+    "uvloop": ("raftkv.__main__", "raftkv.embedded", "resource_api.__main__"),
+    "yaml": ("raftkv.config", "resource_api", "raftctl"),
+}
+
+NO_OPEN = ("raftkv.rpc", "raftkv.state", "raftkv.raft", "raftkv.mvcc", "raftkv.transport")
+"""These may not call the built-in `open`; `raftkv.transport.tls` reads certificates through ssl."""
+
+
+def row(module: str, table: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The entry of the longest prefix, or None. `raftkv` itself is no prefix: a new package needs its own row."""
+    exact = [name for name in table if module == name or (name != "raftkv" and module.startswith(name + "."))]
+    return table[max(exact, key=len)] if exact else None
+
+
+def layer_faults(source: Source) -> list[str]:
+    """Imports of ours that the table does not allow."""
+    allowed = row(source.module, LAYERS)
+    if allowed is None:
+        return [f"{source.path}:1: {source.module} has no row in LAYERS"]
+    return [
+        f"{source.where(node)}: {source.module} may not import {name}"
+        for node, name in imports(source)
+        if name.split(".")[0] in OURS and not under(name, *allowed) and name not in ROOT_CONSTANTS
+    ]
+
+
+def foreign_faults(source: Source) -> list[str]:
+    """Imports of the standard library or of third parties that the tables do not allow."""
+    banned = row(source.module, BANNED) or ()
+    faults = []
+    for node, name in imports(source):
+        top = name.split(".")[0]
+        if under(name, *banned):
+            faults.append(f"{source.where(node)}: {source.module} may not touch {name}")
+        elif top in LIBRARIES and not under(source.module, *LIBRARIES[top]):
+            faults.append(f"{source.where(node)}: {top} may be imported by {', '.join(LIBRARIES[top])} only")
+        elif top not in LIBRARIES and top not in OURS and top not in sys.stdlib_module_names:
+            faults.append(f"{source.where(node)}: {top} is not a dependency with a place in LIBRARIES")
+    return faults
+
+
+def open_faults(source: Source) -> list[str]:
+    """Calls of the built-in `open` where files are none of the module's business."""
+    if not under(source.module, *NO_OPEN):
+        return []
+    calls = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    return [f"{source.where(call)}: {source.module} may not open files" for call in calls if dotted(call.func) in ("open", "io.open")]
+
+
+@pytest.mark.parametrize("check", [layer_faults, foreign_faults, open_faults], ids=lambda check: check.__name__)
+def test_layering_of_the_tree_holds(check):
+    """Layers are crossed only where the table says so."""
+    faults = [fault for source in sources(*PRODUCT) for fault in check(source)]
+    assert not faults, report(faults)
+
+
+def _made(path: str, text: str) -> Source:
+    from tests.tidy.source import module_name
+
+    return Source(path, module_name(path), text, ast.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "check", "crossed"),
+    [
+        ("raftkv/raft/core.py", "import asyncio", foreign_faults, True),
+        ("raftkv/raft/core.py", "from raftkv.errors import RequestError", layer_faults, False),
+        ("raftkv/raft/core.py", "from raftkv import clock", layer_faults, True),
+        ("raftkv/raft/core.py", "from . import log", layer_faults, False),
+        ("raftkv/raft/core.py", "from ..transport import frames", layer_faults, True),
+        ("raftkv/raft/core.py", "def f():\n    import random", foreign_faults, True),
+        ("raftkv/storage/wal.py", "from raftkv.raft.messages import Entry", layer_faults, False),
+        ("raftkv/storage/wal.py", "from raftkv.raft.core import Raft", layer_faults, True),
+        ("raftkv/mvcc/store.py", "from raftkv.clock import Clock", layer_faults, True),
+        ("raftkv/state/apply.py", "import os", foreign_faults, True),
+        ("raftkv/state/apply.py", "open('x')", open_faults, True),
+        ("raftkv/rpc/kv.py", "from raftkv.server.member import Member", layer_faults, True),
+        ("raftkv/rpc/kv.py", "from raftkv.server.api import Member", layer_faults, False),
+        ("raftkv/rpc/kv.py", "import aiohttp", foreign_faults, True),
+        ("raftkv/rpc/http.py", "import aiohttp", foreign_faults, False),
+        ("raftkv/server/member.py", "import http.client", foreign_faults, True),
+        ("raftkv/server/member.py", "import boto3", foreign_faults, True),
+        ("raftkv/newcomer/x.py", "pass", layer_faults, True),
+        ("cli/raftctl/main.py", "from raftkv.server import api", layer_faults, True),
+        ("cli/raftctl/commands/debug.py", "from raftkv.storage import dump", layer_faults, False),
+        ("raftkv/client/client.py", "import raftctl.main", layer_faults, True),
+    ],
+)
+def test_layering_check_finds_what_it_is_for(path, text, check, crossed):
+    """The checker itself: each kind of crossing is seen, each allowed import is not."""
+    assert bool(check(_made(path, text))) is crossed
