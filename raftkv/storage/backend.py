@@ -93,3 +93,15 @@ class Tables(Protocol):
 
     def view(self) -> Reader:
         """A pinned view of now, for work that spans turns; buffers first, snapshot second (design §4 rule 6)."""
+
+
+class BackendOpener(Protocol):
+    """Makes and opens stores: LMDB in production, in memory in the simulator. A store is one file at `path`, which may be
+    renamed like any other while it is closed.
+    """
+
+    def open(self, path: str) -> Backend:
+        """Opens the store, made empty when missing. Raises ConfigError for a format it does not know, CorruptionError."""
+
+    def side_files(self, path: str) -> tuple[str, ...]:
+        """Files beside `path` that mean nothing while the store is closed and go when it is removed or replaced."""
