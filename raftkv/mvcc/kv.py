@@ -59,9 +59,21 @@ class KV(Protocol):
         """Oldest revision still readable; -1 before the first compaction."""
 
     def range(
-        self, key: bytes, range_end: bytes, *, revision: int = 0, limit: int = 0, count_only: bool = False, keys_only: bool = False
+        self,
+        key: bytes,
+        range_end: bytes,
+        *,
+        revision: int = 0,
+        limit: int = 0,
+        count_only: bool = False,
+        keys_only: bool = False,
+        need_total: bool = True,
     ) -> RangeResult:
         """Records of [key, range_end) at a revision, at most `limit` (0: all).
+
+        A long range is cut into slices by asking from the last key + b"\\0" on at the first slice's revision; those
+        later slices say need_total=False, because counting keys at a past revision walks the whole range: total is then
+        -1 where it would have taken a walk.
 
         Raises FutureRevError, CompactedError (of raftkv.errors).
         """
