@@ -1,0 +1,85 @@
+"""Collects the methods of all services into the transport's route table.
+
+Owns the mapping from a method's path to its counted handler; refuses to know what a service does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from raftkv.rpc.call import Call
+from raftkv.rpc.method import Calls, Stream, UnaryMethod
+from raftkv.rpc.status import Code
+from raftkv.server.api import Done
+from raftkv.transport.server import Kind, Route, StreamHandler
+
+M = TypeVar("M", bound=Message)
+
+_KIND_LABELS = {Kind.SERVER_STREAM: "server_stream", Kind.CLIENT_STREAM: "client_stream", Kind.BIDI: "bidi_stream"}
+
+
+class Router:
+    """The routes of one member, as far as they were added."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.routes: dict[str, Route] = {}
+
+    def unary(self, path: str, message: type[M], serve: Callable[[bytes, M, Done], None], *, with_header: bool = True) -> None:
+        """Adds a method that is answered once; see UnaryMethod."""
+        method = UnaryMethod(self.calls, self.calls.counters(path, "unary"), message, serve, with_header=with_header)
+        self._add(path, Route(Kind.UNARY, method.handle))
+
+    def stream(self, path: str, kind: Kind, open_stream: Callable[[Stream], StreamHandler]) -> None:
+        """Adds a streaming method; `open_stream` is not asked when the guard refused the call."""
+        counters = self.calls.counters(path, _KIND_LABELS[kind])
+
+        def handle(call: Call) -> StreamHandler:
+            stream = Stream(self.calls, counters, call)
+            return open_stream(stream) if stream.open else Ended()
+
+        self._add(path, Route(kind, handle))
+
+    def unimplemented(self, path: str, kind: Kind, text: str) -> None:
+        """Adds a method that says why it is not served."""
+        if kind is Kind.UNARY:
+            counters = self.calls.counters(path, "unary")
+
+            def refuse(call: Call, body: bytes) -> None:
+                counters.started += 1
+                counters.handled[Code.UNIMPLEMENTED] += 1
+                call.fail(Code.UNIMPLEMENTED, text)
+
+            self._add(path, Route(kind, refuse))
+            return
+
+        def refuse_stream(stream: Stream) -> StreamHandler:
+            stream.fail_with(Code.UNIMPLEMENTED, text)
+            return Ended()
+
+        self.stream(path, kind, refuse_stream)
+
+    def _add(self, path: str, route: Route) -> None:
+        assert path not in self.routes, path
+        self.routes[path] = route
+
+
+class Ended:
+    """The handler of a stream that was refused: whatever still arrives is dropped."""
+
+    __slots__ = ()
+
+    def on_message(self, body: bytes) -> None:
+        """Dropped."""
+
+    def on_half_close(self) -> None:
+        """Nothing left to end."""
+
+    def on_cancel(self) -> None:
+        """Nothing left to end."""
+
+    def on_writable(self) -> None:
+        """Nothing left to send."""

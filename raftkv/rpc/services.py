@@ -1,0 +1,64 @@
+"""All that a client may ask of a member, composed: gRPC routes, health, HTTP endpoints, and their metrics.
+
+The one place that knows every service; `routes()` is what the transport serves. Lock and election are not registered,
+so they are answered as gRPC answers an unknown service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from raftkv.metrics import Metrics, process_collector
+from raftkv.rpc.auth import add_auth
+from raftkv.rpc.cluster import add_cluster
+from raftkv.rpc.endpoints import Endpoints
+from raftkv.rpc.guard import Guard, LeaderMonitor
+from raftkv.rpc.health import Health
+from raftkv.rpc.http import Http1Shell, http1_factory
+from raftkv.rpc.kv import add_kv
+from raftkv.rpc.lease import add_lease
+from raftkv.rpc.maintenance import add_maintenance
+from raftkv.rpc.member_metrics import member_collector
+from raftkv.rpc.method import Calls
+from raftkv.rpc.router import Router
+from raftkv.rpc.watch import add_watch
+from raftkv.server.api import MemberApi
+from raftkv.transport.server import Route
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What the services must be told. Names follow etcd's flags."""
+
+    max_request_bytes: int = 1_572_864
+    """Largest request that may enter the log; fragments of a watch response and chunks of a range stream go by it."""
+
+    election_timeout_ms: int = 1000
+    """How often a stream that asked for a leader is looked after."""
+
+
+class Services:
+    """Everything on the client port of one member."""
+
+    def __init__(self, api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> None:
+        """Registers the collectors of the services, the member and the process with `metrics`."""
+        monitor = LeaderMonitor(api, loop, settings.election_timeout_ms / 1000)
+        router = Router(Calls(api, metrics, Guard(api, metrics), monitor))
+        add_kv(router, api)
+        add_watch(router, api, settings.max_request_bytes)
+        add_lease(router, api)
+        add_cluster(router, api)
+        add_maintenance(router, api)
+        add_auth(router, api)
+        self.health = Health(router)
+        self.routes: dict[str, Route] = router.routes
+        self.endpoints = Endpoints(api, metrics)
+        self.http1: Http1Shell = http1_factory(self.endpoints, loop)
+        metrics.collect_with(member_collector(api, metrics))
+        metrics.collect_with(process_collector(metrics))
+
+
+def routes(api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> dict[str, Route]:
+    """The gRPC routes alone, by path."""
+    return Services(api, metrics, settings, loop).routes
