@@ -62,22 +62,45 @@ class SnapshotMeta(NamedTuple):
 
 
 class MessageKind(IntEnum):
-    """Message kinds between members. Numbers are ours and part of the peer protocol: never reuse one."""
+    """Message kinds between members. Numbers are ours and part of the peer protocol: never reuse one.
+
+    Every message carries its sender's term; PRE_VOTE and a granting PRE_VOTE_REPLY carry the term asked for.
+    """
 
     APPEND = 1
+    """`index`, `log_term`: the entry before `entries`; `commit`: the leader's."""
+
     APPEND_REPLY = 2
+    """`index`: everything up to it is durable and equal to the leader's. Rejected: `index` repeats the request's,
+    `reject_hint` and `log_term` say where to probe next."""
+
     VOTE = 3
+    """`index`, `log_term`: the candidate's last entry; `context`: TRANSFER_CONTEXT when the leader asked for it."""
+
     VOTE_REPLY = 4
     PRE_VOTE = 5
     PRE_VOTE_REPLY = 6
     HEARTBEAT = 7
+    """`commit`: min(match, commit); `context`: the newest read round, echoed by the reply."""
+
     HEARTBEAT_REPLY = 8
     SNAPSHOT = 9
+    """`snapshot`: where it stands. The receiver steps this message only when the state itself is complete."""
+
     PROPOSE = 10
+    """`entries`: kind and data count, term and index are 0."""
+
     READ_INDEX = 11
     READ_INDEX_REPLY = 12
+    """`index`: what must be applied before the reads of `context` are served."""
+
     TIMEOUT_NOW = 13
     TRANSFER_LEADER = 14
+    """`index`: the id of the member that is to lead."""
+
+
+TRANSFER_CONTEXT = b"transfer"
+"""Marks a vote request that the leader itself asked for; leader stickiness does not refuse it (thesis §4.2.3)."""
 
 
 class Message(NamedTuple):
@@ -124,8 +147,12 @@ class Ready(NamedTuple):
     """One turn's work for the driver, in the order it must be done. See `RawNode.ready`.
 
     `write_number` is 0 when nothing is to be written. Otherwise the driver hands `hard_state`, `snapshot` and
-    `entries` to the log under that number and, when they are durable, calls `persisted`; only then may it send `held`.
-    `messages` may leave at once. `committed` never reaches above this member's stable index.
+    `entries` to the log under that number and, when they are durable, calls `persisted`.
+    `messages` may leave at once. `held` leaves when write number `held_after` is durable: this Ready's own number, or
+    the newest still on its way when this Ready writes nothing itself. Everything a held message says was handed out
+    for writing no later than with the Ready that carries it, and writes become durable in order, so one number is
+    enough. `held` is empty and `held_after` 0 when nothing is on its way.
+    `committed` never reaches above this member's stable index.
     """
 
     write_number: int
@@ -138,3 +165,4 @@ class Ready(NamedTuple):
     read_states: tuple[ReadState, ...]
     soft_state: SoftState | None
     must_sync: bool
+    held_after: int = 0
