@@ -203,7 +203,10 @@ class Lessor:
         return lease.ttl_s
 
     def expired(self, now_s: float, limit: int) -> list[int]:
-        """At most `limit` leases past their deadline, to be revoked; each is handed out again after EXPIRY_RETRY_S."""
+        """At most `limit` leases past their deadline, to be revoked; each is handed out again after EXPIRY_RETRY_S.
+
+        From here on keepalives of them are refused; `release` takes that back.
+        """
         self.arm_fresh(now_s)
         found: list[int] = []
         heap = self._heap
@@ -219,6 +222,13 @@ class Lessor:
                 found.append(lease_id)
                 heapq.heapreplace(heap, (now_s + EXPIRY_RETRY_S, lease_id))
         return found
+
+    def release(self, lease_ids: Iterable[int]) -> None:
+        """Leases handed out by `expired` whose revoke was not proposed: keepalives count again until the next look."""
+        for lease_id in lease_ids:
+            lease = self._leases.get(lease_id)
+            if lease is not None:
+                lease.expiring = False
 
     def remaining_s(self, lease_id: int, now_s: float) -> int:
         """Whole seconds left, never below 0; -1 when there is no such lease or it is being revoked."""

@@ -117,10 +117,10 @@ class RangeJob:
     """One range in slices. `body` and `revision` are set once `step` has returned True.
 
     The answer is that of one revision: the one asked for, or the newest when the job began. A compaction that overtakes
-    a job of the second kind starts it again at a newer revision, in one piece after two restarts.
+    a job of the second kind starts it again at a newer revision, in one piece after RESTARTS_MAX restarts.
     """
 
-    __slots__ = ("_key", "_pinned", "_records", "_request", "_restarts", "_store", "_total", "_want", "body", "revision")
+    __slots__ = ("_counted", "_key", "_pinned", "_records", "_request", "_restarts", "_store", "_total", "_want", "body", "revision")
 
     def __init__(self, store: KV, request: rpc.RangeRequest) -> None:
         self._store = store
@@ -130,13 +130,14 @@ class RangeJob:
         self._begin()
 
     def _begin(self) -> None:
+        request = self._request
         self.revision = self._store.revision
-        self._pinned = self._request.revision if self._request.revision > 0 else self.revision
-        self._key = self._request.key
+        self._pinned = request.revision if request.revision > 0 else self.revision
+        self._key = request.key
         self._records: list[bytes] = []
+        self._counted = 0
         self._total = -1
-        limit = max(self._request.limit, 0)
-        self._want = limit if is_plain(self._request) else _fetch_limit(self._request)
+        self._want = max(request.limit, 0) if is_plain(request) else _fetch_limit(request)
 
     @property
     def named_revision(self) -> bool:
@@ -144,12 +145,12 @@ class RangeJob:
         return self._request.revision > 0
 
     @property
-    def keys_read(self) -> int:
-        """Keys read so far."""
-        return len(self._records)
+    def keys_seen(self) -> int:
+        """Keys read or counted so far."""
+        return self._counted
 
     def step(self, keys_max: int = SLICE_KEYS) -> bool:
-        """Reads at most `keys_max` more keys (0: all); True when the body is there. Raises FutureRevError, CompactedError."""
+        """Looks at up to `keys_max` more keys (0: all); True when the body is there. Raises FutureRevError, CompactedError."""
         try:
             return self.advance(keys_max)
         except CompactedError:
@@ -161,27 +162,40 @@ class RangeJob:
 
     def advance(self, keys_max: int) -> bool:
         """As `step`, but a compaction that overtakes the job is the caller's affair: raises CompactedError."""
-        request = self._request
-        if request.count_only:
-            total = self._store.range(self._key, request.range_end, revision=self._pinned, count_only=True).total
-            self.body = bodies.of_range((), total)
-            return True
-        left = self._want - len(self._records)
-        limit = min(keys_max, left) if keys_max and self._want else keys_max or max(left, 0)
-        records, total = self._store.range(
-            self._key, request.range_end, revision=self._pinned, limit=limit, keys_only=_fetch_keys_only(request)
+        request, store = self._request, self._store
+        # Counting is two bisects at the newest revision and a walk at any other: there the slices count as they go.
+        need_total = self._total < 0 and (not keys_max or not request.range_end or self._pinned >= store.revision)
+        fetches = not request.count_only and not 0 < self._want <= len(self._records)
+        limit = keys_max
+        if fetches and self._want:
+            left = self._want - len(self._records)
+            limit = min(keys_max, left) if keys_max else left
+        records, total = store.range(
+            self._key,
+            request.range_end,
+            revision=self._pinned,
+            limit=limit,
+            count_only=need_total and not fetches,
+            keys_only=not fetches or _fetch_keys_only(request),
+            need_total=need_total,
         )
-        if self._total < 0:
-            self._total = total
-        self._records += records
-        if records and len(self._records) < (min(self._want, self._total) if self._want else self._total):
-            self._key = key_of(records[-1]) + b"\0"
-            return False
-        self._finish()
-        return True
+        if need_total:
+            self._total = self._counted + total
+        self._counted += len(records)
+        if self._total < 0 and len(records) < limit:
+            self._total = self._counted
+        if fetches:
+            self._records += records
+        if self._total >= 0 and (request.count_only or 0 < self._want <= len(self._records) or self._counted >= self._total):
+            self._finish()
+            return True
+        self._key = key_of(records[-1]) + b"\0"
+        return False
 
     def _finish(self) -> None:
-        if is_plain(self._request):
+        if self._request.count_only:
+            self.body = bodies.of_range((), self._total)
+        elif is_plain(self._request):
             self.body = bodies.of_range(self._records, self._total, 0 < self._request.limit < self._total)
         else:
             self.body = _shaped_body(self._request, self._records, self._total)

@@ -209,10 +209,10 @@ class ReadTxnJob:
             if keys_max and left <= 0:
                 return False
             job = self._jobs[self._done]
-            before = job.keys_read
+            before = job.keys_seen
             finished = job.advance(left if keys_max else 0)
             # A range costs one key even when it finds none, so that many small ones end the slice too.
-            left -= max(1, job.keys_read - before)
+            left -= max(1, job.keys_seen - before)
             if finished:
                 self._done += 1
         return True

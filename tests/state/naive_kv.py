@@ -90,7 +90,15 @@ class NaiveKV:
         return self._state_at(1 << 62)
 
     def range(
-        self, key: bytes, range_end: bytes, *, revision: int = 0, limit: int = 0, count_only: bool = False, keys_only: bool = False
+        self,
+        key: bytes,
+        range_end: bytes,
+        *,
+        revision: int = 0,
+        limit: int = 0,
+        count_only: bool = False,
+        keys_only: bool = False,
+        need_total: bool = True,
     ) -> RangeResult:
         newest = self._write.revision if self._write else self._revision
         if revision > newest:
@@ -107,7 +115,8 @@ class NaiveKV:
                 sent.ClearField("value")
                 sent.ClearField("lease")
             records.append(record(sent))
-        return RangeResult(records, len(found))
+        walks = 0 < revision < newest
+        return RangeResult(records, -1 if walks and not need_total and not count_only else len(found))
 
     def key_state(self, key: bytes) -> KeyState:
         item = self._now().get(key, kv.KeyValue())

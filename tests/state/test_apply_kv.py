@@ -10,11 +10,6 @@ from raftkv.state import requests
 from tests.state.machine import Driver, entry_data
 
 
-@pytest.fixture
-def member() -> Driver:
-    return Driver()
-
-
 def test_put_on_fresh_store_makes_revision_two(member: Driver) -> None:
     """A fresh store is at revision 1; its first write makes 2."""
     assert member.store.revision == 1
