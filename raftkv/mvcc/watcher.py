@@ -27,7 +27,7 @@ class WatchSink(Protocol):
     def on_events(self, watch_id: int, revision: int, events: list[bytes]) -> None:
         """Events for one watcher, all revisions whole; each item is one revision's encoded `events` fields (tag 11) joined.
 
-        `revision` is the one for the response header.
+        `revision` is the one for the response header. The list and its items are shared by many sinks: read only.
         """
 
     def on_progress(self, watch_id: int, revision: int) -> None:
@@ -37,7 +37,10 @@ class WatchSink(Protocol):
         """The watcher is gone: history it needs was compacted."""
 
     def writable(self) -> bool:
-        """False while the stream holds more unsent bytes than its bound: the hub then demotes its watchers to catch-up."""
+        """False while the stream holds more unsent bytes than its bound: the hub then demotes its watchers to catch-up.
+
+        A sink that has answered False calls `WatchStream.resume` when it is writable again.
+        """
 
 
 class WatchStream(Protocol):

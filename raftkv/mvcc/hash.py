@@ -1,0 +1,147 @@
+"""Hashes of the store: HashKV, which members compare, and Hash, which covers everything one member has stored.
+
+HashKV at revision r, as etcd computes it (server/storage/mvcc/hash.go): crc32c over `key`, the name of etcd's bucket, then
+over table key and marshalled KeyValue of every record at or below r in the order of revisions, of a tombstone the
+KeyValue with the key alone. Records at or below the compact revision count only if a read at r sees them, so it does not
+matter how much of a compaction a member has carried out; a tombstone of the compact revision itself never counts.
+(etcd also counts, when no key at all is alive at r, whatever its compaction has left; we do not, because that would depend
+on it.)
+
+Both run in slices over a pinned view: `while hash.step(limit): …`, then `result`. Loop only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from crc32c import crc32c
+
+from raftkv.errors import CompactedError, FutureRevError
+from raftkv.mvcc.record import body_of, key_of, unseal, varint
+from raftkv.mvcc.revision import TOMBSTONE_KEY_BYTES, main_of
+from raftkv.mvcc.store import Store
+from raftkv.storage.backend import Reader, Table
+
+_BUCKET: Final = b"key"
+
+
+class HashKVResult(NamedTuple):
+    """A HashKV answer."""
+
+    hash: int
+    compact_revision: int
+    """The one the hash was taken at; -1 before the first compaction."""
+
+    hash_revision: int
+
+
+class HashKV:
+    """HashKV of one revision, under way."""
+
+    def __init__(self, store: Store, revision: int = 0) -> None:
+        """Pins the store as it is now; `close` or the last `step` lets go of it.
+
+        Raises:
+            FutureRevError: the revision is above the newest.
+            CompactedError: it has been compacted. 0 or less means the newest.
+        """
+        if revision > store.revision:
+            raise FutureRevError
+        if 0 < revision < store.compact_revision:
+            raise CompactedError
+        self._store = store
+        self._revision = revision if revision > 0 else store.revision
+        self._compact_revision = store.compact_revision
+        self._crc = crc32c(_BUCKET)
+        self._is_done = False
+        self._view: Reader = store.view()
+        self._records: Iterator[tuple[bytes, bytes]] = self._view.scan(Table.KEY, b"", (self._revision + 1).to_bytes(8, "big"))
+
+    def step(self, limit: int = 1000) -> bool:
+        """Hashes up to `limit` records; True while there is more to do.
+
+        Raises:
+            CompactedError: a compaction above the revision came in between, so what is seen at it is no longer known.
+            CorruptionError: a record fails its checksum.
+        """
+        if self._is_done:
+            return False
+        if self._store.compact_revision > self._revision:
+            self.close()
+            raise CompactedError
+        crc = self._crc
+        count = 0
+        for table_key, stored in islice(self._records, limit):
+            count += 1
+            record = unseal(table_key, stored)
+            is_tombstone = len(table_key) == TOMBSTONE_KEY_BYTES
+            if main_of(table_key) <= self._compact_revision and (
+                is_tombstone or self._store.located(key_of(record), self._revision) != table_key
+            ):
+                continue
+            if is_tombstone:
+                key = key_of(record)
+                body = b"\x0a" + varint(len(key)) + key
+            else:
+                body = body_of(record)
+            crc = crc32c(body, crc32c(table_key, crc))
+        self._crc = crc
+        if count < limit:
+            self._is_done = True
+            self.close()
+        return not self._is_done
+
+    @property
+    def result(self) -> HashKVResult:
+        """The hash, once `step` has returned False."""
+        assert self._is_done
+        return HashKVResult(self._crc, self._compact_revision, self._revision)
+
+    def close(self) -> None:
+        """Lets go of the view; idempotent."""
+        self._records = iter(())
+        self._view.close()
+
+
+class HashState:
+    """crc32c of every table of one member, under way. Two members' are not comparable: their compactions differ."""
+
+    def __init__(self, view: Reader) -> None:
+        """Takes over the view and closes it."""
+        self._view = view
+        self._records = self._all()
+        self._crc = 0
+        self._is_done = False
+
+    def _all(self) -> Iterator[tuple[bytes, bytes]]:
+        for table in Table:
+            yield bytes((table,)), b""
+            yield from self._view.scan(table, b"", None)
+
+    def step(self, limit: int = 1000) -> bool:
+        """Hashes up to `limit` rows; True while there is more to do."""
+        if self._is_done:
+            return False
+        crc = self._crc
+        count = 0
+        for key, value in islice(self._records, limit):
+            count += 1
+            crc = crc32c(value, crc32c(key, crc))
+        self._crc = crc
+        if count < limit:
+            self._is_done = True
+            self.close()
+        return not self._is_done
+
+    @property
+    def result(self) -> int:
+        """The hash, once `step` has returned False."""
+        assert self._is_done
+        return self._crc
+
+    def close(self) -> None:
+        """Lets go of the view; idempotent."""
+        self._records = iter(())
+        self._view.close()
