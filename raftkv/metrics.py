@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-LABEL_SETS_MAX = 1024
+LABEL_SETS_MAX = 2048
 """Children of one family. At the bound a new label set is counted under the label value `other`: label values come from
 clients (their version, for one), and memory must not."""
 
@@ -26,30 +26,49 @@ clients (their version, for one), and memory must not."""
 class Number:
     """A counter or a gauge: set or bump `value`."""
 
-    __slots__ = ("value",)
+    __slots__ = ("head", "value")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, labels: str) -> None:
+        self.head = f"{name}{{{labels}}} " if labels else f"{name} "
+        """Its line up to the value; made once because a scrape has a thousand of them."""
         self.value: float = 0
+
+    def render(self, lines: list[str]) -> None:
+        """Appends its line."""
+        lines.append(self.head + _number(self.value))
 
 
 class Histogram:
     """Counts per bucket. Invariant: `counts[i]` holds the observations in (bounds[i-1], bounds[i]]; the last one is open."""
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("bounds", "counts", "heads", "sum")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    def __init__(self, name: str, labels: str, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum: float = 0.0
+        more = labels + "," if labels else ""
+        braced = f"{{{labels}}}" if labels else ""
+        buckets = [f'{name}_bucket{{{more}le="{_number(bound)}"}} ' for bound in (*bounds, math.inf)]
+        self.heads = (*buckets, f"{name}_sum{braced} ", f"{name}_count{braced} ")
 
     def observe(self, value: float) -> None:
         """Counts one observation; the unit is the one in the family's name."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    def render(self, lines: list[str]) -> None:
+        """Appends its buckets, sum and count."""
+        total = 0
+        for head, count in zip(self.heads, self.counts, strict=False):
+            total += count
+            lines.append(f"{head}{total}")
+        lines.append(self.heads[-2] + _number(self.sum))
+        lines.append(f"{self.heads[-1]}{total}")
+
 
 class Family:
-    """All series of one name. `labels()` makes a child on first use and returns the same one ever after."""
+    """All series of one name. `number` and `histogram` make a child on first use and return the same one ever after."""
 
     __slots__ = ("bounds", "children", "help", "kind", "label_names", "name")
 
@@ -61,7 +80,8 @@ class Family:
         self.bounds = bounds
         self.children: dict[tuple[str, ...], Number | Histogram] = {}
 
-    def _child(self, values: tuple[str, ...]) -> Number | Histogram:
+    def child(self, values: tuple[str, ...]) -> Number | Histogram:
+        """The series with these label values, whatever its kind."""
         child = self.children.get(values)
         if child is None:
             assert len(values) == len(self.label_names), self.name
@@ -69,18 +89,22 @@ class Family:
                 values = ("other",) * len(values)
                 child = self.children.get(values)
             if child is None:
-                child = self.children[values] = Histogram(self.bounds) if self.kind == "histogram" else Number()
+                child = self.children[values] = self._make(values)
         return child
+
+    def _make(self, values: tuple[str, ...]) -> Number | Histogram:
+        labels = ",".join(f'{name}="{_escape(value)}"' for name, value in zip(self.label_names, values, strict=True))
+        return Histogram(self.name, labels, self.bounds) if self.kind == "histogram" else Number(self.name, labels)
 
     def number(self, *values: str) -> Number:
         """The counter or gauge with these label values."""
-        child = self._child(values)
+        child = self.child(values)
         assert isinstance(child, Number), self.name
         return child
 
     def histogram(self, *values: str) -> Histogram:
         """The histogram with these label values."""
-        child = self._child(values)
+        child = self.child(values)
         assert isinstance(child, Histogram), self.name
         return child
 
@@ -92,29 +116,11 @@ class Family:
 
     def render(self, lines: list[str]) -> None:
         """Appends this family's text; nothing when it has no series yet."""
-        if not self.children:
-            return
-        lines.append(f"# HELP {self.name} {self.help}")
-        lines.append(f"# TYPE {self.name} {self.kind}")
-        for values, child in sorted(self.children.items()):
-            labels = [f'{name}="{_escape(value)}"' for name, value in zip(self.label_names, values, strict=True)]
-            if isinstance(child, Number):
-                lines.append(f"{self.name}{_braces(labels)} {_number(child.value)}")
-            else:
-                self._render_histogram(lines, labels, child)
-
-    def _render_histogram(self, lines: list[str], labels: list[str], child: Histogram) -> None:
-        total = 0
-        for bound, count in zip((*child.bounds, math.inf), child.counts, strict=True):
-            total += count
-            bucket = _braces([*labels, f'le="{_number(bound)}"'])
-            lines.append(f"{self.name}_bucket{bucket} {total}")
-        lines.append(f"{self.name}_sum{_braces(labels)} {_number(child.sum)}")
-        lines.append(f"{self.name}_count{_braces(labels)} {total}")
-
-
-def _braces(labels: list[str]) -> str:
-    return "{" + ",".join(labels) + "}" if labels else ""
+        if self.children:
+            lines.append(f"# HELP {self.name} {self.help}")
+            lines.append(f"# TYPE {self.name} {self.kind}")
+            for child in self.children.values():
+                child.render(lines)
 
 
 def _escape(value: str) -> str:
@@ -122,6 +128,8 @@ def _escape(value: str) -> str:
 
 
 def _number(value: float) -> str:
+    if type(value) is int:
+        return str(value)
     if value == math.inf:
         return "+Inf"
     if value == int(value):
@@ -279,7 +287,7 @@ _CATALOGUE: tuple[_Row, ...] = (
     _Row("grpc_server_msg_received_total", _C, "Messages received.", ("grpc_type", "grpc_service", "grpc_method")),
     _Row("grpc_server_msg_sent_total", _C, "Messages sent.", ("grpc_type", "grpc_service", "grpc_method")),
     _Row("raftkv_build_info", _G, "What runs; 1 under its labels.", ("version", "etcd_version", "python_version")),
-    _Row("raftkv_internal_errors_total", _C, "Calls that hit a bug of ours; anything above 0 is worth a report."),
+    _Row("raftkv_internal_errors_total", _C, "Calls that hit a bug of ours; anything above 0 is worth a report.", ("boundary",)),
 )
 # fmt: on
 
@@ -290,6 +298,8 @@ _PRE_INITIALISED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("etcd_server_range_duration_seconds", ("false",)),
     ("etcd_server_client_requests_total", ("unary", "unknown")),
     ("etcd_server_client_requests_total", ("stream", "unknown")),
+    ("raftkv_internal_errors_total", ("service",)),
+    ("raftkv_internal_errors_total", ("transport",)),
     *(("promhttp_metric_handler_requests_total", (code,)) for code in ("200", "500", "503")),
 )
 """Series with labels that exist from the start, so that a rate over them never begins with a gap."""
@@ -309,9 +319,9 @@ class Metrics:
         for row in _CATALOGUE:
             family = self.register(row.name, row.kind, row.help, row.labels, row.buckets)
             if not row.labels:
-                family._child(())
+                family.child(())
         for name, labels in _PRE_INITIALISED:
-            self._families[name]._child(labels)
+            self._families[name].child(labels)
         python_version = f"{platform.python_implementation().lower()}{platform.python_version()}"
         self.family("raftkv_build_info").number(version, etcd_version, python_version).value = 1
         self.family("etcd_server_version").number(etcd_version).value = 1
@@ -327,7 +337,7 @@ class Metrics:
         self.proposals_pending = self.number("etcd_server_proposals_pending")
         self.proposals_failed = self.number("etcd_server_proposals_failed_total")
         self.leader_changes = self.number("etcd_server_leader_changes_seen_total")
-        self.internal_errors = self.number("raftkv_internal_errors_total")
+        self.internal_errors = self.family("raftkv_internal_errors_total").number("service")
 
     def register(self, name: str, kind: str, help_text: str, label_names: Sequence[str] = (), buckets: tuple[float, ...] = ()) -> Family:
         """Adds a family; `kind` is counter, gauge or histogram, the last with bucket bounds in ascending order."""

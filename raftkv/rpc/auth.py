@@ -11,7 +11,7 @@ from raftkv.errors import AuthNotEnabledError
 from raftkv.pb import rpc
 from raftkv.rpc.router import Router
 from raftkv.server.api import Done, MemberApi, Result
-from raftkv.transport.server import Kind
+from raftkv.transport.call import Kind
 
 SERVICE = "/etcdserverpb.Auth/"
 

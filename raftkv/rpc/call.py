@@ -5,11 +5,11 @@ Owns nothing; the services are written against it so that they are tested withou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
-Metadata = Sequence[tuple[bytes, bytes]]
-"""Request headers by lower-case name; a block that was seen before on the connection is the same object again."""
+Metadata = Mapping[str, str | bytes]
+"""Request headers by lower-case name. Bytes beyond ASCII are latin-1 in the text; repeated values are joined by a comma."""
 
 
 class Call(Protocol):
@@ -21,17 +21,23 @@ class Call(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """True once the client went away or the deadline passed: whatever is said now is dropped."""
+        """True once the client went away or the deadline passed; whatever is said then is dropped without an error."""
 
     @property
-    def unsent_bytes(self) -> int:
-        """Bytes this call was given that have not left for the socket."""
+    def writable(self) -> bool:
+        """False while the stream has more waiting than the transport's bound; once read as false, the handler is told when it is true."""
+
+    def pause(self) -> None:
+        """Stops reading from the client: it may send what is left of its window and no more."""
+
+    def resume(self) -> None:
+        """Reads again."""
 
     def reply(self, body: bytes) -> None:
         """Ends a unary call with one message and status OK."""
 
     def send(self, body: bytes) -> None:
-        """One message of a response stream; never blocks, see `unsent_bytes`."""
+        """One message of a response stream; never waits and never drops: ask `writable`."""
 
     def finish(self) -> None:
         """Ends a response stream with status OK."""

@@ -10,7 +10,7 @@ from functools import partial
 from raftkv.pb import rpc
 from raftkv.rpc.router import Router
 from raftkv.server.api import Done, MemberApi, Result
-from raftkv.transport.server import Kind
+from raftkv.transport.call import Kind
 
 SERVICE = "/etcdserverpb.Cluster/"
 

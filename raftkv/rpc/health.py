@@ -10,7 +10,7 @@ from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
 from raftkv.rpc.status import Code, StatusError
 from raftkv.server.api import Done
-from raftkv.transport.server import Kind, StreamHandler
+from raftkv.transport.call import Kind, StreamHandler
 
 SERVICE = "/grpc.health.v1.Health/"
 UNKNOWN_SERVICE = "unknown service"

@@ -12,18 +12,14 @@ from raftkv.errors import LeaseNotFoundError
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
-from raftkv.rpc.status import Code
 from raftkv.server.api import Done, LeaseTTL, MemberApi
-from raftkv.transport.server import Kind, StreamHandler
+from raftkv.transport.call import Kind, StreamHandler
 
 SERVICE = "/etcdserverpb.Lease/"
 
-KEEP_ALIVES_PENDING_MAX = 65_536
-"""Keep-alives of one stream that wait for their answer. Beyond, the stream ends: etcd's clients send one per lease and
-half TTL, so this many unanswered means a client that does not read or a member that cannot answer."""
-
-UNSENT_BYTES_MAX = 4 * 1024 * 1024
-"""Answers given to a stream that is not read from. Beyond, it ends."""
+KEEP_ALIVES_PENDING_MAX = 1024
+"""Keep-alives of one stream that wait for their answer. At the bound the stream is not read from until half are answered,
+which leaves its client one receive window of requests."""
 
 
 def add_lease(router: Router, api: MemberApi) -> None:
@@ -74,13 +70,14 @@ class _Renewal:
 class KeepAlive:
     """One keep-alive stream. Invariant: answers leave in the order of their requests, whatever order the leader gives them in."""
 
-    __slots__ = ("_api", "_half_closed", "_pending", "_stream")
+    __slots__ = ("_api", "_half_closed", "_paused", "_pending", "_stream")
 
     def __init__(self, api: MemberApi, stream: Stream) -> None:
         self._api = api
         self._stream = stream
         self._pending: deque[_Renewal] = deque()
         self._half_closed = False
+        self._paused = False
         stream.when_ended(self._pending.clear)
 
     def on_message(self, body: bytes) -> None:
@@ -88,12 +85,12 @@ class KeepAlive:
         request = self._stream.decode(rpc.LeaseKeepAliveRequest, body)
         if request is None:
             return
-        if len(self._pending) >= KEEP_ALIVES_PENDING_MAX or self._stream.unsent_bytes > UNSENT_BYTES_MAX:
-            self._stream.fail_with(Code.RESOURCE_EXHAUSTED, "raftkv: too many keep-alives are waiting on one stream")
-            return
         renewal = _Renewal(request.ID, self._api.status().revision)
         self._pending.append(renewal)
         self._api.lease_keep_alive(request.ID, partial(self._settle, renewal))
+        if len(self._pending) >= KEEP_ALIVES_PENDING_MAX or not self._stream.writable:
+            self._paused = True
+            self._stream.pause()
 
     def on_half_close(self) -> None:
         """The client is done asking: what waits is answered, then the stream ends."""
@@ -105,7 +102,13 @@ class KeepAlive:
         self._stream.cancelled()
 
     def on_writable(self) -> None:
-        """Nothing waits for room."""
+        """The client has read most of what waited."""
+        self._maybe_resume()
+
+    def _maybe_resume(self) -> None:
+        if self._paused and len(self._pending) <= KEEP_ALIVES_PENDING_MAX // 2 and self._stream.writable:
+            self._paused = False
+            self._stream.resume()
 
     def _settle(self, renewal: _Renewal, ttl_s: int, error: Exception | None) -> None:
         renewal.settled = True
@@ -125,3 +128,4 @@ class KeepAlive:
             self._stream.send(self._api.header(renewal.revision) + response.SerializeToString())
         if self._half_closed and not pending:
             self._stream.finish()
+        self._maybe_resume()

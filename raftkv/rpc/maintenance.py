@@ -12,7 +12,7 @@ from raftkv.errors import NoLeaderError
 from raftkv.pb import rpc
 from raftkv.rpc.router import Router
 from raftkv.server.api import Alarm, Done, MemberApi, MemberStatus
-from raftkv.transport.server import Kind
+from raftkv.transport.call import Kind
 
 SERVICE = "/etcdserverpb.Maintenance/"
 

@@ -1,6 +1,6 @@
 """Collects the methods of all services into the transport's route table.
 
-Owns the mapping from a method's path to its counted handler; refuses to know what a service does.
+Owns the mapping from a method's path to its handler; refuses to know what a service does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from raftkv.rpc.call import Call
 from raftkv.rpc.method import Calls, Stream, UnaryMethod
 from raftkv.rpc.status import Code
 from raftkv.server.api import Done
-from raftkv.transport.server import Kind, Route, StreamHandler
+from raftkv.transport.call import Kind, Route, StreamHandler
 
 M = TypeVar("M", bound=Message)
-
-_KIND_LABELS = {Kind.SERVER_STREAM: "server_stream", Kind.CLIENT_STREAM: "client_stream", Kind.BIDI: "bidi_stream"}
 
 
 class Router:
@@ -30,15 +28,14 @@ class Router:
 
     def unary(self, path: str, message: type[M], serve: Callable[[bytes, M, Done], None], *, with_header: bool = True) -> None:
         """Adds a method that is answered once; see UnaryMethod."""
-        method = UnaryMethod(self.calls, self.calls.counters(path, "unary"), message, serve, with_header=with_header)
+        method = UnaryMethod(self.calls, message, serve, with_header=with_header)
         self._add(path, Route(Kind.UNARY, method.handle))
 
     def stream(self, path: str, kind: Kind, open_stream: Callable[[Stream], StreamHandler]) -> None:
         """Adds a streaming method; `open_stream` is not asked when the guard refused the call."""
-        counters = self.calls.counters(path, _KIND_LABELS[kind])
 
         def handle(call: Call) -> StreamHandler:
-            stream = Stream(self.calls, counters, call)
+            stream = Stream(self.calls, call)
             return open_stream(stream) if stream.open else Ended()
 
         self._add(path, Route(kind, handle))
@@ -46,11 +43,8 @@ class Router:
     def unimplemented(self, path: str, kind: Kind, text: str) -> None:
         """Adds a method that says why it is not served."""
         if kind is Kind.UNARY:
-            counters = self.calls.counters(path, "unary")
 
             def refuse(call: Call, body: bytes) -> None:
-                counters.started += 1
-                counters.handled[Code.UNIMPLEMENTED] += 1
                 call.fail(Code.UNIMPLEMENTED, text)
 
             self._add(path, Route(kind, refuse))

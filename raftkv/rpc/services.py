@@ -1,18 +1,21 @@
 """All that a client may ask of a member, composed: gRPC routes, health, HTTP endpoints, and their metrics.
 
-The one place that knows every service; `routes()` is what the transport serves. Lock and election are not registered,
-so they are answered as gRPC answers an unknown service.
+The one place that knows every service; the transport is handed `routes`, `plain` and `http1`. Lock and
+election are not registered, so they are answered as gRPC answers an unknown service.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from raftkv.metrics import Metrics, process_collector
 from raftkv.rpc.auth import add_auth
+from raftkv.rpc.call_metrics import call_collector
 from raftkv.rpc.cluster import add_cluster
-from raftkv.rpc.endpoints import Endpoints
+from raftkv.rpc.endpoints import Endpoints, HttpRequest, HttpResponse
 from raftkv.rpc.guard import Guard, LeaderMonitor
 from raftkv.rpc.health import Health
 from raftkv.rpc.http import Http1Shell, http1_factory
@@ -24,7 +27,9 @@ from raftkv.rpc.method import Calls
 from raftkv.rpc.router import Router
 from raftkv.rpc.watch import add_watch
 from raftkv.server.api import MemberApi
-from raftkv.transport.server import Route
+from raftkv.transport.call import Route
+from raftkv.transport.plain import PlainRequest
+from raftkv.transport.server import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,14 @@ class ServiceSettings:
     """How often a stream that asked for a leader is looked after."""
 
 
-class Services:
-    """Everything on the client port of one member."""
+class ClientServices:
+    """Everything on the client port of one member, to be handed to the transport's server."""
 
     def __init__(self, api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> None:
-        """Registers the collectors of the services, the member and the process with `metrics`."""
+        """Registers the collectors of the member and the process with `metrics`."""
         monitor = LeaderMonitor(api, loop, settings.election_timeout_ms / 1000)
-        router = Router(Calls(api, metrics, Guard(api, metrics), monitor))
+        calls = Calls(api, metrics, Guard(api, metrics), monitor)
+        router = Router(calls)
         add_kv(router, api)
         add_watch(router, api, settings.max_request_bytes)
         add_lease(router, api)
@@ -57,8 +63,22 @@ class Services:
         self.http1: Http1Shell = http1_factory(self.endpoints, loop)
         metrics.collect_with(member_collector(api, metrics))
         metrics.collect_with(process_collector(metrics))
+        self._statistics: Callable[[], ServerStatistics] | None = None
+        metrics.collect_with(call_collector(metrics, self.routes, lambda: self._statistics() if self._statistics else None))
+
+    def count_calls(self, statistics: Callable[[], ServerStatistics]) -> None:
+        """Has the metrics show what the transport's server counts; until then those series stay 0."""
+        self._statistics = statistics
+
+    def plain(self, request: PlainRequest) -> None:
+        """The transport's hook for HTTP/2 requests that are not gRPC."""
+
+        def reply(response: HttpResponse) -> None:
+            request.respond(response.status, response.headers, response.body)
+
+        self.endpoints.serve(HttpRequest(request.method, unquote(request.path), request.query, request.body), reply)
 
 
 def routes(api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> dict[str, Route]:
     """The gRPC routes alone, by path."""
-    return Services(api, metrics, settings, loop).routes
+    return ClientServices(api, metrics, settings, loop).routes

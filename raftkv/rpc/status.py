@@ -7,32 +7,12 @@ them, and clients have come to depend on it.
 
 from __future__ import annotations
 
-import enum
 from typing import Protocol
 
 from raftkv import errors
+from raftkv.transport.grpc_wire import Code
 
-
-class Code(enum.IntEnum):
-    """gRPC's status codes."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
+__all__ = ["CODES", "WIRE_TEXTS", "Code", "Failing", "StatusError", "fail", "status_of"]
 
 
 class Failing(Protocol):

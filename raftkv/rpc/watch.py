@@ -2,8 +2,8 @@
 
 Owns the watch ids of a stream, the in-band answers and the framing of responses; watchers themselves live in the hub
 behind `MemberApi.watch`. Events arrive encoded and are joined, never decoded (only a response that must be fragmented
-is cut at its events). Bounded: the hub asks `writable()` before it sends events, and a client that piles up control
-responses without reading them is cut off. Source: etcd's api/v3rpc/watch.go and mvcc/watcher.go.
+is cut at its events). Bounded: the hub asks `writable()` before it sends events, and a client that does not read its
+responses is not read from, which leaves it one receive window of requests. Source: etcd's api/v3rpc/watch.go and mvcc/watcher.go.
 """
 
 from __future__ import annotations
@@ -11,16 +11,8 @@ from __future__ import annotations
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
-from raftkv.rpc.status import Code
 from raftkv.server.api import MemberApi, WatchSpec, WatchStream
-from raftkv.transport.server import Kind, StreamHandler
-
-EVENTS_UNSENT_BYTES_MAX = 512 * 1024
-"""Above this a stream is not writable: the hub demotes its watchers to catch-up until it is again."""
-
-CONTROL_UNSENT_BYTES_MAX = 4 * 1024 * 1024
-"""Created, cancelled and progress responses given to a stream that is not read from, about 80 000 of them. Beyond, the
-stream ends: its client asks and does not listen, so neither waiting nor dropping would be noticed."""
+from raftkv.transport.call import Kind, StreamHandler
 
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
 """What gRPC's message limit is above max-request-bytes; a fragment is below the sum."""
@@ -71,7 +63,7 @@ class WatchCall:
     cancelled response. 3. An id the server picked is never picked again.
     """
 
-    __slots__ = ("_api", "_compacted", "_control_bytes", "_fragment_bytes_max", "_fragmented", "_hub", "_next_id", "_stream", "_watchers")
+    __slots__ = ("_api", "_compacted", "_fragment_bytes_max", "_fragmented", "_hub", "_next_id", "_stream", "_watchers")
 
     def __init__(self, api: MemberApi, stream: Stream, fragment_bytes_max: int) -> None:
         self._api = api
@@ -83,7 +75,6 @@ class WatchCall:
         self._fragmented: set[int] = set()
         self._compacted: set[int] = set()
         """Ids whose watcher fell to a compaction. As in etcd they stay taken until the client cancels them."""
-        self._control_bytes = 0
         self._hub: WatchStream = api.watch(self)
         stream.when_ended(self._hub.close)
 
@@ -110,10 +101,9 @@ class WatchCall:
         self._stream.cancelled()
 
     def on_writable(self) -> None:
-        """The transport has sent what it was given."""
-        self._control_bytes = 0
-        if self._stream.open:
-            self._hub.resume()
+        """The client has read most of what waited."""
+        self._stream.resume()
+        self._hub.resume()
 
     # From the hub.
 
@@ -137,7 +127,7 @@ class WatchCall:
 
     def writable(self) -> bool:
         """See WatchSink."""
-        return self._stream.unsent_bytes <= EVENTS_UNSENT_BYTES_MAX
+        return self._stream.writable
 
     # The requests.
 
@@ -163,8 +153,6 @@ class WatchCall:
         if request.fragment:
             self._fragmented.add(watch_id)
         self._control(header + field + _CREATED)
-        if not self._stream.open:
-            return
         spec = WatchSpec(
             key=key,
             range_end=range_end,
@@ -202,11 +190,9 @@ class WatchCall:
     # The responses.
 
     def _control(self, response: bytes) -> None:
-        self._control_bytes = self._control_bytes + len(response) if self._stream.unsent_bytes else len(response)
-        if self._control_bytes > CONTROL_UNSENT_BYTES_MAX:
-            self._stream.fail_with(Code.RESOURCE_EXHAUSTED, "raftkv: watch responses are not being read")
-            return
         self._stream.send(response)
+        if not self._stream.writable:
+            self._stream.pause()
 
     def _send_fragments(self, head: bytes, events: bytes) -> None:
         """Splits one response at its events: each piece but the last says that more follow, and only a lone event may exceed the bound."""
