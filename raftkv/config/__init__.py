@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from raftkv.config.launch import Launch, Stop, read_launch
 from raftkv.config.sources import Notice
-from raftkv.config.validation import bootstrap_faults
+from raftkv.config.validation import bootstrap_faults, holds_data
 
-__all__ = ["Launch", "Notice", "Stop", "bootstrap_faults", "read_launch"]
+__all__ = ["Launch", "Notice", "Stop", "bootstrap_faults", "holds_data", "read_launch"]

@@ -1,6 +1,6 @@
 """etcd's start-up checks that need nothing but the settings, in etcd's order and words.
 
-Pure: a list of texts comes out, the first being the one etcd would show. Checks that need the other members are made over
+A list of texts comes out, the first being the one etcd would show. Checks that need the other members are made over
 the peer hello; checks of the data directory by the storage. Source: etcd's server/embed/config.go (Validate) and
 server/config/config.go (VerifyBootstrap).
 """
@@ -8,6 +8,7 @@ server/config/config.go (VerifyBootstrap).
 from __future__ import annotations
 
 import ipaddress
+import pathlib
 from collections.abc import Sequence
 
 from raftkv.config import values
@@ -180,6 +181,12 @@ def _refused(chosen: Chosen) -> list[str]:
         else:
             faults.append(f"--{name}: {REASONS.get(name) or GROUP_REASONS[flag.group]}")
     return faults
+
+
+def holds_data(settings: MemberSettings) -> bool:
+    """Whether a member has lived in the data directory; then the flags that form a cluster are ignored, as with etcd."""
+    folder = pathlib.Path(settings.wal_dir) if settings.wal_dir else pathlib.Path(settings.data_dir, "member", "wal")
+    return folder.is_dir() and any(folder.glob("*.wal"))
 
 
 def bootstrap_faults(settings: MemberSettings) -> list[str]:

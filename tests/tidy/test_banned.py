@@ -19,7 +19,7 @@ VAGUE_NAMES = ("utils", "util", "common", "helpers", "helper", "base", "manager"
 CLOCK_MODULES = ("time", "random", "secrets", "uuid")
 
 IMPURE_CALLS = re.compile(
-    r"^(time\.(?!struct_time)\w+|random\.\w+|secrets\.\w+|uuid\.uuid[14]|os\.(urandom|getrandom)"
+    r"^(time\.(?!struct_time|sleep)\w+|random\.\w+|secrets\.\w+|uuid\.uuid[14]|os\.(urandom|getrandom)"
     r"|(datetime\.)?(datetime|date)\.(now|utcnow|today))$"
 )
 

@@ -26,8 +26,7 @@ ROOT_CONSTANTS = ("raftkv.__version__", "raftkv.ETCD_VERSION")
 """Defined by the root itself and shown by everybody; importing them crosses nothing."""
 
 TRANSPORT_WITH_IO = tuple(
-    f"raftkv.transport.{name}"
-    for name in ("server", "server_connection", "client", "client_connection", "channel", "tls", "listener", "streams", "dial")
+    f"raftkv.transport.{name}" for name in ("server", "server_connection", "client", "client_connection", "channel", "tls", "deadlines")
 )
 """The transport's asyncio modules; every other module of the package does no I/O."""
 
@@ -58,7 +57,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "raftkv.client": ("raftkv.client", "raftkv.transport", *LEAVES),
     "raftkv.config": COMPOSITION,
     "raftkv.embedded": COMPOSITION,
-    "raftkv.up": ("raftkv.config", "raftkv.logs", *LEAVES),
+    "raftkv.up": ("raftkv.up", *LEAVES),
     "raftkv.__main__": COMPOSITION,
     "raftkv.testing": ("raftkv.client", "raftkv.embedded", "jepsen_like.sim", *LEAVES),
     "resource_api": ("resource_api", "raftkv.clock"),
@@ -71,7 +70,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "jepsen_like.sim": ("jepsen_like", "raftkv"),
 }
 
-SOCKETS = ("asyncio", "socket", "ssl", "select", "selectors", "http", "urllib", "socketserver")
+SOCKETS = ("asyncio", "socket", "ssl", "select", "selectors", "http", "urllib.request", "socketserver")
 THREADS = ("threading", "concurrent", "multiprocessing", "queue", "_thread")
 CLOCKS = ("time", "datetime", "random", "secrets", "uuid")
 DISK = ("os", "pathlib", "shutil", "tempfile", "mmap", "fcntl", "glob")

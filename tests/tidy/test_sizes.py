@@ -14,8 +14,8 @@ PUBLIC_METHODS_MAX = 20
 MODULES_TO_SPLIT: dict[str, int] = {}
 """Modules past 500 lines -> how long each may be at most. New ones are split instead of listed."""
 
-WIDE_CLASSES: dict[str, int] = {"MemberApi": 21}
-"""Classes past the limit -> their number of public methods. The seam has one method for each request a client can send."""
+WIDE_CLASSES: dict[str, int] = {"MemberApi": 21, "Service": 21}
+"""Classes past the limit -> their number of public methods. The seam, and what implements it, has one method for each request."""
 
 TABLES: frozenset[str] = frozenset({"raftkv/errors.py"})
 """Modules that are one long table; they have no length."""

@@ -1,0 +1,150 @@
+"""The process: what it refuses, how it ends, and with which status."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from raftkv import __main__ as entry
+from raftkv.errors import ConfigError
+
+CLIENT_PORT, PEER_PORT = 22150, 22151
+
+
+def run(*arguments: str, python: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ETCD_", "RAFTKV_"))}
+    return subprocess.run(
+        [sys.executable, *python, "-m", "raftkv", *arguments], capture_output=True, text=True, timeout=60, check=False, env=clean | environ
+    )
+
+
+@pytest.mark.slow
+class TestRefusals:
+    """Whatever keeps a member from starting is said in one place, with etcd's exit status."""
+
+    def test_optimised_python_is_refused(self):
+        """Without assertions the guards of our own reasoning are gone."""
+        done = run(python=("-O",))
+        assert done.returncode == 1
+        assert "python -O" in done.stderr
+
+    @pytest.mark.parametrize("command", ["version", "--version"])
+    def test_version_is_printed_in_etcds_form(self, command):
+        done = run(command)
+        assert (done.returncode, done.stdout.splitlines()[0]) == (0, "etcd Version: 3.7.0")
+
+    def test_wrong_flag_ends_with_status_2(self):
+        for words in (["--nosuch"], ["server", "--nosuch"]):
+            done = run(*words)
+            assert (done.returncode, done.stderr.splitlines()[0]) == (2, "flag provided but not defined: -nosuch")
+
+    def test_failed_check_is_one_log_line_and_status_1(self):
+        done = run("server", "--heartbeat-interval=300")
+        entry_line = json.loads(done.stderr.splitlines()[-1])
+        assert done.returncode == 1
+        assert (entry_line["level"], entry_line["msg"]) == ("warn", "failed to verify flags")
+        assert entry_line["error"].startswith("--election-timeout[1000ms]")
+
+    def test_cluster_without_the_members_own_name_is_fatal(self, tmp_path):
+        done = run("--name=zz", f"--data-dir={tmp_path}", "--initial-cluster=n1=http://127.0.0.1:1")
+        entry_line = json.loads(done.stderr.splitlines()[-1])
+        assert (done.returncode, entry_line["level"]) == (1, "fatal")
+        assert entry_line["error"] == 'couldn\'t find local name "zz" in the initial cluster configuration'
+
+    def test_flag_and_variable_both_set_is_fatal(self):
+        done = run("--name=a", ETCD_NAME="b")
+        assert (done.returncode, json.loads(done.stderr.splitlines()[-1])["environment-variable"]) == (1, "ETCD_NAME")
+
+    def test_commands_that_do_not_exist_here_say_so(self):
+        done = run("grpc-proxy", "start")
+        assert done.returncode == 2
+        assert "not part of raftkv" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[Errno 98] error while attempting to bind on address ('127.0.0.1', 2379): address already in use", "127.0.0.1:2379"),
+        ("listen tcp 127.0.0.1:2379: bind: error while attempting to bind", "127.0.0.1:2379"),
+    ],
+)
+def test_taken_port_is_told_in_gos_words(text, told):
+    """Scripts look for the text, not for the number."""
+    assert entry.listen_fault(OSError(errno.EADDRINUSE, text)) == f"listen tcp {told}: bind: address already in use"
+    assert entry.listen_fault(OSError(errno.ENOSPC, text)) == ""
+
+
+def test_first_error_of_nested_groups_is_found():
+    inner = ConfigError("why")
+    assert entry.first_error(ExceptionGroup("a", [ExceptionGroup("b", [inner]), ValueError()])) is inner
+
+
+def member_command(tmp_path) -> list[str]:
+    client, peer = f"http://127.0.0.1:{CLIENT_PORT}", f"http://127.0.0.1:{PEER_PORT}"
+    return [
+        *(sys.executable, "-m", "raftkv", "server", "--name=n1", f"--data-dir={tmp_path / 'data'}", f"--initial-cluster=n1={peer}"),
+        *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+        *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
+    ]
+
+
+def started(tmp_path) -> subprocess.Popen[str]:
+    """A member that said it is ready; its remaining log can be read from stderr."""
+    process = subprocess.Popen(member_command(tmp_path), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if json.loads(line)["msg"] == "ready to serve client requests":
+            return process
+    process.wait(timeout=10)
+    raise AssertionError(f"ended with {process.returncode} before it was ready")
+
+
+@pytest.mark.slow
+class TestSignals:
+    """A member ends in order, and its parent sees the signal that ended it."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_signal_stops_in_order_and_is_raised_again(self, tmp_path, number):
+        process = started(tmp_path)
+        process.send_signal(number)
+        _, rest = process.communicate(timeout=30)
+        messages = [json.loads(line)["msg"] for line in rest.splitlines()]
+        assert process.returncode == -number
+        assert "received signal; shutting down" in messages
+        assert messages[-1] == "stopped"
+
+    def test_member_starts_again_on_its_data(self, tmp_path):
+        for _ in range(2):
+            process = started(tmp_path)
+            process.terminate()
+            process.communicate(timeout=30)
+            assert process.returncode == -signal.SIGTERM
+
+    def test_dump_signal_writes_the_state_and_ends_nothing(self, tmp_path):
+        process = started(tmp_path)
+        try:
+            process.send_signal(signal.SIGUSR1)
+            assert process.stderr is not None
+            dumped = next(line for line in process.stderr if not line.startswith("{"))
+            assert dumped.strip()
+            assert process.poll() is None
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+    def test_taken_port_is_one_fatal_line(self, tmp_path):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", CLIENT_PORT))
+            listener.listen()
+            done = subprocess.run(member_command(tmp_path), capture_output=True, text=True, timeout=30, check=False)
+        fatal = [entry_line for entry_line in map(json.loads, done.stderr.splitlines()) if entry_line["level"] == "fatal"]
+        assert done.returncode == 1
+        assert [entry_line["error"] for entry_line in fatal] == [f"listen tcp 127.0.0.1:{CLIENT_PORT}: bind: address already in use"]
