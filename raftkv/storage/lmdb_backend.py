@@ -1,6 +1,6 @@
 """The store on LMDB: one file, one named database per table, every commit one synced transaction.
 
-Owns how tables map to LMDB, and turns LMDB's errors into OSError (the member ends) and CorruptionError. One thread
+Hot path: `LmdbReader`. Owns how tables map to LMDB, and turns LMDB's errors into OSError (the member ends) and CorruptionError. One thread
 commits; readers are opened and used by the loop. LMDB keeps its lock table and syncs data and meta page of each commit,
 so what `commit` returned from survives a power cut (design §4 rule 6 allows `metasync` off, but then the last commit
 may be undone; two syncs every 100 ms cost nothing that can be measured).
@@ -97,6 +97,9 @@ class LmdbBackend:
                 metasync=sync,
             )
             self._databases = self._open_tables()
+            if sync:
+                # A process killed between LMDB's two syncs leaves a commit that is readable and not yet durable.
+                self._env.sync(True)
         except lmdb.Error as exc:
             raise _translated(exc, path) from exc
         self._closed = False

@@ -3,8 +3,9 @@
 Owns the packed form of entries, which the log and peer messages share (an entry is encoded once and the same bytes go
 to the disk and to every peer), and the frame of a log record. Knows nothing of files. Any thread.
 
-A frame is `magic, length, type, sequence, synced sequence, link, crc` and the payload. `crc` (crc32c) covers
-everything else; `link` is the crc of the record before, so a record that is whole but stands in the wrong place shows.
+A frame is `magic, length, type, sequence, synced sequence, link, header crc, crc` and the payload. `crc` (crc32c) covers
+all of it; `link` is the crc of the record before, so a record that is whole but stands in the wrong place shows. The
+header has its own crc, so that a search for whole records steps over a torn one's payload, which clients wrote.
 `synced sequence` names the newest record that was durable when this one was written: a whole record therefore proves
 that everything up to it was on the disk once, which is how recovery tells damage from a torn tail
 (`recovery.judge`).
@@ -27,12 +28,9 @@ from raftkv.raft.messages import ConfState, Entry, HardState, SnapshotMeta
 FORMAT = 1
 """Number of the layout in this module; raise it when an older binary could not read what a newer one writes."""
 
-PAYLOAD_BYTES_MAX = 1 << 30
-"""Longer lengths are read as damage. An append of this size could not have been proposed."""
-
 _ENTRY = Struct("<QQBI")  # term, index, kind, length of data
 _FRAME = Struct("<4sIBQQI")  # magic, length, type, sequence, synced sequence, link
-_CRC = Struct("<I")
+_CRCS = Struct("<II")  # of the header, of header and payload
 _HEAD = Struct("<HQQQQ")  # format, cluster id, member id, segment, first index
 _HARD_STATE = Struct("<QQQ")
 _RANGE = Struct("<QQ")
@@ -40,7 +38,7 @@ _MARK = Struct("<QQB")
 _COUNTS = Struct("<HHHHB")
 
 MAGIC = b"\xd5rkW"
-FRAME_BYTES = _FRAME.size + _CRC.size
+FRAME_BYTES = _FRAME.size + _CRCS.size
 ENTRY_HEADER_BYTES = _ENTRY.size
 
 _WITH_HARD_STATE = 1
@@ -113,6 +111,18 @@ class RecordType(IntEnum):
 _TYPES = frozenset(int(t) for t in RecordType)
 
 
+class FrameHeader(NamedTuple):
+    """A whole header; `end` is where the payload should end."""
+
+    type: int
+    sequence: int
+    synced_sequence: int
+    link: int
+    header_crc: int
+    crc: int
+    end: int
+
+
 class Frame(NamedTuple):
     """One whole record as read from a segment. `end` is the offset of the byte after it."""
 
@@ -131,26 +141,34 @@ def encode_frame(kind: RecordType, sequence: int, synced_sequence: int, link: in
     for part in payload:
         length += len(part)
     head = _FRAME.pack(MAGIC, length, kind, sequence, synced_sequence, link)
-    crc: int = crc32c(head)
+    header_crc: int = crc32c(head)
+    crc = header_crc
     for part in payload:
         crc = crc32c(part, crc)
-    return [head, _CRC.pack(crc), *payload], crc
+    return [head, _CRCS.pack(header_crc, crc), *payload], crc
 
 
-def decode_frame(blob: bytes, offset: int) -> Frame | None:
-    """The record that begins at offset, or None when there is no whole one there."""
+def decode_header(blob: bytes, offset: int) -> FrameHeader | None:
+    """The header that begins at offset, or None when there is no whole one there."""
     start = offset + FRAME_BYTES
     if start > len(blob):
         return None
     magic, length, kind, sequence, synced_sequence, link = _FRAME.unpack_from(blob, offset)
-    end = start + length
-    if magic != MAGIC or kind not in _TYPES or length > PAYLOAD_BYTES_MAX or end > len(blob):
+    header_crc, crc = _CRCS.unpack_from(blob, offset + _FRAME.size)
+    if magic != MAGIC or kind not in _TYPES or crc32c(blob[offset : offset + _FRAME.size]) != header_crc:
         return None
-    (crc,) = _CRC.unpack_from(blob, offset + _FRAME.size)
-    payload = blob[start:end]
-    if crc32c(payload, crc32c(blob[offset : offset + _FRAME.size])) != crc:
+    return FrameHeader(kind, sequence, synced_sequence, link, header_crc, crc, start + length)
+
+
+def decode_frame(blob: bytes, offset: int) -> Frame | None:
+    """The record that begins at offset, or None when there is no whole one there."""
+    header = decode_header(blob, offset)
+    if header is None or header.end > len(blob):
         return None
-    return Frame(kind, sequence, synced_sequence, link, crc, payload, end)
+    payload = blob[offset + FRAME_BYTES : header.end]
+    if crc32c(payload, header.header_crc) != header.crc:
+        return None
+    return Frame(header.type, header.sequence, header.synced_sequence, header.link, header.crc, payload, header.end)
 
 
 class WalMetadata(NamedTuple):
