@@ -119,12 +119,9 @@ def on_snapshot(core: Core, message: Message) -> None:
         log.commit_to(snapshot.index)
         core.reply_append(message.sender, log.commit)
         return
-    conf = snapshot.conf_state
-    if core.member_id not in {*conf.voters, *conf.learners, *conf.voters_outgoing, *conf.learners_next}:
-        core.emit(TraceKind.SNAPSHOT_REFUSED, peer=message.sender, detail="this member is not in its configuration")
-        return
+    # Its configuration may lack this member: the entry that adds it may stand above the snapshot, and follows it.
     log.restore(snapshot)
-    core.tracker.apply(conf, last_index=log.last_index)
+    core.tracker.apply(snapshot.conf_state, last_index=log.last_index)
     core.emit(TraceKind.SNAPSHOT_RESTORED, peer=message.sender, detail=f"index {snapshot.index}")
     core.reply_append(message.sender, snapshot.index)
 
