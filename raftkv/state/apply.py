@@ -109,10 +109,7 @@ class StateMachine:
 
         Raises FutureRevError, CompactedError.
         """
-        if not request.range_end:
-            return self.store.revision, reads.range_body(self.store, request)
-        job = reads.RangeJob(self.store, request)
-        return (job.revision, job.body) if job.step(keys_max) else job
+        return reads.start(self.store, request, keys_max)
 
     def read_txn(self, request: rpc.TxnRequest, keys_max: int = reads.SLICE_KEYS) -> tuple[int, bytes] | txn.ReadTxnJob:
         """As `range`, for a txn that `txn.is_read_only`."""

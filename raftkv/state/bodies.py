@@ -39,10 +39,10 @@ def of_range(records: Sequence[bytes], count: int, more: bool = False) -> bytes:
     """RangeResponse: kvs, more, count."""
     if count == 1 and not more:
         return records[0] + _COUNT_ONE if records else _COUNT_ONE
-    body = b"".join(records)
-    if more:
-        body += _MORE
-    return body + b"\x20" + varint(count) if count else body
+    if not count:
+        return b""
+    tail = b"\x20" + varint(count)
+    return b"".join((*records, _MORE, tail) if more else (*records, tail))
 
 
 def of_delete(deleted: int, previous: Iterable[bytes]) -> bytes:
