@@ -10,8 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from raftkv.mvcc.watcher import WatchSink, WatchStream
+from raftkv.mvcc.watcher import WatchSink, WatchSpec, WatchStream
 from raftkv.pb import rpc
+
+__all__ = [
+    "Alarm",
+    "Done",
+    "LeaseTTL",
+    "Member",
+    "MemberApi",
+    "MemberStatus",
+    "PeerApi",
+    "Result",
+    "SnapshotIntake",
+    "WatchSink",
+    "WatchSpec",
+    "WatchStream",
+]
 
 Result = tuple[int, bytes]
 Done = Callable[[Result | None, Exception | None], None]
@@ -122,3 +137,38 @@ class MemberApi(Protocol):
 
     def defragment(self, done: Callable[[Exception | None], None]) -> None:
         """LMDB reuses its pages, so this commits and reports success; see docs/OPERATIONS.md."""
+
+
+class SnapshotIntake(Protocol):
+    """One snapshot on its way in."""
+
+    def chunk(self, body: bytes) -> None:
+        """The next SnapshotChunk. Raises RequestError when it is refused or damaged."""
+
+    def end(self, done: Callable[[str], None]) -> None:
+        """The last chunk came; done(refusal) once it is verified and stored, with an empty text when it was taken."""
+
+    def abort(self) -> None:
+        """The sender went away; what was received is removed."""
+
+
+class PeerApi(Protocol):
+    """What the peer port sees of a member. Bodies are messages of proto/raftkv/peer.proto."""
+
+    def greet(self, body: bytes) -> tuple[int, bytes]:
+        """Answers the first frame of a connection: (sender id, StreamReply); the id is 0 when the connection is refused."""
+
+    def receive(self, sender_id: int, body: bytes) -> None:
+        """One StreamFrame of a greeted connection. Raises CorruptionError on malformed entries."""
+
+    def info(self) -> bytes:
+        """The encoded ClusterInfo."""
+
+    def lease_renew(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
+        """LeaseRenewRequest to LeaseRenewReply; answered by a leader confirmed after the call."""
+
+    def lease_ttl(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
+        """LeaseTtlRequest to LeaseTtlReply; answered by a leader confirmed after the call."""
+
+    def take_snapshot(self) -> SnapshotIntake:
+        """Begins to receive a snapshot."""

@@ -1,0 +1,221 @@
+"""The composition root: a member from settings, listening, in this process and on this loop.
+
+The only module that knows every layer. `raftkv server` runs one member this way; a program may run one beside its own
+work. While a member runs the interpreter's switch interval is lowered, because its threads would otherwise wait for a
+loop that never idles (design §3); it is restored afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from raftkv import ETCD_VERSION, __version__
+from raftkv.clock import Clock, SystemClock
+from raftkv.errors import ConfigError
+from raftkv.metrics import Metrics
+from raftkv.rpc.raft_peer import peer_routes
+from raftkv.rpc.services import ClientServices, ServiceSettings
+from raftkv.server.bootstrap import Platform, boot
+from raftkv.server.discovery import check_cluster
+from raftkv.server.member import MemberCore, Workers
+from raftkv.server.peer_port import PeerPort
+from raftkv.server.service import Service
+from raftkv.server.settings import MemberSettings
+from raftkv.storage.fs import OsFileSystem
+from raftkv.storage.lmdb_backend import LmdbOpener
+from raftkv.storage.worker import ThreadWorker, Worker
+from raftkv.transport.limits import ServerLimits
+from raftkv.transport.server import GrpcServer
+
+log = logging.getLogger("raftkv.server")
+
+SWITCH_INTERVAL_S = 0.0001
+MESSAGE_OVERHEAD_BYTES = 512 << 10
+"""What a gRPC message may be larger than the largest request, as in etcd."""
+
+PEER_MESSAGE_BYTES_MAX = 64 << 20
+"""Largest frame between members: one append's worth of the largest requests."""
+
+DRAIN_S = 5.0
+"""Longest wait for calls in progress at a stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a member stands on: the machine, or a simulated one."""
+
+    platform: Platform
+    clock: Clock
+    worker: Callable[[str], Worker]
+
+    @classmethod
+    def of_machine(cls, settings: MemberSettings) -> Environment:
+        """Files, LMDB and threads of this machine."""
+        loop = asyncio.get_running_loop()
+        no_sync = settings.unsafe_no_fsync
+        return cls(
+            Platform(OsFileSystem(unsafe_no_sync=no_sync), LmdbOpener(unsafe_no_sync=no_sync)),
+            SystemClock(),
+            lambda name: ThreadWorker(name, loop.call_soon_threadsafe),
+        )
+
+
+class RunningMember:
+    """A member that serves. Made by `running_member`."""
+
+    def __init__(self, core: MemberCore, service: Service, services: ClientServices, metrics: Metrics) -> None:
+        self.core = core
+        self.service = service
+        self.services = services
+        self.metrics = metrics
+        self.servers: list[GrpcServer] = []
+        self.listeners: list[asyncio.AbstractServer] = []
+        self.ready = asyncio.Event()
+        """Set once the member has published itself to the cluster: every kind of request can be served."""
+        self._stopped = False
+
+    @property
+    def member_id(self) -> int:
+        """See MemberCore."""
+        return self.core.member_id
+
+    @property
+    def client_urls(self) -> tuple[str, ...]:
+        """Where clients reach it."""
+        return tuple(self.core.settings.advertise_client_urls)
+
+    def describe(self) -> str:
+        """For people."""
+        return self.core.describe()
+
+    async def stop(self, *, drain: bool = True) -> None:
+        """Hands leadership over, answers what is in progress, syncs and closes. Without `drain`: at once. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for listener in self.listeners:
+            listener.close()
+        if drain and not self.core.failure.done():
+            await self.core.hand_over()
+        self.core.stopping = True
+        if drain:
+            for server in self.servers:
+                await server.drain(DRAIN_S)
+        await self.core.stop()
+        for server in self.servers:
+            server.close()
+        await self.services.http1.close()
+
+
+@asynccontextmanager
+async def running_member(settings: MemberSettings, *, environment: Environment | None = None) -> AsyncIterator[RunningMember]:
+    """Starts a member and stops it at the end of the block. The block is cancelled when the member fails.
+
+    Raises ConfigError, CorruptionError, OSError at the start; the failure's own error when the member fails later,
+    in an ExceptionGroup.
+    """
+    environment = environment or Environment.of_machine(settings)
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        member = await _start(settings, environment)
+        try:
+            async with asyncio.TaskGroup() as group:
+                member.core.start(group)
+                watch = group.create_task(_watch(member), name="member failure")
+                try:
+                    yield member
+                finally:
+                    watch.cancel()
+                    await member.stop()
+        finally:
+            await member.stop(drain=False)
+    finally:
+        sys.setswitchinterval(interval_s)
+
+
+async def _watch(member: RunningMember) -> None:
+    """Ends the task group with the member's failure."""
+    await asyncio.shield(member.core.failure)
+
+
+async def _start(settings: MemberSettings, environment: Environment) -> RunningMember:
+    loop = asyncio.get_running_loop()
+    metrics = Metrics(version=__version__, etcd_version=ETCD_VERSION)
+    expected = await check_cluster(settings, environment.platform)
+    booted = boot(settings, environment.platform, expected, now_s=loop.time, observe_fsync_s=metrics.wal_fsync.observe)
+    core = MemberCore(
+        settings,
+        booted,
+        Workers(environment.worker("raftkv-wal"), environment.worker("raftkv-store")),
+        environment.clock,
+        loop,
+        observe_commit_s=metrics.backend_commit.observe,
+    )
+    service = Service(core, loop)
+    services = ClientServices(service, metrics, ServiceSettings(settings.max_request_bytes, settings.election_timeout_ms), loop)
+    member = RunningMember(core, service, services, metrics)
+    client_server = GrpcServer(
+        loop,
+        services.routes,
+        ServerLimits(
+            max_concurrent_streams=settings.max_concurrent_streams,
+            message_bytes_max=settings.max_request_bytes + MESSAGE_OVERHEAD_BYTES,
+        ),
+        http1=services.http1,
+        http2_plain=services.plain,
+    )
+    services.count_calls(client_server.statistics)
+    peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), ServerLimits(message_bytes_max=PEER_MESSAGE_BYTES_MAX))
+    member.servers = [client_server, peer_server]
+    booted.flush = _flusher(client_server, peer_server)
+    core.on_published = lambda: _announce(member)
+    try:
+        for urls, server in ((settings.listen_peer_urls, peer_server), (settings.listen_client_urls, client_server)):
+            for url in urls:
+                member.listeners.append(await _listen(loop, url, server))
+    except OSError:
+        await member.stop(drain=False)
+        raise
+    # What recovery made lives as long as the member: no collection need look at it again.
+    gc.collect()
+    gc.freeze()
+    return member
+
+
+def _flusher(*servers: GrpcServer) -> Callable[[], None]:
+    flushes = [server.flush for server in servers]
+
+    def flush() -> None:
+        for one in flushes:
+            one()
+
+    return flush
+
+
+async def _listen(loop: asyncio.AbstractEventLoop, url: str, server: GrpcServer) -> asyncio.AbstractServer:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
+        raise ConfigError(f"cannot listen on {url!r}: only http://HOST:PORT is supported")
+    try:
+        return await loop.create_server(server.protocol_factory, parts.hostname, parts.port, backlog=1024)
+    except OSError as error:
+        text = f"listen tcp {parts.hostname}:{parts.port}: bind: {(error.strerror or str(error)).lower()}"
+        raise OSError(error.errno, text) from error
+
+
+def _announce(member: RunningMember) -> None:
+    member.ready.set()
+    log.info("ready to serve client requests")
+    for url in member.core.settings.listen_client_urls:
+        if url.startswith("http://"):
+            log.warning(
+                "serving client traffic insecurely; this is strongly discouraged!", extra={"fields": {"address": urlsplit(url).netloc}}
+            )

@@ -1,0 +1,125 @@
+"""What a member owes its cluster besides serving: publishing itself, the cluster version, cutting the log.
+
+Each duty is a small state that `tick` moves on, once each heartbeat interval. Loop only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from raftkv import ETCD_VERSION
+from raftkv.raft.messages import SnapshotMeta
+from raftkv.state.requests import ClusterVersion, Publication
+
+if TYPE_CHECKING:
+    from raftkv.server.member import MemberCore
+
+log = logging.getLogger("raftkv.server")
+
+RETRY_S = 5.0
+"""A duty's proposal that got no answer is made again after this long; each is idempotent."""
+
+
+class Publisher:
+    """Tells the cluster this member's name and client URLs, until they stand in the applied state."""
+
+    def __init__(self, core: MemberCore, on_published: Callable[[], None]) -> None:
+        self._core = core
+        self._on_published = on_published
+        self.published = False
+        self._next_s = 0.0
+
+    def tick(self, now_s: float) -> None:
+        """Proposes when a leader is known and the last attempt is old."""
+        if self.published or now_s < self._next_s or not self._core.node.leader_id:
+            return
+        self._next_s = now_s + RETRY_S
+        settings = self._core.settings
+        request = Publication(self._core.member_id, settings.name, tuple(settings.advertise_client_urls))
+        self._core.proposals.submit_own(request, self._done)
+
+    def _done(self, result: object, error: Exception | None) -> None:
+        if error is not None:
+            self._next_s = 0.0
+        elif not self.published:
+            self.published = True
+            log.info(
+                "published local member to cluster through raft",
+                extra={"fields": {"local-member-id": f"{self._core.member_id:x}", "cluster-id": f"{self._core.cluster_id:x}"}},
+            )
+            self._on_published()
+
+
+class VersionKeeper:
+    """The leader sets the cluster version: the lowest of its members', as far as they have said theirs."""
+
+    def __init__(self, core: MemberCore) -> None:
+        self._core = core
+        self._next_s = 0.0
+
+    def tick(self, now_s: float) -> None:
+        """Proposes a version when it would rise."""
+        core = self._core
+        if now_s < self._next_s or not core.pipeline.is_leader():
+            return
+        versions = [ETCD_VERSION, *core.peers.versions().values()]
+        if len(versions) <= len(core.voters()) // 2:
+            return
+        wanted = min(versions, key=_parts)
+        wanted = ".".join(map(str, (*_parts(wanted)[:2], 0)))
+        current = core.machine.cluster_version
+        if not current or _parts(current) < _parts(wanted):
+            self._next_s = now_s + RETRY_S
+            core.proposals.submit_own(ClusterVersion(wanted), lambda _r, _e: None)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3])
+
+
+class LogCutter:
+    """Marks raft snapshots and cuts the log below them (design §4 rule 7).
+
+    A snapshot at index S is marked only when the store is durable at S or above; the log keeps the catch-up entries, and
+    nothing is removed while a snapshot is being sent.
+    """
+
+    def __init__(self, core: MemberCore, snapshot_count: int, catchup_entries: int) -> None:
+        self._core = core
+        self._snapshot_count = snapshot_count
+        self._catchup_entries = catchup_entries
+        self._busy = False
+        self._snapshot_index = core.machine.applied_index
+        self.snapshots_total = 0
+
+    def after_apply(self, applied: int, term: int) -> None:
+        """Starts a snapshot when enough was applied since the last one."""
+        core = self._core
+        if self._busy or applied - self._snapshot_index < self._snapshot_count:
+            return
+        self._busy = True
+        self._snapshot_index = applied
+        meta = SnapshotMeta(applied, term, core.node.conf_state)
+        log.info("triggering snapshot", extra={"fields": {"local-member-applied-index": applied}})
+        core.store_writer.when_durable(applied, lambda: self._mark(meta))
+
+    def _mark(self, meta: SnapshotMeta) -> None:
+        core = self._core
+        wal = core.writer.wal
+        core.writer.submit(lambda: wal.mark_snapshot(meta), lambda: self._cut(meta))
+
+    def _cut(self, meta: SnapshotMeta) -> None:
+        core = self._core
+        self._busy = False
+        self.snapshots_total += 1
+        core.raft_storage.set_snapshot(meta)
+        log.info("saved snapshot", extra={"fields": {"snapshot-index": meta.index}})
+        keep_from = min(meta.index - self._catchup_entries, core.transfers.keep_from())
+        if keep_from <= core.raft_storage.first_index():
+            return
+        core.raft_storage.compact(keep_from)
+        log.info("compacted Raft logs", extra={"fields": {"compact-index": keep_from}})
+        wal = core.writer.wal
+        core.writer.submit(lambda: wal.purge(keep_from), lambda: None)

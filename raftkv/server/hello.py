@@ -1,0 +1,77 @@
+"""Who may talk to whom on the peer port: the first exchange of every peer connection (design §4 rules 14 and 15).
+
+Pure decisions; `peers.py` carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raftkv.pb import peer
+
+PROTOCOL = 1
+"""Version of the peer protocol. Raised when a message changes so that an old member cannot read it."""
+
+FORMAT = 1
+"""Newest format of log entries, peer messages and snapshots this version reads and writes."""
+
+BOOTSTRAP_INDEX = 1
+"""A member's log begins with the snapshot at this index that holds the bootstrapped members; at or below it the log is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """This side of a connection."""
+
+    cluster_id: int
+    member_id: int
+    version: str
+
+    def hello(self, receiver_id: int, last_index: int) -> peer.Hello:
+        """What this member says first."""
+        return peer.Hello(
+            protocol=PROTOCOL,
+            cluster_id=self.cluster_id,
+            sender_id=self.member_id,
+            receiver_id=receiver_id,
+            last_index=last_index,
+            version=self.version,
+            format=FORMAT,
+        )
+
+    def reply(self, refusal: str = "", *, bootstrapped: bool = False) -> peer.HelloReply:
+        """What this member answers; an empty refusal accepts."""
+        return peer.HelloReply(
+            cluster_id=self.cluster_id,
+            member_id=self.member_id,
+            version=self.version,
+            format=FORMAT,
+            refusal=refusal,
+            bootstrapped=bootstrapped,
+        )
+
+
+def refusal(me: Self, hello: peer.Hello, *, known: bool, removed: bool, started: bool) -> tuple[str, bool]:
+    """Why a peer's hello is refused, and whether that is because its disk was lost; ("", False) accepts it.
+
+    Args:
+        me: this side.
+        hello: what the other side said.
+        known: the sender is a member of this side's applied configuration.
+        removed: the sender was a member and was removed.
+        started: this side knows that the sender once had state: it published itself, or acknowledged entries.
+    """
+    other, here = f"member {hello.sender_id:x}", f"member {me.member_id:x}"
+    if hello.protocol != PROTOCOL:
+        return f"{other} speaks peer protocol {hello.protocol}, {here} speaks {PROTOCOL}: run versions that share one", False
+    if hello.cluster_id != me.cluster_id:
+        return f"{other} is of cluster {hello.cluster_id:x}, {here} is of cluster {me.cluster_id:x}: check --initial-cluster", False
+    if hello.receiver_id != me.member_id:
+        return f"{other} looked for member {hello.receiver_id:x} and reached {here}: check the peer URLs", False
+    if removed:
+        return f"{other} was removed from cluster {me.cluster_id:x}; {here} does not speak with it", False
+    if not known:
+        return f"{other} is not a member of cluster {me.cluster_id:x} as {here} knows it", False
+    if started and hello.last_index <= BOOTSTRAP_INDEX:
+        return f"member {hello.sender_id:x} has already been bootstrapped", True
+    return "", False

@@ -1,0 +1,201 @@
+"""Leases in time: keepalives, what is left, and expiry; the replicated part stands in `state/lease.py`.
+
+Rules (design §4 rule 12): time is the monotonic clock; a new leader re-arms every lease; keepalives and expiries need a
+leader confirmed after they began; a revoke found by a leader carries its term and is void in another. A member that does
+not lead passes keepalives on. Loop only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raftkv.errors import NoLeaderError, RaftKVError, TimeoutError
+from raftkv.pb import peer
+from raftkv.server.api import LeaseTTL
+from raftkv.server.peers import Peers
+from raftkv.server.pipeline import Pipeline
+from raftkv.server.proposals import Proposals
+from raftkv.state.lease import Lessor
+from raftkv.state.requests import LeaseExpiry
+from raftkv.transport.channel import RpcError
+from raftkv.transport.grpc_wire import Code
+
+EXPIRY_INTERVAL_S = 0.5
+"""How often the leader looks for leases that ran out, as etcd does."""
+
+EXPIRIES_MAX = 500
+"""Leases revoked in one look: 1000 a second, as etcd does."""
+
+KeepAliveDone = Callable[[int, Exception | None], None]
+TTLDone = Callable[[LeaseTTL | None, Exception | None], None]
+
+
+class Leases:
+    """The asyncio half of leases.
+
+    Invariants: 1. a renewal is applied only after a read index round that began after it arrived; 2. an expiry is
+    proposed only while this member leads, after a round that began after the deadline passed.
+    """
+
+    def __init__(
+        self,
+        lessor: Lessor,
+        pipeline: Pipeline,
+        proposals: Proposals,
+        *,
+        now_s: Callable[[], float],
+        election_s: float,
+        timeout_s: float,
+        peers: Peers,
+    ) -> None:
+        self.lessor = lessor
+        self._pipeline = pipeline
+        self._proposals = proposals
+        self._now_s = now_s
+        self._election_s = election_s
+        self._timeout_s = timeout_s
+        self._peers = peers
+        self._next_look_s = 0.0
+        self._looking = False
+        self._last_tick_s = now_s()
+        self.expired_total = 0
+        self.renewed_total = 0
+
+    # Leadership.
+
+    def become_leader(self) -> None:
+        """Every lease gets its full time, and an election timeout for clients to find the new leader."""
+        self.lessor.promote(self._now_s(), self._election_s)
+        self._looking = False
+
+    def become_follower(self) -> None:
+        """Deadlines mean nothing here any more."""
+        self.lessor.demote()
+        self._looking = False
+
+    # Requests.
+
+    def keep_alive(self, lease_id: int, done: KeepAliveDone) -> None:
+        """done(ttl_s, None), 0 when there is no such lease."""
+        if self._pipeline.is_leader():
+            self._with_leader(lambda: done(self._renew(lease_id), None), lambda error: done(0, error))
+            return
+
+        def on_reply(body: bytes | None, error: Exception | None) -> None:
+            if body is None:
+                done(0, error)
+            else:
+                done(peer.LeaseRenewReply.FromString(body).ttls[0], None)
+
+        self._ask_leader("/raftkv.Peer/LeaseRenew", peer.LeaseRenewRequest(ids=[lease_id]).SerializeToString(), on_reply)
+
+    def time_to_live(self, lease_id: int, keys: bool, done: TTLDone) -> None:
+        """What is left of a lease, by the leader's clock."""
+        if self._pipeline.is_leader():
+            self._with_leader(lambda: done(self._ttl(lease_id, keys), None), lambda error: done(None, error))
+            return
+
+        def on_reply(body: bytes | None, error: Exception | None) -> None:
+            if body is None:
+                done(None, error)
+            else:
+                reply = peer.LeaseTtlReply.FromString(body)
+                done(LeaseTTL(reply.ttl, reply.granted_ttl, tuple(reply.keys)), None)
+
+        self._ask_leader("/raftkv.Peer/LeaseTtl", peer.LeaseTtlRequest(id=lease_id, keys=keys).SerializeToString(), on_reply)
+
+    def on_peer_renew(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
+        """A keepalive another member passed on."""
+        request = peer.LeaseRenewRequest.FromString(body)
+        self._as_leader(
+            lambda: done(peer.LeaseRenewReply(ttls=[self._renew(i) for i in request.ids]).SerializeToString(), None),
+            lambda error: done(b"", error),
+        )
+
+    def on_peer_ttl(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
+        """A time-to-live another member passed on."""
+        request = peer.LeaseTtlRequest.FromString(body)
+
+        def answer() -> None:
+            ttl = self._ttl(request.id, request.keys)
+            done(peer.LeaseTtlReply(ttl=ttl.ttl_s, granted_ttl=ttl.granted_ttl_s, keys=ttl.keys).SerializeToString(), None)
+
+        self._as_leader(answer, lambda error: done(b"", error))
+
+    def _as_leader(self, act: Callable[[], None], refuse: Callable[[Exception], None]) -> None:
+        if self._pipeline.is_leader():
+            self._with_leader(act, refuse)
+        else:
+            refuse(NoLeaderError())
+
+    def _with_leader(self, act: Callable[[], None], refuse: Callable[[Exception], None]) -> None:
+        """Acts once this member is confirmed to lead after now."""
+        term = self._pipeline.node.term
+
+        def serve(error: Exception | None) -> None:
+            if error is not None:
+                refuse(error)
+            elif not self._pipeline.is_leader() or self._pipeline.node.term != term:
+                refuse(NoLeaderError())
+            else:
+                act()
+
+        try:
+            self._pipeline.reads.submit(serve)
+        except RaftKVError as error:
+            refuse(error)
+
+    def _ask_leader(self, path: str, body: bytes, done: Callable[[bytes | None, Exception | None], None]) -> None:
+        def on_reply(reply: bytes | None, error: RpcError | None) -> None:
+            if reply is not None:
+                done(reply, None)
+            elif error is not None and error.code == Code.DEADLINE_EXCEEDED:
+                done(None, TimeoutError())
+            else:
+                done(None, NoLeaderError())
+
+        self._peers.ask(self._pipeline.node.leader_id, path, body, on_reply, self._now_s() + self._timeout_s)
+
+    def _renew(self, lease_id: int) -> int:
+        ttl_s = self.lessor.renew(lease_id, self._now_s())
+        if ttl_s:
+            self.renewed_total += 1
+        return ttl_s
+
+    def _ttl(self, lease_id: int, keys: bool) -> LeaseTTL:
+        left_s = self.lessor.remaining_s(lease_id, self._now_s())
+        if left_s < 0:
+            return LeaseTTL(-1, 0, ())
+        return LeaseTTL(left_s, self.lessor.ttl_s(lease_id), self.lessor.keys(lease_id) if keys else ())
+
+    # Expiry.
+
+    def tick(self) -> None:
+        """Called each heartbeat interval."""
+        now_s = self._now_s()
+        if now_s - self._last_tick_s > self._election_s / 2:
+            # The loop stood still: keepalives that came meanwhile are served before anything expires.
+            self._next_look_s = now_s + self._election_s / 2
+        self._last_tick_s = now_s
+        if not self._pipeline.is_leader() or self._looking or now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + EXPIRY_INTERVAL_S
+        found = self.lessor.expired(now_s, EXPIRIES_MAX)
+        if found:
+            self._looking = True
+            self._with_leader(lambda: self._expire(found), lambda _: self._look_failed())
+
+    def _look_failed(self) -> None:
+        """Not confirmed: the lessor hands the leases out again later."""
+        self._looking = False
+
+    def _expire(self, found: list[int]) -> None:
+        self._looking = False
+        term = self._pipeline.node.term
+        for lease_id in found:
+            self.expired_total += 1
+            self._proposals.submit_own(LeaseExpiry(term, lease_id), _ignore)
+
+
+def _ignore(result: object, error: Exception | None) -> None:
+    """An expiry that was not applied is found again."""

@@ -1,0 +1,141 @@
+"""Writes on their way: queued for the log, or proposed and waiting to be applied here.
+
+Hot path. A proposal is sent once (design §4 rule 13): what left the queue is never queued again, and when its fate is not
+known in time the caller gets an IndeterminateError. Loop only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from raftkv.errors import (
+    DeadlineExceededError,
+    RequestTooLargeError,
+    RequestTooManyRequestsError,
+    StoppedError,
+    TimeoutDueToLeaderFailError,
+    TimeoutError,
+)
+from raftkv.state.requests import OwnRequest, RequestKind, encode, encode_own
+
+Completion = Callable[[tuple[int, bytes] | None, Exception | None], None]
+
+WAITING_MAX = 50_000
+"""Proposals under way at one member; beyond it a write is refused with `too many requests`."""
+
+BATCH_ENTRIES_MAX = 1024
+"""Entries proposed in one turn, so that a turn and a log write stay short."""
+
+BATCH_BYTES_MAX = 1 << 20
+"""Bytes proposed in one turn; one entry may be larger."""
+
+
+class RequestIds:
+    """Ids unique across members and restarts: 16 bits of the member, 40 of milliseconds, 8 of count (etcd's idutil)."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, member_id: int, wall_ms: int) -> None:
+        self._next = (member_id & 0xFFFF) << 48 | (wall_ms & 0xFF_FFFF_FFFF) << 8
+
+    def take(self) -> int:
+        """The next id; never 0."""
+        self._next += 1
+        return self._next
+
+
+class Proposals:
+    """Queue and waiting table.
+
+    Invariants: 1. every id in the queue is in `waiting` or was timed out; 2. each `done` is called exactly once;
+    3. `waiting` is in order of ids, so of age.
+    """
+
+    __slots__ = ("_horizons", "_ids", "_lost_leader_id", "_timeout_s", "_wake", "bytes_max", "queue", "waiting")
+
+    def __init__(self, ids: RequestIds, *, timeout_s: float, bytes_max: int, wake: Callable[[], None]) -> None:
+        self._ids = ids
+        self._timeout_s = timeout_s
+        self._wake = wake
+        self.bytes_max = bytes_max
+        self.queue: list[tuple[int, bytes]] = []
+        self.waiting: dict[int, tuple[Completion, Any]] = {}
+        self._horizons: deque[tuple[float, int]] = deque()
+        self._lost_leader_id = 0
+
+    def submit(self, kind: RequestKind, raw: bytes, request: Any, done: Completion) -> None:
+        """Queues a write. `request` is its decoded form, handed to apply when the entry comes back."""
+        if len(raw) > self.bytes_max:
+            raise RequestTooLargeError
+        if len(self.waiting) >= WAITING_MAX:
+            raise RequestTooManyRequestsError
+        request_id = self._ids.take()
+        self.waiting[request_id] = (done, request)
+        self.queue.append((request_id, encode(kind, request_id, raw)))
+        self._wake()
+
+    def submit_own(self, request: OwnRequest, done: Completion) -> None:
+        """A write of the member's own making: not limited in number."""
+        request_id = self._ids.take()
+        self.waiting[request_id] = (done, request)
+        self.queue.append((request_id, encode_own(request, request_id)))
+        self._wake()
+
+    def peek_batch(self) -> list[bytes]:
+        """The data of the oldest queued proposals, within the batch bounds; empty when nothing is queued."""
+        batch: list[bytes] = []
+        size_bytes = 0
+        for _, data in self.queue:
+            size_bytes += len(data)
+            if batch and (len(batch) >= BATCH_ENTRIES_MAX or size_bytes > BATCH_BYTES_MAX):
+                break
+            batch.append(data)
+        return batch
+
+    def drop_batch(self, count: int) -> None:
+        """The oldest `count` were proposed and must never be again."""
+        del self.queue[:count]
+
+    def new_request_id(self) -> int:
+        """An id for something else than a proposal, such as a lease the server names."""
+        return self._ids.take()
+
+    def leader_lost(self) -> None:
+        """The leader that has the proposals under way is gone; those that time out say so."""
+        self._lost_leader_id = next(reversed(self.waiting), 0)
+
+    def expire(self, now_s: float) -> None:
+        """Ends what has waited longer than the timeout. Called once a tick."""
+        self._horizons.append((now_s + self._timeout_s, self._ids.take()))
+        horizon = 0
+        while self._horizons and self._horizons[0][0] <= now_s:
+            horizon = self._horizons.popleft()[1]
+        if not horizon:
+            return
+        overdue = []
+        for request_id in self.waiting:
+            if request_id >= horizon:
+                break
+            overdue.append(request_id)
+        if not overdue:
+            return
+        queued = {request_id for request_id, _ in self.queue}
+        self.queue[:] = [item for item in self.queue if item[0] >= horizon]
+        for request_id in overdue:
+            done, _ = self.waiting.pop(request_id)
+            if request_id in queued:
+                done(None, DeadlineExceededError())
+            elif request_id <= self._lost_leader_id:
+                done(None, TimeoutDueToLeaderFailError())
+            else:
+                done(None, TimeoutError())
+
+    def stop(self) -> None:
+        """Ends everything: what is still queued had no effect, the rest may have one."""
+        waiting, self.waiting = self.waiting, {}
+        queued = {request_id for request_id, _ in self.queue}
+        self.queue.clear()
+        for request_id, (done, _) in waiting.items():
+            done(None, StoppedError() if request_id in queued else TimeoutError())

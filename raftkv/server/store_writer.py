@@ -1,0 +1,106 @@
+"""Commits applied changes to the store on its own thread.
+
+A commit starts when enough has gathered or the interval has passed, never while one runs. Sealing happens between two
+applied batches, so each commit carries the applied index of exactly the changes in it (design §4 rule 5). Loop only, but
+for the commit itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raftkv.storage.backend import Backend
+from raftkv.storage.buffer import BufferedTables
+from raftkv.storage.worker import Worker
+
+
+class StoreWriter:
+    """Invariant: `durable_index` ≤ the index applied when the newest returned commit was sealed."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        tables: BufferedTables,
+        worker: Worker,
+        *,
+        interval_s: float,
+        records_max: int,
+        durable_index: int,
+        on_failure: Callable[[BaseException], None],
+        observe_s: Callable[[float], None] | None = None,
+        now_s: Callable[[], float],
+    ) -> None:
+        self.backend = backend
+        self.tables = tables
+        self._worker = worker
+        self._interval_s = interval_s
+        self._records_max = records_max
+        self.durable_index = durable_index
+        self._on_failure = on_failure
+        self._observe_s = observe_s
+        self._now_s = now_s
+        self._last_s = now_s()
+        self._busy = False
+        self._failed = False
+        self._waiters: list[tuple[int, Callable[[], object]]] = []
+        self.commits_total = 0
+
+    def maybe_commit(self, applied: int, *, force: bool = False) -> bool:
+        """Starts a commit if one is due; True when one was started."""
+        if self._busy or self._failed:
+            return False
+        pending = self.tables.pending_records
+        if not pending:
+            return False
+        now_s = self._now_s()
+        if not force and pending < self._records_max and now_s - self._last_s < self._interval_s and not self._waiters:
+            return False
+        tables = self.tables
+        batches = tables.seal()
+        if not batches:
+            return False
+        self._busy = True
+        self._last_s = now_s
+        backend = self.backend
+
+        def job() -> None:
+            backend.commit(batches)
+
+        def report(_: None, error: BaseException | None) -> None:
+            self._busy = False
+            if error is not None:
+                self._failed = True
+                self._on_failure(error)
+                return
+            self.commits_total += 1
+            self.durable_index = max(self.durable_index, applied)
+            tables.committed(batches)
+            if self._observe_s is not None:
+                self._observe_s(self._now_s() - now_s)
+            self._release()
+
+        self._worker.submit(job, report)
+        return True
+
+    def when_durable(self, index: int, callback: Callable[[], object]) -> None:
+        """Calls back on the loop once the store is durable at `index` or above; hurries the next commit."""
+        self._waiters.append((index, callback))
+        self._release()
+
+    def _release(self) -> None:
+        ready = [callback for index, callback in self._waiters if index <= self.durable_index]
+        if ready:
+            self._waiters = [item for item in self._waiters if item[0] > self.durable_index]
+            for callback in ready:
+                callback()
+
+    @property
+    def busy(self) -> bool:
+        """True while a commit is with the worker."""
+        return self._busy
+
+    def replace(self, backend: Backend, tables: BufferedTables, durable_index: int) -> None:
+        """A received snapshot took the store's place. Only while no commit runs."""
+        assert not self._busy, "the store was replaced under a running commit"
+        self.backend, self.tables, self.durable_index = backend, tables, durable_index
+        self._release()

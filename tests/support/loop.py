@@ -1,0 +1,355 @@
+"""A seeded event loop on virtual time, with a network of its own.
+
+The same member code that runs on asyncio and uvloop runs here: nothing waits, nothing depends on the machine, and one
+seed gives one order of events. Unlike asyncio's, its tasks and futures are hashed by a counter, because sets of them are
+iterated (`asyncio.wait`, TaskGroup) and an address-based hash would give each run another order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import heapq
+import random
+from asyncio import base_events, events, transports
+from collections.abc import Callable
+from typing import Any
+
+HOST: contextvars.ContextVar[str] = contextvars.ContextVar("simulated_host", default="client")
+"""Name of the machine the running code belongs to; new connections come from it."""
+
+
+class CountedTask(asyncio.Task[Any]):
+    """A task whose hash is its number."""
+
+    _next = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        CountedTask._next += 1
+        self._number = CountedTask._next
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class CountedFuture(asyncio.Future[Any]):
+    """A future whose hash is its number."""
+
+    _next = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        CountedFuture._next += 1
+        self._number = CountedFuture._next
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Deadlock(RuntimeError):
+    """Nothing is runnable and no timer is set."""
+
+
+class VirtualLoop(base_events.BaseEventLoop):
+    """Callbacks due at the same instant run in a seeded order; time jumps to the next timer when nothing is due."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.random = random.Random(seed)
+        self.network = Network(self)
+        self._now_s = 1000.0
+        self._sequence = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._digest = hashlib.sha256()
+        self.events_total = 0
+        self.set_task_factory(lambda loop, coro, **kwargs: CountedTask(coro, loop=loop, **kwargs))
+
+    def trace_hash(self) -> str:
+        """Names the order of everything that ran so far."""
+        return self._digest.hexdigest()
+
+    def note(self, text: str) -> None:
+        """Adds to the trace."""
+        self._digest.update(text.encode())
+
+    # Time and callbacks.
+
+    def time(self) -> float:
+        return self._now_s
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return CountedFuture(loop=self)
+
+    def call_at(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._sequence += 1
+        heapq.heappush(self._timers, (when, self._sequence, handle))
+        handle._scheduled = True  # type: ignore[attr-defined]
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Cancelled timers are skipped when they come up."""
+
+    def call_soon_threadsafe(  # type: ignore[override]  # as call_at
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        raise AssertionError("a simulated member has no threads")
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]  # as call_at
+        raise AssertionError("a simulated member has no threads")
+
+    def _process_events(self, event_list: Any) -> None:
+        """There is no selector."""
+
+    def _write_to_self(self) -> None:
+        """There is no selector."""
+
+    def _run_once(self) -> None:
+        ready = self._ready  # type: ignore[attr-defined]
+        timers = self._timers
+        if not ready:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            if not timers:
+                if self._stopping:  # type: ignore[attr-defined]
+                    return
+                raise Deadlock("nothing is runnable and no timer is set")
+            self._now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= self._now_s:
+            handle = heapq.heappop(timers)[2]
+            if not handle.cancelled():
+                ready.append(handle)
+        batch = list(ready)
+        ready.clear()
+        self._digest.update(b"%.9f %d;" % (self._now_s, len(batch)))
+        for handle in batch:
+            if not handle.cancelled():
+                self.events_total += 1
+                handle._run()
+
+    def run_forever(self) -> None:
+        self._check_running()  # type: ignore[attr-defined]
+        events._set_running_loop(self)
+        self._thread_id = 1
+        try:
+            while True:
+                self._run_once()
+                if self._stopping:
+                    break
+        finally:
+            self._stopping = False
+            self._thread_id = 0
+            events._set_running_loop(None)
+
+    def _check_thread(self) -> None:
+        """There is one thread."""
+
+    # Sockets.
+
+    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **kwargs: Any) -> Any:
+        return self.network.listen(protocol_factory, str(host), int(port or 0))
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **kwargs: Any) -> Any:
+        return await self.network.connect(protocol_factory, HOST.get(), str(host), int(port or 0))
+
+
+class Network:
+    """Byte streams between simulated machines, in order and without loss, like TCP; a cut link holds what is sent.
+
+    A machine is known by its host name; `cut` is one-way.
+    """
+
+    def __init__(self, loop: VirtualLoop, delay_s: tuple[float, float] = (0.0002, 0.002)) -> None:
+        self.loop = loop
+        self._delay_s = delay_s
+        self._listeners: dict[tuple[str, int], Listener] = {}
+        self._cuts: set[tuple[str, str]] = set()
+        self._held: list[tuple[str, str, Callable[..., None], tuple[Any, ...]]] = []
+        self._streams: list[Stream] = []
+        self.sent_total = 0
+
+    def listen(self, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
+        if (host, port) in self._listeners:
+            raise OSError(98, f"address {host}:{port} already in use")
+        listener = self._listeners[host, port] = Listener(self, factory, host, port)
+        return listener
+
+    async def connect(self, factory: Callable[[], asyncio.Protocol], source: str, host: str, port: int) -> Any:
+        connected = self.loop.create_future()
+
+        def arrive() -> None:
+            listener = self._listeners.get((host, port))
+            if connected.done():
+                return
+            if listener is None:
+                connected.set_exception(ConnectionRefusedError(111, f"{host}:{port} refused the connection"))
+                return
+            near, far = Stream(self, source, host), Stream(self, host, source)
+            near.peer, far.peer = far, near
+            self._streams += [near, far]
+            near.protocol, far.protocol = factory(), listener.factory()
+            far.context, near.context = listener.context, contextvars.copy_context()
+            far.context.run(far.protocol.connection_made, far)
+            near.protocol.connection_made(near)
+            connected.set_result((near, near.protocol))
+
+        self.deliver(source, host, arrive)
+        return await connected
+
+    def deliver(self, source: str, target: str, callback: Callable[..., None], *args: Any, after_s: float = 0.0) -> float:
+        """Runs the callback after the link's delay, never before `after_s`; returns when."""
+        self.sent_total += 1
+        if (source, target) in self._cuts:
+            self._held.append((source, target, callback, args))
+            return after_s
+        low, high = self._delay_s
+        when = self.loop.time() + low + (high - low) * self.loop.random.random()
+        when = max(when, after_s + 1e-9)
+        self.loop.call_at(when, callback, *args)
+        return when
+
+    def cut(self, source: str, target: str) -> None:
+        """Holds everything from one machine to another."""
+        self._cuts.add((source, target))
+
+    def isolate(self, host: str, others: list[str]) -> None:
+        """Cuts a machine off from others, both ways."""
+        for other in others:
+            self.cut(host, other)
+            self.cut(other, host)
+
+    def heal(self) -> None:
+        """Restores every link; what was held arrives now, in order."""
+        self._cuts.clear()
+        held, self._held = self._held, []
+        last: dict[tuple[str, str], float] = {}
+        for source, target, callback, args in held:
+            last[source, target] = self.deliver(source, target, callback, *args, after_s=last.get((source, target), 0.0))
+
+    def crash(self, host: str) -> None:
+        """The machine is gone: its sockets are reset at the other ends, and nothing more is delivered to it."""
+        for key in [key for key in self._listeners if key[0] == host]:
+            del self._listeners[key]
+        for stream in [stream for stream in self._streams if stream.host == host]:
+            stream.vanish()
+        self._held = [item for item in self._held if host not in (item[0], item[1])]
+
+    def forget(self, stream: Stream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    def unlisten(self, listener: Listener) -> None:
+        self._listeners.pop((listener.host, listener.port), None)
+
+
+class Listener(asyncio.AbstractServer):
+    """What create_server returns."""
+
+    def __init__(self, network: Network, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> None:
+        self.network, self.factory, self.host, self.port = network, factory, host, port
+        self.context = contextvars.copy_context()
+        self.sockets: tuple[Any, ...] = ()
+
+    def close(self) -> None:
+        self.network.unlisten(self)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self.network.loop
+
+    def is_serving(self) -> bool:
+        return True
+
+    async def start_serving(self) -> None:
+        return
+
+    async def serve_forever(self) -> None:
+        await self.network.loop.create_future()
+
+    async def wait_closed(self) -> None:
+        return
+
+
+class Stream(transports.Transport):
+    """One end of a connection."""
+
+    def __init__(self, network: Network, host: str, remote: str) -> None:
+        super().__init__({"sockname": (host, 0), "peername": (remote, 0)})
+        self.network, self.host, self.remote = network, host, remote
+        self.peer: Stream
+        self.protocol: Any = None
+        self.context: contextvars.Context = contextvars.copy_context()
+        self._closed = False
+        self._paused = False
+        self._backlog: list[bytes] = []
+        self._last_s = 0.0
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def write(self, data: Any) -> None:
+        if not self._closed and data:
+            self._last_s = self.network.deliver(self.host, self.remote, self.peer._receive, bytes(data), after_s=self._last_s)
+
+    def _receive(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self._paused:
+            self._backlog.append(data)
+        else:
+            self.context.run(self.protocol.data_received, data)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.network.forget(self)
+            self.network.deliver(self.host, self.remote, self.peer._peer_gone, None, after_s=self._last_s)
+            self.network.loop.call_soon(self.protocol.connection_lost, None, context=self.context)
+
+    def abort(self) -> None:
+        self.close()
+
+    def vanish(self) -> None:
+        """The machine crashed: no callback runs here; the other end sees a reset."""
+        self._closed = True
+        self.network.forget(self)
+        self.network.deliver(self.host, self.remote, self.peer._peer_gone, ConnectionResetError(104, "connection reset"))
+
+    def _peer_gone(self, error: Exception | None) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.network.forget(self)
+        if error is None:
+            self.context.run(self.protocol.eof_received)
+        self.context.run(self.protocol.connection_lost, error)
+
+    def pause_reading(self) -> None:
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        self._paused = False
+        backlog, self._backlog = self._backlog, []
+        for data in backlog:
+            self._receive(data)
+
+    def is_reading(self) -> bool:
+        return not self._paused
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Writes never wait here."""
+
+    def can_write_eof(self) -> bool:
+        return False
