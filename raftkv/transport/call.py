@@ -30,9 +30,11 @@ _ANSWERABLE = REMOTE_CLOSED | SERVED
 _ANSWER = struct.Struct(f">IBI{len(RESPONSE_BLOCK)}sIBIBI")
 _ANSWER_WORD = len(RESPONSE_BLOCK) << 8 | HEADERS
 _END = HEAD.pack(len(OK_BLOCK) << 8 | HEADERS, FLAG_END_HEADERS | FLAG_END_STREAM, 0)[:5]
-_MESSAGE = struct.Struct(">IBIBI")
+MESSAGE = struct.Struct(">IBIBI")
+"""The head of a DATA frame and the message's prefix behind it."""
+pack_message = MESSAGE.pack
 _prefix = PREFIX.unpack_from
-_answer, _message, _u32 = _ANSWER.pack, _MESSAGE.pack, frames.U32.pack
+_answer, _u32 = _ANSWER.pack, frames.U32.pack
 
 
 class Kind(Enum):
@@ -162,7 +164,7 @@ class ServerCall(Stream):
             sender.sent_count += 1
             if not sender.dirty:
                 sender.mark()
-            sender.chunks.append(_message(size << 8, 0, self.id, 0, size - PREFIX_BYTES) + body)
+            sender.chunks.append(pack_message(size << 8, 0, self.id, 0, size - PREFIX_BYTES) + body)
         elif self._is_over():
             return
         else:

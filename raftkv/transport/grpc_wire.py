@@ -172,7 +172,7 @@ def decode_binary(text: str) -> bytes:
         return text.encode("latin-1")
 
 
-_RESERVED = frozenset(("content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "grpc-status", "grpc-message"))
+RESERVED = frozenset(("content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "grpc-status", "grpc-message"))
 _NAME = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -181,7 +181,7 @@ def metadata_of(fields: Iterable[tuple[str, str]]) -> dict[str, str | bytes]:
     """A call's metadata: lower-case names, values of `-bin` names decoded, repeated names joined by a comma (the last wins for `-bin`)."""
     metadata: dict[str, str | bytes] = {}
     for name, value in fields:
-        if name[0] == ":" or name in _RESERVED:
+        if name[0] == ":" or name in RESERVED:
             continue
         if name.endswith("-bin"):
             metadata[name] = decode_binary(value.rpartition(",")[2])
@@ -196,7 +196,7 @@ def metadata_fields(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[s
     fields = []
     for name, value in metadata:
         text = encode_binary(value) if isinstance(value, bytes) else value
-        if not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("grpc-") or isinstance(value, bytes) != name.endswith("-bin"):
+        if not _NAME.fullmatch(name) or name in RESERVED or name.startswith("grpc-") or isinstance(value, bytes) != name.endswith("-bin"):
             raise ValueError(f"not a metadata name for this value: {name!r}")
         if not _VALUE.fullmatch(text):
             raise ValueError(f"not a metadata value: {name!r}")
