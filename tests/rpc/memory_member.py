@@ -79,7 +79,7 @@ class MemoryMember:
         self._changes: list[Change] = []
         self._current: dict[bytes, kv.KeyValue] = {}
         self._leases: dict[int, Lease] = {}
-        self._streams: list[MemoryWatchStream] = []
+        self.watch_streams: list[MemoryWatchStream] = []
 
     # Contract of MemberApi.
 
@@ -194,7 +194,7 @@ class MemoryMember:
 
     def watch(self, sink: WatchSink) -> MemoryWatchStream:
         stream = MemoryWatchStream(self, sink)
-        self._streams.append(stream)
+        self.watch_streams.append(stream)
         return stream
 
     def members(self):
@@ -251,7 +251,7 @@ class MemoryMember:
             return
         if len(self._changes) > before:
             self.revision += 1
-            for stream in list(self._streams):
+            for stream in list(self.watch_streams):
                 self._schedule(stream.pump)
         self._schedule(done, (self.revision, body), None)
 
@@ -422,7 +422,7 @@ class MemoryMember:
         return found
 
     def forget(self, stream: MemoryWatchStream) -> None:
-        self._streams.remove(stream)
+        self.watch_streams.remove(stream)
 
 
 def _within(one: kv.KeyValue, request: rpc.RangeRequest) -> bool:
