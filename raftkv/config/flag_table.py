@@ -1,7 +1,7 @@
 """Every flag of etcd 3.7 and what it does here, in the order of the help; then the names of older releases.
 
-A table: the only module to touch when a flag becomes meaningful. `tests/config` holds the names and defaults against the
-behaviour specification and checks that every USED row reaches a setting. Source: etcd's server/embed and server/etcdmain.
+A table: the only module to touch when a flag becomes meaningful. `tests/config` holds names and defaults against etcd's and checks
+that every USED row reaches a setting. Source: etcd's server/embed and server/etcdmain.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from raftkv.config.flags import Flag, Kind, Use
 STRING, BOOL, INT, UINT, UINT32 = Kind.STRING, Kind.BOOL, Kind.INT, Kind.UINT, Kind.UINT32
 DURATION, URLS, CSV = Kind.DURATION, Kind.URLS, Kind.CSV
 USED, INERT, REFUSED, SILENT = Use.USED, Use.INERT, Use.REFUSED, Use.SILENT
+
+ROTATION = '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}'
 
 Row = tuple[str, Kind, str, Use, str]
 
@@ -26,7 +28,6 @@ MEMBER: tuple[Row, ...] = (
     ("listen-client-urls", URLS, "http://localhost:2379", USED, "URLs to serve clients on: gRPC and HTTP share each port."),
     ("listen-client-http-urls", URLS, "", INERT, "Separate URLs for HTTP; here HTTP is always served on the client URLs."),
     ("max-wals", UINT, "5", INERT, "Log files to keep; here the log keeps what the snapshot does not cover and the catch-up entries."),
-    ("max-snapshots", UINT, "5", INERT, "Snapshot files to keep; here there is one store and no snapshot file."),
     ("memory-mlock", BOOL, "false", INERT, "Keep the store's pages in memory."),
     ("quota-backend-bytes", INT, "0", USED, "Size of the store at which writes are refused; 0 means 2 GiB, negative means none."),
     ("backend-bbolt-freelist-type", STRING, "map", SILENT, "Free-page list of etcd's store; this store has its own."),
@@ -134,7 +135,7 @@ LOGGING: tuple[Row, ...] = (
     ("log-level", STRING, "info", USED, "debug, info, warn, error, panic or fatal."),
     ("log-format", STRING, "json", USED, "`json` or `console`."),
     ("enable-log-rotation", BOOL, "false", INERT, "Rotate a log file."),
-    ("log-rotation-config-json", STRING, "", INERT, "How to rotate it."),
+    ("log-rotation-config-json", STRING, ROTATION, INERT, "How to rotate it."),
     ("warning-unary-request-duration", DURATION, "300ms", INERT, "Calls that take longer are logged."),
 )
 
@@ -229,6 +230,7 @@ DROPPED: tuple[Row, ...] = (
     ("experimental-stop-grpc-service-on-defrag", BOOL, "false", INERT, "Feature gate StopGRPCServiceOnDefrag."),
     ("experimental-txn-mode-write-with-shared-buffer", BOOL, "true", INERT, "Feature gate TxnModeWriteWithSharedBuffer."),
     ("log-package-levels", STRING, "", INERT, "Use log-level."),
+    ("max-snapshots", UINT, "5", INERT, "Snapshot files to keep; here there is one store and no snapshot file."),
     ("proxy", STRING, "off", REFUSED, "The v2 proxy no longer exists."),
     ("proxy-dial-timeout", UINT, "1000", INERT, "The v2 proxy no longer exists."),
     ("proxy-failure-wait", UINT, "5000", INERT, "The v2 proxy no longer exists."),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import pathlib
 import re
 
 import pytest
 
 from raftkv import config
-from raftkv.config.flag_table import FLAGS, RENAMED
+from raftkv.config.flag_table import FLAGS, OLDER_GROUP, RENAMED
 from raftkv.config.flags import Use
 from raftkv.server.settings import MemberSettings
 
@@ -103,6 +104,13 @@ def test_every_older_name_leads_to_a_flag_that_exists():
     made = launch("--experimental-compaction-batch-limit=3")
     assert made.member.compaction_batch_limit == 3
     assert "--experimental-compaction-batch-limit is deprecated" in made.notices[0].message
+
+
+def test_table_has_etcds_names_and_defaults():
+    """etcd_flags.txt is what etcd 3.7 documents; the data directory's default depends on the name."""
+    lines = pathlib.Path(__file__).with_name("etcd_flags.txt").read_text().splitlines()
+    documented = dict(line.split("\t") for line in lines if not line.startswith("#"))
+    assert {name: flag.default for name, flag in FLAGS.items() if flag.group != OLDER_GROUP} == documented
 
 
 def test_every_flag_has_a_default_it_takes_and_a_help_text():
