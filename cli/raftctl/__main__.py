@@ -1,0 +1,5 @@
+"""`python -m raftctl`."""
+
+from raftctl.main import main
+
+main()

@@ -1,0 +1,44 @@
+"""version, options, help: what raftctl says of itself."""
+
+from __future__ import annotations
+
+import click
+
+from raftctl import fault
+from raftctl.command import Command
+from raftctl.context import GLOBAL_FLAGS, Invocation
+
+
+def run_version(invocation: Invocation, words: list[str]) -> None:
+    """`version`."""
+    import raftkv
+
+    print(f"raftctl version: {raftkv.__version__}")
+    print(f"API version: {raftkv.ETCD_VERSION.rpartition('.')[0]}")
+
+
+def run_options(invocation: Invocation, words: list[str]) -> None:
+    """`options`."""
+    context = click.get_current_context()
+    formatter = context.make_formatter()
+    formatter.write("The following flags can be given to any command, before or after it:\n\n")
+    formatter.write_dl([record for option in GLOBAL_FLAGS if (record := option.get_help_record(context)) is not None])
+    formatter.write("\nEach may also be given as RAFTCTL_NAME or ETCDCTL_NAME in the environment, in capitals and with _ for -.\n")
+    print(formatter.getvalue(), end="")
+
+
+def run_help(invocation: Invocation, words: list[str]) -> None:
+    """`help [command]`."""
+    root = click.get_current_context().find_root()
+    command, context = root.command, root
+    for word in words:
+        found = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise fault.Fault(fault.ERROR, f'unknown command "{word}" for "{context.command_path}"', "Run 'raftctl --help' for usage.")
+        command, context = found, click.Context(found, info_name=word, parent=context)
+    print(command.get_help(context))
+
+
+VERSION = Command("version", run_version, usage="", help="Prints the version of raftctl and of the API it speaks.")
+OPTIONS = Command("options", run_options, usage="", help="Prints the flags that all commands take.")
+HELP = Command("help", run_help, usage="[command]", help="Help about any command.")
