@@ -189,6 +189,28 @@ class LmdbOpener:
         return (path + "-lock",)
 
 
+class OfflineReader(LmdbReader):
+    """A store's last commit, opened without the right to write: for tools, on a store that no member has open."""
+
+    __slots__ = ("_env",)
+
+    def __init__(self, path: str) -> None:
+        try:
+            env: Any = lmdb.open(path, subdir=False, readonly=True, lock=False, create=False, max_dbs=len(Table))
+            databases: list[Any] = [None] * (max(Table) + 1)
+            for table in Table:
+                databases[table] = env.open_db(b"table%d" % table, create=False)
+            super().__init__(env.begin(), databases)
+        except lmdb.Error as exc:
+            raise _translated(exc, path) from exc
+        self._env = env
+
+    def close(self) -> None:
+        """See Reader."""
+        super().close()
+        self._env.close()
+
+
 def _translated(exc: Exception, path: str) -> OSError | CorruptionError:
     """OSError for what the disk or a limit refused, CorruptionError for a file that is not whole."""
     if isinstance(exc, OSError):
