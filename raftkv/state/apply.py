@@ -77,7 +77,7 @@ class StateMachine:
         if not data:
             return self.store.revision, b"", None
         if decoded is None:
-            decoded = requests.decode(data).body
+            decoded = requests.decode_body(data)
         try:
             return self._handlers[data[0]](decoded)
         except RequestError as error:

@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Iterable
 
-from raftkv.errors import LeaseExistError, LeaseNotFoundError, LeaseTTLTooLargeError
+from raftkv.errors import CorruptionError, LeaseExistError, LeaseNotFoundError, LeaseTTLTooLargeError
 from raftkv.storage.backend import Table, Tables
 
 TTL_S_MAX = 9_000_000_000
@@ -66,6 +66,7 @@ class Lessor:
     """
 
     def __init__(self, tables: Tables, leased_keys: Iterable[tuple[bytes, int]]) -> None:
+        """Opens the leases in the tables. Raises CorruptionError when a key hangs on a lease that is not there."""
         self._tables = tables
         self._leases: dict[int, _Lease] = {}
         self._lease_of: dict[bytes, int] = {}
@@ -76,6 +77,8 @@ class Lessor:
             lease_id = _ID.unpack(key)[0]
             self._leases[lease_id - (1 << 64) if lease_id >> 63 else lease_id] = _Lease(*_ROW.unpack(row))
         for key, lease_id in leased_keys:
+            if lease_id not in self._leases:
+                raise CorruptionError(f"key {key!r} is attached to lease {lease_id & _MASK_64:016x}, which is not stored")
             self.attach(key, lease_id)
 
     # What is applied.

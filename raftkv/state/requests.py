@@ -140,7 +140,14 @@ def request_id(data: bytes) -> int:
 
 
 def decode(data: bytes) -> Request:
-    """Takes an entry's data apart and checks it.
+    """Takes an entry's data apart. Raises CorruptionError, see `decode_body`."""
+    body = decode_body(data)
+    kind, _, flags, number = _HEAD.unpack_from(data)
+    return Request(RequestKind(kind), flags, number, body)
+
+
+def decode_body(data: bytes) -> AnyRequest:
+    """The request in an entry's data, checked; what a member does with every entry it did not propose.
 
     Raises:
         CorruptionError: the bytes fail their checksum, or this build does not know the format or the kind. Skipping
@@ -148,19 +155,18 @@ def decode(data: bytes) -> Request:
     """
     if len(data) < HEADER_BYTES:
         raise CorruptionError(f"log entry of {len(data)} bytes is shorter than its header of {HEADER_BYTES}")
-    kind, layout, flags, number = _HEAD.unpack_from(data)
     raw = data[HEADER_BYTES:]
     if _CRC.unpack_from(data, _HEAD.size)[0] != crc32c(raw, crc32c(data[: _HEAD.size])):
-        raise CorruptionError(f"log entry of kind {kind}, request {number:x}: checksum mismatch")
-    if layout != FORMAT:
-        raise CorruptionError(f"log entry has format {layout}, this build reads format {FORMAT}: start the newer build on this directory")
-    parse = _PARSERS.get(kind)
+        raise CorruptionError(f"log entry of kind {data[0]}, request {request_id(data):x}: checksum mismatch")
+    if data[1] != FORMAT:
+        raise CorruptionError(f"log entry has format {data[1]}, this build reads format {FORMAT}: start the newer build on this directory")
+    parse = _PARSERS.get(data[0])
     if parse is None:
-        raise CorruptionError(f"log entry has the unknown kind {kind}: start the newer build on this directory")
+        raise CorruptionError(f"log entry has the unknown kind {data[0]}: start the newer build on this directory")
     try:
-        return Request(RequestKind(kind), flags, number, parse(raw))
+        return parse(raw)
     except (DecodeError, msgpack.UnpackException, ValueError, TypeError) as exc:
-        raise CorruptionError(f"log entry of kind {kind}, request {number:x}: the request cannot be read: {exc}") from exc
+        raise CorruptionError(f"log entry of kind {data[0]}, request {request_id(data):x}: the request cannot be read: {exc}") from exc
 
 
 def _parse_expiry(raw: bytes) -> LeaseExpiry:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from raftkv.errors import LeaseExistError, LeaseNotFoundError, LeaseTTLTooLargeError, RaftKVError
+from raftkv.errors import CorruptionError, LeaseExistError, LeaseNotFoundError, LeaseTTLTooLargeError, RaftKVError
 from raftkv.pb import rpc
 from raftkv.state import lease as lease_rules
 from raftkv.state.lease import Lessor
@@ -138,6 +138,11 @@ def test_restart_rebuilds_leases_and_their_keys(member: Driver) -> None:
     lessor = Driver(member.tables, member.store).state.lessor
     lessor.check_invariants()
     assert (lessor.keys(5), lessor.keys(6), lessor.ttl_s(6), lessor.ids()) == ((b"a", b"b"), (), 7, [5, 6])
+
+
+def test_key_on_a_lease_that_is_not_stored_is_corruption() -> None:
+    with pytest.raises(CorruptionError, match="0000000000000009"):
+        Lessor(DictTables(), [(b"a", 9)])
 
 
 # The leader's clock.
