@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgpack
 
-from raftkv.storage.backend import Table, Tables
+from raftkv.storage.backend import Reader, Table, Tables
 
 _APPLIED_KEY = b"applied"
 _CONF_STATE_KEY = b"conf_state"
@@ -22,6 +22,24 @@ ConfStateTuple: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, .
 """Voters, learners, outgoing voters, next learners, auto leave: `raft.messages.ConfState` as plain values."""
 
 
+def read_applied(source: Tables | Reader) -> tuple[int, int]:
+    """Index and term of the last entry whose changes are in the tables; zeros for a new member."""
+    row = source.get(Table.META, _APPLIED_KEY)
+    if row is None:
+        return 0, 0
+    index, term = _APPLIED.unpack(row)
+    return index, term
+
+
+def read_conf_state(source: Tables | Reader) -> ConfStateTuple | None:
+    """The configuration as of the applied index; None before the first."""
+    row = source.get(Table.META, _CONF_STATE_KEY)
+    if row is None:
+        return None
+    voters, learners, outgoing, learners_next, auto_leave = msgpack.unpackb(row)
+    return tuple(voters), tuple(learners), tuple(outgoing), tuple(learners_next), auto_leave
+
+
 class Meta:
     """The rows. Loop only."""
 
@@ -29,24 +47,16 @@ class Meta:
         self._tables = tables
 
     def applied(self) -> tuple[int, int]:
-        """Index and term of the last entry whose changes are in the tables; zeros for a new member."""
-        row = self._tables.get(Table.META, _APPLIED_KEY)
-        if row is None:
-            return 0, 0
-        index, term = _APPLIED.unpack(row)
-        return index, term
+        """See `read_applied`."""
+        return read_applied(self._tables)
 
     def save_applied(self, index: int, term: int) -> None:
         """See `applied`."""
         self._tables.put(Table.META, _APPLIED_KEY, _APPLIED.pack(index, term))
 
     def conf_state(self) -> ConfStateTuple | None:
-        """The configuration as of the applied index; None before the first."""
-        row = self._tables.get(Table.META, _CONF_STATE_KEY)
-        if row is None:
-            return None
-        voters, learners, outgoing, learners_next, auto_leave = msgpack.unpackb(row)
-        return tuple(voters), tuple(learners), tuple(outgoing), tuple(learners_next), auto_leave
+        """See `read_conf_state`."""
+        return read_conf_state(self._tables)
 
     def save_conf_state(self, conf_state: ConfStateTuple) -> None:
         """See `conf_state`."""

@@ -7,21 +7,37 @@ what earlier ones did. Source: spec/etcd-behaviour.md §1.2 (Txn, Compare).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from raftkv.errors import CompactedError, FutureRevError, KeyNotFoundError
-from raftkv.mvcc.kv import KV, KeyState, Write
+from raftkv.mvcc.kv import KV, Write
 from raftkv.pb import rpc
 from raftkv.state import bodies, reads, writes
 from raftkv.state.lease import Lessor
 
 _RESULTS: dict[int, Callable[[Any, Any], bool]] = {
-    rpc.Compare.EQUAL: lambda stored, given: stored == given,
-    rpc.Compare.GREATER: lambda stored, given: stored > given,
-    rpc.Compare.LESS: lambda stored, given: stored < given,
-    rpc.Compare.NOT_EQUAL: lambda stored, given: stored != given,
+    rpc.Compare.EQUAL: operator.eq,
+    rpc.Compare.GREATER: operator.gt,
+    rpc.Compare.LESS: operator.lt,
+    rpc.Compare.NOT_EQUAL: operator.ne,
 }
+"""Stored against given."""
+
+# The names are the same in KeyValue, in KeyState and in Compare's union.
+_FIELDS: dict[int, Callable[[Any], Any]] = {
+    rpc.Compare.VERSION: operator.attrgetter("version"),
+    rpc.Compare.CREATE: operator.attrgetter("create_revision"),
+    rpc.Compare.MOD: operator.attrgetter("mod_revision"),
+    rpc.Compare.VALUE: operator.attrgetter("value"),
+    rpc.Compare.LEASE: operator.attrgetter("lease"),
+}
+
+
+def _nothing(_: object) -> int:
+    """A target etcd does not know compares zero with zero."""
+    return 0
 
 
 class Branch(NamedTuple):
@@ -62,54 +78,32 @@ def choose(store: KV, request: rpc.TxnRequest) -> Branch:
 
 
 def holds(store: KV, compare: rpc.Compare) -> bool:
-    """One compare, on the newest state; of a range, for each of its keys."""
+    """One compare, on the newest state; of a range, for each of its keys.
+
+    A key that is not there, and a range without keys, count as zeros; but they have no value, so then no relation to a
+    value holds, whichever it is. What is compared with is the union field of the target: zero when another one is set.
+    """
+    target = compare.target
+    field = _FIELDS.get(target, _nothing)
+    stored: list[Any]
+    if compare.range_end:
+        keys_only = target not in (rpc.Compare.VALUE, rpc.Compare.LEASE)
+        records = store.range(compare.key, compare.range_end, keys_only=keys_only).records
+        stored = [field(item) for item in rpc.RangeResponse.FromString(b"".join(records)).kvs]
+    elif target == rpc.Compare.VALUE:
+        value = store.value(compare.key)
+        stored = [] if value is None else [value]
+    else:
+        stored = [field(store.key_state(compare.key))]
+    if not stored:
+        if target == rpc.Compare.VALUE:
+            return False
+        stored = [0]
     relation = _RESULTS.get(compare.result)
-    if compare.target == rpc.Compare.VALUE:
-        return _value_holds(store, compare, relation)
     if relation is None:
         return True  # etcd: a result it does not know holds.
-    if not compare.range_end:
-        return relation(_field(store.key_state(compare.key), compare.target), _given(compare))
-    given = _given(compare)
-    keys = [reads.key_of(record) for record in store.range(compare.key, compare.range_end, keys_only=True).records]
-    if not keys:
-        return relation(0, given)
-    return all(relation(_field(store.key_state(key), compare.target), given) for key in keys)
-
-
-def _value_holds(store: KV, compare: rpc.Compare, relation: Callable[[Any, Any], bool] | None) -> bool:
-    """A key that is not there has no value: then no relation holds, whichever it is."""
-    if not compare.range_end:
-        value = store.value(compare.key)
-        return value is not None and (relation is None or relation(value, compare.value))
-    records = store.range(compare.key, compare.range_end).records
-    stored = rpc.RangeResponse.FromString(b"".join(records)).kvs
-    return bool(stored) and (relation is None or all(relation(item.value, compare.value) for item in stored))
-
-
-def _field(state: KeyState, target: int) -> int:
-    if target == rpc.Compare.VERSION:
-        return state.version
-    if target == rpc.Compare.CREATE:
-        return state.create_revision
-    if target == rpc.Compare.MOD:
-        return state.mod_revision
-    if target == rpc.Compare.LEASE:
-        return state.lease
-    return 0
-
-
-def _given(compare: rpc.Compare) -> int:
-    """The number to compare with: that of the field that belongs to the target, 0 when another one is set."""
-    if compare.target == rpc.Compare.VERSION:
-        return compare.version
-    if compare.target == rpc.Compare.CREATE:
-        return compare.create_revision
-    if compare.target == rpc.Compare.MOD:
-        return compare.mod_revision
-    if compare.target == rpc.Compare.LEASE:
-        return compare.lease
-    return 0
+    given = field(compare)
+    return all(relation(one, given) for one in stored)
 
 
 def check(store: KV, lessor: Lessor, branch: Branch) -> None:
