@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Environment:
         loop = asyncio.get_running_loop()
         no_sync = settings.unsafe_no_fsync
         return cls(
-            Platform(OsFileSystem(unsafe_no_sync=no_sync), LmdbOpener(unsafe_no_sync=no_sync)),
+            Platform(OsFileSystem(unsafe_no_sync=no_sync), LmdbOpener(unsafe_no_sync=no_sync), time.sleep),
             SystemClock(),
             lambda name: ThreadWorker(name, loop.call_soon_threadsafe),
         )

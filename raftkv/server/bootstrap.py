@@ -2,7 +2,8 @@
 
 What a first start leaves behind is the same on every member: a store whose applied state stands at index 1 with the
 initial members in it, and a log that begins with the snapshot mark of that index. So the log of a member that was never
-started, or lost its disk, ends at index 1 or below, and whoever joins later needs a snapshot to get beyond it.
+started, or lost its disk, ends at index 1 or below, and whoever joins later needs a snapshot to get beyond it. The founding
+state is put in place as a received snapshot is, so a first start may stop anywhere and is finished by the next.
 Runs before the loop serves; blocks.
 """
 
@@ -12,26 +13,30 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from raftkv.errors import ConfigError, CorruptionError
+from raftkv.errors import ConfigError
 from raftkv.mvcc.store import Store
 from raftkv.raft.messages import ConfState, HardState, SnapshotMeta
 from raftkv.server.hello import BOOTSTRAP_INDEX
 from raftkv.server.settings import MemberSettings
 from raftkv.state.apply import StateMachine
 from raftkv.state.membership import Member, cluster_id, initial_changes, initial_members
-from raftkv.storage.backend import Backend
+from raftkv.state.meta import read_applied
+from raftkv.storage.backend import Backend, BackendOpener, Reader
 from raftkv.storage.buffer import BufferedTables
 from raftkv.storage.datadir import DataDir
 from raftkv.storage.fs import FileSystem
+from raftkv.storage.install import BUILDING, STORE, Applied, SnapshotInstall, open_store
 from raftkv.storage.raft_storage import RaftStorage
 from raftkv.storage.record import WalMetadata
 from raftkv.storage.recovery import Recovered, open_log
-from raftkv.storage.snapshots import BackendOpener, settle_store
 from raftkv.storage.wal import Wal, WalSettings
 
 log = logging.getLogger("raftkv.server")
 
 BOOTSTRAP_TERM = 1
+
+LOCK_POLL_S = 1.0
+"""How often a data directory that another process holds is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Platform:
 
     fs: FileSystem
     opener: BackendOpener
+    sleep_s: Callable[[float], None]
+    """Blocks before the loop serves, while another process holds the data directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,6 @@ class Booted:
     state: StateParts
     platform: Platform
     directory: DataDir
-    fresh: bool
     flush: Callable[[], None] = field(default=lambda: None)
 
     def close(self) -> None:
@@ -84,12 +90,16 @@ class Booted:
         self.directory.close()
 
 
-def open_state(platform: Platform, path: str) -> StateParts:
-    """Opens the store at a path and everything that is rebuilt from it. Raises CorruptionError, OSError."""
-    backend = platform.opener.open(path)
+def state_of(backend: Backend) -> StateParts:
+    """Everything that is rebuilt from an opened store. Raises CorruptionError, OSError."""
     tables = BufferedTables(backend)
     store = Store(tables, on_progress=lambda count: log.info("reading the store", extra={"fields": {"records": count}}))
     return StateParts(backend, tables, store, StateMachine(tables, store))
+
+
+def applied_in(reader: Reader) -> Applied:
+    """Where a store stands."""
+    return Applied(*read_applied(reader))
 
 
 def founders_of(settings: MemberSettings) -> Founders:
@@ -107,6 +117,11 @@ def own_member(settings: MemberSettings, founders: Founders) -> Member:
     raise ConfigError(f'couldn\'t find local name "{settings.name}" in the initial cluster configuration')
 
 
+def was_started(settings: MemberSettings, platform: Platform) -> bool:
+    """True when the data directory holds a store: the flags that form a cluster are ignored from then on."""
+    return platform.fs.exists(f"{settings.data_dir.rstrip('/') or '/'}/member/snap/{STORE}")
+
+
 def boot(
     settings: MemberSettings,
     platform: Platform,
@@ -119,99 +134,82 @@ def boot(
 
     Raises ConfigError, CorruptionError, OSError.
     """
-    directory = DataDir.open(platform.fs, settings.data_dir, wal_dir=settings.wal_dir)
+
+    def wait(message: str) -> None:
+        log.warning(message)
+        platform.sleep_s(LOCK_POLL_S)
+
+    directory = DataDir.open(platform.fs, settings.data_dir, wal_dir=settings.wal_dir, on_wait=wait)
     try:
-        return _boot(settings, platform, founders, directory, WalSettings(settings.wal_segment_bytes, now_s=now_s, on_sync=observe_fsync_s))
+        wal_settings = WalSettings(segment_bytes=settings.wal_segment_bytes, now_s=now_s, on_sync=observe_fsync_s)
+        if founders is not None:
+            _found(platform, directory, wal_settings, founders, own_member(settings, founders).id)
+        return _open(settings, platform, directory, wal_settings)
     except BaseException:
         directory.close()
         raise
 
 
-def _boot(settings: MemberSettings, platform: Platform, founders: Founders | None, directory: DataDir, wal_settings: WalSettings) -> Booted:
-    fs = platform.fs
-    fresh = not Wal.exists(fs, directory.wal_path)
-    if fresh:
-        assert founders is not None, "a first start needs the cluster's members"
-        _make_store(platform, directory, founders)
-        metadata = WalMetadata(founders.cluster_id, own_member(settings, founders).id)
-        Wal.create(fs, directory.wal_path, metadata, wal_settings).close()
-    recovered = open_log(fs, directory.wal_path, wal_settings)
+def _open(settings: MemberSettings, platform: Platform, directory: DataDir, wal_settings: WalSettings) -> Booted:
+    recovered = open_log(platform.fs, directory.wal, wal_settings)
     if recovered.torn_tail is not None:
         log.warning("cut off a torn tail of the log", extra={"fields": recovered.torn_tail._asdict()})
-    settle_store(fs, platform.opener, directory, recovered)
-    state = open_state(platform, directory.store_path)
     try:
-        recovered = _mark_founding(fs, directory, wal_settings, recovered, state)
-        _check(recovered, state)
+        state = state_of(open_store(platform.fs, platform.opener, directory.store, recovered, applied_in))
     except BaseException:
         recovered.wal.close()
-        state.tables.close()
-        state.backend.close()
         raise
     conf = state.machine.conf_state()
     storage = RaftStorage(recovered, conf_state=ConfState(*conf) if conf is not None else ConfState())
-    log.info(
-        "opened the data directory",
-        extra={
-            "fields": {
-                "data-dir": settings.data_dir,
-                "local-member-id": f"{recovered.metadata.member_id:x}",
-                "cluster-id": f"{recovered.metadata.cluster_id:x}",
-                "applied-index": state.machine.applied_index,
-                "last-index": recovered.last_index,
-                "revision": state.store.revision,
-            }
-        },
-    )
     metadata = recovered.metadata
-    return Booted(metadata.member_id, metadata.cluster_id, recovered.wal, storage, state, platform, directory, fresh)
+    fields = {
+        "data-dir": settings.data_dir,
+        "local-member-id": f"{metadata.member_id:x}",
+        "cluster-id": f"{metadata.cluster_id:x}",
+        "applied-index": state.machine.applied_index,
+        "last-index": recovered.last_index,
+        "revision": state.store.revision,
+    }
+    log.info("opened the data directory", extra={"fields": fields})
+    return Booted(metadata.member_id, metadata.cluster_id, recovered.wal, storage, state, platform, directory)
 
 
-def _make_store(platform: Platform, directory: DataDir, founders: Founders) -> None:
-    """The state at the bootstrap index; an attempt that was cut short before the log existed is made anew."""
-    directory.remove_store(platform.opener)
-    parts = open_state(platform, directory.store_path)
+def _found(platform: Platform, directory: DataDir, settings: WalSettings, founders: Founders, member_id: int) -> None:
+    """A first start, or one that was cut short: leaves a log, and beside it the founding state or, when joining, nothing."""
+    fs = platform.fs
+    if not Wal.exists(fs, directory.wal):
+        Wal.create(fs, directory.wal, WalMetadata(founders.cluster_id, member_id), settings).close()
+    recovered = open_log(fs, directory.wal, settings)
     try:
-        if not founders.joining:
-            machine = parts.machine
-            for change in initial_changes(founders.members):
-                machine.members.apply(change)
-            machine.save_conf_state(_founding_conf(founders.members))
-            machine.note_applied(BOOTSTRAP_INDEX, BOOTSTRAP_TERM)
-            parts.backend.commit(parts.tables.seal())
+        if recovered.metadata != WalMetadata(founders.cluster_id, member_id):
+            raise ConfigError(
+                f"the data directory {directory.path} was begun for member {recovered.metadata.member_id:x} of cluster "
+                f"{recovered.metadata.cluster_id:x}, the flags say member {member_id:x} of cluster {founders.cluster_id:x}: "
+                "start with the former flags, or with an empty data directory"
+            )
+        if founders.joining or recovered.snapshot is not None:
+            return
+        _found_state(platform, directory, recovered, founders.members)
+    finally:
+        recovered.wal.close()
+
+
+def _found_state(platform: Platform, directory: DataDir, recovered: Recovered, members: tuple[Member, ...]) -> None:
+    conf = ConfState(voters=tuple(sorted(member.id for member in members)))
+    meta = SnapshotMeta(BOOTSTRAP_INDEX, BOOTSTRAP_TERM, conf)
+    building = f"{directory.store}/{BUILDING}"
+    for path in (building, *platform.opener.side_files(building)):
+        if platform.fs.exists(path):
+            platform.fs.remove(path)
+    parts = state_of(platform.opener.open(building))
+    try:
+        for change in initial_changes(members):
+            parts.machine.members.apply(change)
+        parts.machine.save_conf_state(conf)
+        parts.machine.note_applied(BOOTSTRAP_INDEX, BOOTSTRAP_TERM)
+        parts.backend.commit(parts.tables.seal())
     finally:
         parts.tables.close()
         parts.backend.close()
-    platform.fs.sync_dir(directory.store_dir)
-
-
-def _founding_conf(members: tuple[Member, ...]) -> ConfState:
-    return ConfState(voters=tuple(sorted(member.id for member in members)))
-
-
-def _mark_founding(fs: FileSystem, directory: DataDir, settings: WalSettings, recovered: Recovered, state: StateParts) -> Recovered:
-    """The log of a formed cluster begins with the bootstrap index's mark; a start that was cut short writes it now."""
-    if recovered.snapshot is not None or recovered.last_index > 0 or state.machine.applied_index != BOOTSTRAP_INDEX:
-        return recovered
-    conf = state.machine.conf_state()
-    assert conf is not None, "the founding state has a configuration"
-    meta = SnapshotMeta(BOOTSTRAP_INDEX, BOOTSTRAP_TERM, ConfState(*conf))
-    term = max(recovered.hard_state.term, BOOTSTRAP_TERM)
-    recovered.wal.mark_snapshot(meta, hard_state=HardState(term, recovered.hard_state.vote, BOOTSTRAP_INDEX), installed=True)
-    recovered.wal.close()
-    return open_log(fs, directory.wal_path, settings)
-
-
-def _check(recovered: Recovered, state: StateParts) -> None:
-    """The store may lag the log and never lead it (design §4 rule 5)."""
-    applied = state.machine.applied_index
-    if applied > recovered.last_index:
-        raise CorruptionError(
-            f"the store has applied entry {applied}, but the log ends at entry {recovered.last_index}: log and store are not of one "
-            "member, or the log lost its end. Restore both from one backup, or remove this member and add it again"
-        )
-    if applied + 1 < recovered.first_index:
-        raise CorruptionError(
-            f"database file of the backend (applied index {applied}) does not match with the log, which begins at entry "
-            f"{recovered.first_index}: restore both from one backup, or remove this member and add it again"
-        )
+    SnapshotInstall(platform.fs, platform.opener, directory.store, meta).ready()
+    recovered.wal.mark_snapshot(meta, hard_state=HardState(BOOTSTRAP_TERM, 0, BOOTSTRAP_INDEX), installed=True)

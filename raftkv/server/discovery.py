@@ -10,12 +10,10 @@ import logging
 
 from raftkv.errors import ConfigError
 from raftkv.pb import peer
-from raftkv.server.bootstrap import Founders, Platform, founders_of, own_member
+from raftkv.server.bootstrap import Founders, Platform, founders_of, own_member, was_started
 from raftkv.server.peers import parse_peer_url
 from raftkv.server.settings import MemberSettings
 from raftkv.state.membership import Member
-from raftkv.storage.datadir import DataDir
-from raftkv.storage.wal import Wal
 from raftkv.transport.channel import Channel, RpcError
 
 log = logging.getLogger("raftkv.server")
@@ -29,7 +27,8 @@ async def check_cluster(settings: MemberSettings, platform: Platform) -> Founder
 
     Raises ConfigError.
     """
-    if Wal.exists(platform.fs, DataDir.wal_path_of(settings.data_dir, settings.wal_dir)):
+    if was_started(settings, platform):
+        log.warning("server has already been initialized as member before, starting as etcd member...")
         return None
     described = founders_of(settings)
     own = own_member(settings, described)
@@ -69,7 +68,8 @@ def _joined(settings: MemberSettings, described: Founders, answers: list[peer.Cl
     info = answers[0]
     if len(info.members) != len(described.members):
         raise ConfigError(
-            f"error validating peerURLs: member count is unequal: --initial-cluster has {len(described.members)}, the cluster {len(info.members)}"
+            "error validating peerURLs: member count is unequal: "
+            f"--initial-cluster has {len(described.members)}, the cluster {len(info.members)}"
         )
     members = tuple(Member(m.id, m.name, tuple(m.peer_urls), tuple(m.client_urls), m.is_learner) for m in info.members)
     for member in described.members:

@@ -49,12 +49,12 @@ class BodyJob:
 class HashKVJob:
     """HashKV of one revision."""
 
-    __slots__ = ("_done", "_hash", "_revision")
+    __slots__ = ("_done", "_hash", "_store")
 
     def __init__(self, store: Store, revision: int, done: Done) -> None:
         """Raises FutureRevError, CompactedError."""
         self._hash = HashKV(store, revision)
-        self._revision = lambda: store.revision
+        self._store = store
         self._done = done
 
     def step(self) -> bool:
@@ -67,25 +67,25 @@ class HashKVJob:
             return False
         result = self._hash.result
         response = rpc.HashKVResponse(hash=result.hash, compact_revision=result.compact_revision, hash_revision=result.hash_revision)
-        self._done((self._revision(), response.SerializeToString()), None)
+        self._done((self._store.revision, response.SerializeToString()), None)
         return False
 
 
 class HashJob:
     """The hash of everything this member has stored."""
 
-    __slots__ = ("_done", "_hash", "_revision")
+    __slots__ = ("_done", "_hash", "_store")
 
     def __init__(self, store: Store, done: Done) -> None:
         self._hash = HashState(store.view())
-        self._revision = lambda: store.revision
+        self._store = store
         self._done = done
 
     def step(self) -> bool:
         """See `pipeline.Slices`."""
         if self._hash.step():
             return True
-        self._done((self._revision(), rpc.HashResponse(hash=self._hash.result).SerializeToString()), None)
+        self._done((self._store.revision, rpc.HashResponse(hash=self._hash.result).SerializeToString()), None)
         return False
 
 

@@ -445,7 +445,8 @@ class MemberCore:
                 f"leader {self.node.leader_id:x}, commit {self.node.commit}, stable {self.node.stable}, applied {self.applier.applied}",
                 self.machine.describe(),
                 f"proposals: {len(self.proposals.queue)} queued, {len(self.proposals.waiting)} waiting; "
-                f"reads: {len(self.reads.waiting)} waiting; turns {self.pipeline.turns_total}, longest {self.pipeline.turn_s_max * 1000:.1f} ms",
+                f"reads: {len(self.reads.waiting)} waiting; "
+                f"turns {self.pipeline.turns_total}, longest {self.pipeline.turn_s_max * 1000:.1f} ms",
                 f"peers connected: {', '.join(f'{i:x}' for i in self.peers.connected()) or 'none'}",
             )
         )

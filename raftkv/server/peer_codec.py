@@ -31,6 +31,9 @@ class EntryBlobs:
     def pack(self, entries: Sequence[Entry]) -> bytes:
         """The packed form of a batch that is not empty."""
         last = entries[-1]
+        if not last.index:
+            # A forwarded proposal has no place in the log yet, so nothing names it.
+            return encode_entries(entries)
         key = (last.index, last.term, len(entries))
         blob = self._blobs.get(key)
         if blob is None:
@@ -41,7 +44,7 @@ class EntryBlobs:
     def unpack(self, blob: bytes) -> tuple[Entry, ...]:
         """The entries of a blob, which is remembered for `pack`. Raises CorruptionError on a malformed one."""
         entries = tuple(decode_entries(blob))
-        if entries:
+        if entries and entries[-1].index:
             last = entries[-1]
             self._remember((last.index, last.term, len(entries)), blob)
         return entries

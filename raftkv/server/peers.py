@@ -294,6 +294,7 @@ class Peers:
         for message in peer.StreamFrame.FromString(body).batch.messages:
             if message.sender != sender_id or message.to != self.me.member_id:
                 raise RemoteProtocolError(
-                    f"member {sender_id:x} sent a message from {message.sender:x} to {message.to:x} on a connection to {self.me.member_id:x}"
+                    f"member {sender_id:x} sent a message from {message.sender:x} to {message.to:x} "
+                    f"on a connection to {self.me.member_id:x}"
                 )
             self.view.on_message(decode_message(message, self.blobs))

@@ -99,8 +99,13 @@ class StoreWriter:
         """True while a commit is with the worker."""
         return self._busy
 
+    def suspend(self) -> None:
+        """The store is about to be replaced: no commit starts until `replace`. Only while none runs."""
+        assert not self._busy, "the store was taken away under a running commit"
+        self._busy = True
+
     def replace(self, backend: Backend, tables: BufferedTables, durable_index: int) -> None:
         """A received snapshot took the store's place. Only while no commit runs."""
-        assert not self._busy, "the store was replaced under a running commit"
+        self._busy = False
         self.backend, self.tables, self.durable_index = backend, tables, durable_index
         self._release()

@@ -116,6 +116,13 @@ class SnapshotInstall:
         """Makes the replacement durable."""
         self._fs.sync_dir(self._directory)
 
+    def discard(self) -> None:
+        """Removes the new store and the snapshot file: consensus did not take the snapshot. Instead of `replace`."""
+        for path in (*self._opener.side_files(self._ready), self._ready):
+            if self._fs.exists(path):
+                self._fs.remove(path)
+        self.clean()
+
     def clean(self) -> None:
         """Removes the snapshot file."""
         if self._fs.exists(self._snapshot):
