@@ -5,12 +5,13 @@ Only the service name "" is known, as in etcd. Source: grpc's health checking pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raftkv.pb import health
 from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
 from raftkv.rpc.status import Code, StatusError
 from raftkv.server.api import Done
-from raftkv.transport.call import Kind, StreamHandler
 
 SERVICE = "/grpc.health.v1.Health/"
 UNKNOWN_SERVICE = "unknown service"
@@ -23,17 +24,17 @@ class Health:
 
     def __init__(self, router: Router) -> None:
         self._serving = True
-        self._watches: set[HealthWatch] = set()
+        self._watches: set[Stream] = set()
         router.unary(SERVICE + "Check", health.HealthCheckRequest, self._check, with_header=False)
         router.unary(SERVICE + "List", health.HealthListRequest, self._list, with_header=False)
-        router.stream(SERVICE + "Watch", Kind.SERVER_STREAM, self._open_watch)
+        router.server_stream(SERVICE + "Watch", health.HealthCheckRequest, self._watch)
 
     def set_serving(self, serving: bool) -> None:
         """Changes the status and tells every watcher; a draining member stops serving before it closes."""
         if serving != self._serving:
             self._serving = serving
-            for watch in list(self._watches):
-                watch.tell()
+            for stream in list(self._watches):
+                stream.send(self.response().SerializeToString())
 
     def response(self) -> health.HealthCheckResponse:
         """The status of the service named ""."""
@@ -48,45 +49,16 @@ class Health:
     def _list(self, raw: bytes, request: health.HealthListRequest, done: Done) -> None:
         done((0, health.HealthListResponse(statuses={"": self.response()}).SerializeToString()), None)
 
-    def _open_watch(self, stream: Stream) -> StreamHandler:
-        watch = HealthWatch(self, stream)
-        self._watches.add(watch)
-        stream.when_ended(lambda: self._watches.discard(watch))
-        return watch
-
-
-class HealthWatch:
-    """One watcher: the status now, then each change. A name nobody registered is answered in-band and stays watched."""
-
-    __slots__ = ("_health", "_known", "_stream")
-
-    def __init__(self, owner: Health, stream: Stream) -> None:
-        self._health = owner
-        self._stream = stream
-        self._known = False
-
-    def on_message(self, body: bytes) -> None:
-        """The one request."""
-        request = self._stream.decode(health.HealthCheckRequest, body)
-        if request is None:
-            return
-        self._known = not request.service
-        if self._known:
-            self.tell()
+    def _watch(self, stream: Stream, request: health.HealthCheckRequest) -> Callable[[], None]:
+        if request.service:
+            # A name nobody registered is answered in-band and stays watched.
+            stream.send(_STATUS(status=_STATUS.SERVICE_UNKNOWN).SerializeToString())
         else:
-            self._stream.send(_STATUS(status=_STATUS.SERVICE_UNKNOWN).SerializeToString())
+            self._watches.add(stream)
+            stream.when_ended(lambda: self._watches.discard(stream))
+            stream.send(self.response().SerializeToString())
+        return _no_room_needed
 
-    def on_half_close(self) -> None:
-        """The request is complete; the watch goes on."""
 
-    def on_cancel(self) -> None:
-        """The client went away."""
-        self._stream.cancelled()
-
-    def on_writable(self) -> None:
-        """Nothing waits for room: there is one message per change of status."""
-
-    def tell(self) -> None:
-        """Sends the status."""
-        if self._known:
-            self._stream.send(self._health.response().SerializeToString())
+def _no_room_needed() -> None:
+    """Nothing waits for room: there is one message per change of status."""

@@ -6,19 +6,27 @@ UnaryMethod.handle → api.put → UnaryMethod._done, with no call of this modul
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raftkv.pb import rpc
+from raftkv.rpc.method import Stream
+from raftkv.rpc.range_stream import RangeStream
 from raftkv.rpc.router import Router
 from raftkv.server.api import Done, MemberApi
 
 SERVICE = "/etcdserverpb.KV/"
 
 
-def add_kv(router: Router, api: MemberApi) -> None:
-    """Adds the service's unary methods."""
+def add_kv(router: Router, api: MemberApi, max_request_bytes: int) -> None:
+    """Adds the service. Chunks of a range stream are aimed at `max_request_bytes`."""
 
     def range_(raw: bytes, request: rpc.RangeRequest, done: Done) -> None:
         api.range(request, done)
 
+    def range_stream(stream: Stream, request: rpc.RangeRequest) -> Callable[[], None]:
+        return RangeStream(api, stream, request, max_request_bytes).step
+
+    router.server_stream(SERVICE + "RangeStream", rpc.RangeRequest, range_stream)
     router.unary(SERVICE + "Range", rpc.RangeRequest, range_)
     router.unary(SERVICE + "Put", rpc.PutRequest, api.put)
     router.unary(SERVICE + "DeleteRange", rpc.DeleteRangeRequest, api.delete_range)

@@ -27,6 +27,8 @@ M = TypeVar("M", bound=Message)
 
 MALFORMED_UNARY = "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data"
 MALFORMED_STREAM = "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data"
+MANY_REQUESTS = "cardinality violation: received multiple request messages for non-client-streaming RPC"
+NO_REQUEST = "cardinality violation: received no request message from non-client-streaming RPC"
 """grpc-go's texts."""
 
 
@@ -187,3 +189,41 @@ class Stream:
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()
+
+
+class OneRequest(Generic[M]):
+    """The handler of a server stream: takes its one request and leaves the rest to who serves it."""
+
+    __slots__ = ("_message", "_serve", "_stream", "_taken", "_wake")
+
+    def __init__(self, stream: Stream, message: type[M], serve: Callable[[Stream, M], Callable[[], None]]) -> None:
+        """`serve(stream, request)` returns what is called when a stream that was not writable is again."""
+        self._stream = stream
+        self._message = message
+        self._serve = serve
+        self._taken = False
+        self._wake: Callable[[], None] | None = None
+
+    def on_message(self, body: bytes) -> None:
+        """The request; a second one is the client's mistake."""
+        if self._taken:
+            self._stream.fail_with(Code.INTERNAL, MANY_REQUESTS)
+            return
+        self._taken = True
+        request = self._stream.decode(self._message, body)
+        if request is not None:
+            self._wake = self._serve(self._stream, request)
+
+    def on_half_close(self) -> None:
+        """The request is complete; one that never came is the client's mistake."""
+        if not self._taken:
+            self._stream.fail_with(Code.INTERNAL, NO_REQUEST)
+
+    def on_cancel(self) -> None:
+        """The client went away."""
+        self._stream.cancelled()
+
+    def on_writable(self) -> None:
+        """The client has read most of what waited."""
+        if self._wake is not None and self._stream.open:
+            self._wake()

@@ -11,7 +11,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from raftkv.rpc.call import Call
-from raftkv.rpc.method import Calls, Stream, UnaryMethod
+from raftkv.rpc.method import Calls, OneRequest, Stream, UnaryMethod
 from raftkv.rpc.status import Code
 from raftkv.server.api import Done
 from raftkv.transport.call import Kind, Route, StreamHandler
@@ -39,6 +39,10 @@ class Router:
             return open_stream(stream) if stream.open else Ended()
 
         self._add(path, Route(kind, handle))
+
+    def server_stream(self, path: str, message: type[M], serve: Callable[[Stream, M], Callable[[], None]]) -> None:
+        """Adds a method of one request and many answers; see OneRequest."""
+        self.stream(path, Kind.SERVER_STREAM, lambda stream: OneRequest(stream, message, serve))
 
     def unimplemented(self, path: str, kind: Kind, text: str) -> None:
         """Adds a method that says why it is not served."""

@@ -51,7 +51,7 @@ class ClientServices:
         monitor = LeaderMonitor(api, loop, settings.election_timeout_ms / 1000)
         calls = Calls(api, metrics, Guard(api, metrics), monitor)
         router = Router(calls)
-        add_kv(router, api)
+        add_kv(router, api, settings.max_request_bytes)
         add_watch(router, api, settings.max_request_bytes)
         add_lease(router, api)
         add_cluster(router, api)

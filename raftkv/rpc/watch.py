@@ -11,6 +11,7 @@ from __future__ import annotations
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
+from raftkv.rpc.wire import delimited, field_end, varint
 from raftkv.server.api import MemberApi, WatchSpec, WatchStream
 from raftkv.transport.call import Kind, StreamHandler
 
@@ -24,6 +25,7 @@ COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 
 _CREATED = b"\x18\x01"
 _CANCELED = b"\x20\x01"
+_CANCEL_REASON = b"\x32"
 _FRAGMENT = b"\x38\x01"
 
 
@@ -37,23 +39,8 @@ def add_watch(router: Router, api: MemberApi, max_request_bytes: int) -> None:
     router.stream("/etcdserverpb.Watch/Watch", Kind.BIDI, open_stream)
 
 
-def _varint(value: int) -> bytes:
-    value &= 0xFFFF_FFFF_FFFF_FFFF
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
 def _watch_id_field(watch_id: int) -> bytes:
-    return b"\x10" + _varint(watch_id) if watch_id else b""
-
-
-def _reason_field(reason: str) -> bytes:
-    encoded = reason.encode()
-    return b"\x32" + _varint(len(encoded)) + encoded
+    return b"\x10" + varint(watch_id) if watch_id else b""
 
 
 class WatchCall:
@@ -123,7 +110,7 @@ class WatchCall:
         """See WatchSink. The one response whose header has no revision, and a cancellation without a reason."""
         field = self._forget(watch_id)
         self._compacted.add(watch_id)
-        self._control(self._api.header(0) + field + _CANCELED + b"\x28" + _varint(compact_revision))
+        self._control(self._api.header(0) + field + _CANCELED + b"\x28" + varint(compact_revision))
 
     def writable(self) -> bool:
         """See WatchSink."""
@@ -145,7 +132,7 @@ class WatchCall:
             reason = COMPACTED
         header = self._api.header(revision)
         if reason:
-            self._control(header + _watch_id_field(INVALID_WATCH_ID) + _CREATED + _CANCELED + _reason_field(reason))
+            self._control(header + _watch_id_field(INVALID_WATCH_ID) + _CREATED + _CANCELED + delimited(_CANCEL_REASON, reason.encode()))
             return
         if watch_id == 0:
             watch_id = self._pick_id()
@@ -199,22 +186,9 @@ class WatchCall:
         room = self._fragment_bytes_max - len(head) - len(_FRAGMENT)
         start = end = 0
         while end < len(events):
-            next_end = _event_end(events, end)
+            next_end = field_end(events, end)
             if end > start and next_end - start >= room:
                 self._stream.send(b"".join((head, _FRAGMENT, events[start:end])))
                 start = end
             end = next_end
         self._stream.send(head + events[start:])
-
-
-def _event_end(events: bytes, start: int) -> int:
-    """Where the `events` field that begins at `start` ends: tag (one byte), length, content."""
-    size = shift = 0
-    position = start + 1
-    while True:
-        byte = events[position]
-        position += 1
-        size |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return position + size
-        shift += 7

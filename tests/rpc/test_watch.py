@@ -103,7 +103,7 @@ def test_half_close_says_nothing():
     assert call.ended is None and len(call.sent) == 1
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=25, derandomize=True, deadline=None)
 @given(sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=30), limit=st.integers(100, 4000))
 def test_fragments_are_etcds(sizes, limit):
     """Against etcd's algorithm written out: fill a piece while it stays below the bound, but never leave it empty."""

@@ -115,3 +115,17 @@ def test_unknown_method_and_service_are_unimplemented(client):
 def test_unary_with_hasleader_passes_with_a_leader(client, prefix):
     request = rpc.PutRequest(key=prefix + b"k")
     assert client.call(KV + "Put", request, rpc.PutResponse, hasleader="true", client_api_version="3.7.0").header.revision
+
+
+def test_range_stream_is_the_range_in_chunks(client, prefix, head):
+    puts = [rpc.RequestOp(request_put=rpc.PutRequest(key=prefix + b"%03d" % number, value=b"v")) for number in range(100)]
+    client.txn(success=puts)
+    stream = client.stream(KV + "RangeStream", rpc.RangeStreamResponse)
+    stream.send(rpc.RangeRequest(key=prefix, range_end=prefix + b"\xff"))
+    stream.half_close()
+    found = []
+    while not found or not found[-1].HasField("header"):
+        found.append(stream.receive().range_response)
+    assert stream.ended() == ("OK", "")
+    assert [one.key[-3:] for chunk in found for one in chunk.kvs] == [b"%03d" % number for number in range(100)]
+    assert found[-1].count == 100 and not found[-1].more and len(found) > 1
