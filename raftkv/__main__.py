@@ -34,6 +34,8 @@ ABSENT = {
     "grpc-proxy": "the gRPC proxy is not part of raftkv",
 }
 
+PEERS_OPEN = "serving peer traffic insecurely: whoever reaches this address can take part in the cluster"
+
 SIGNAL_TEXTS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 log = logging.getLogger("raftkv")
@@ -119,6 +121,8 @@ def _log_notices(launch: Launch) -> None:
             }
         },
     )
+    for url in member.listen_peer_urls:
+        log.warning(PEERS_OPEN, extra={"fields": {"address": url.partition("://")[2]}})
 
 
 def raise_descriptor_limit() -> None:

@@ -1,0 +1,107 @@
+"""`raftkv up` for real: processes, sockets and files, from the first line to the last."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+BASE_PORT = 22160
+
+
+def command(folder, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "raftkv", "up", f"--data-dir={folder}", *arguments]
+
+
+class Up:
+    """One running `raftkv up`, read line by line."""
+
+    def __init__(self, folder, *arguments: str) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(command(folder, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def read_until(self, text: str) -> str:
+        """Reads up to and including the line that holds the text."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if text in line:
+                return line
+        raise AssertionError(f"ended before {text!r}:\n{''.join(self.lines)}")
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stops it in order; returns its exit status."""
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        self.lines.append(rest)
+        return self.process.returncode
+
+
+@pytest.fixture
+def ups() -> Iterator[list[Up]]:
+    """Whatever a test started is ended with it."""
+    running: list[Up] = []
+    yield running
+    for up in running:
+        if up.process.poll() is None:
+            up.end()
+
+
+def health(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        return json.load(answer)["health"]
+
+
+@pytest.mark.slow
+class TestUp:
+    """Slow because three processes start and stop."""
+
+    def test_three_members_serve_stop_and_go_on(self, tmp_path, ups):
+        """Ctrl-C ends every process and keeps the data; the next run is the same cluster on the same ports."""
+        folder = tmp_path / "cluster"
+        for _ in range(2):
+            up = Up(folder, "--members=3", f"--base-port={BASE_PORT}")
+            ups.append(up)
+            up.read_until("Ctrl-C stops the cluster")
+            assert [health(BASE_PORT + 2 * i) for i in range(3)] == ["true"] * 3
+            processes = [int((folder / f"n{i}" / "pid").read_text()) for i in (1, 2, 3)]
+            assert up.end() == 0, "".join(up.lines)
+            for process in processes:
+                with pytest.raises(ProcessLookupError):
+                    os.kill(process, 0)
+        assert (folder / "n1" / "log.1").exists()
+
+    def test_second_run_on_one_directory_is_refused(self, tmp_path, ups):
+        up = Up(tmp_path, "--members=1", f"--base-port={BASE_PORT + 10}")
+        ups.append(up)
+        up.read_until("Ctrl-C stops the cluster")
+        done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert f"process {up.process.pid}" in done.stderr
+
+    def test_member_that_dies_is_reported_and_stays_down(self, tmp_path, ups):
+        up = Up(tmp_path, "--members=1", f"--base-port={BASE_PORT + 12}")
+        ups.append(up)
+        up.read_until("Ctrl-C stops the cluster")
+        os.kill(int((tmp_path / "n1" / "pid").read_text()), signal.SIGKILL)
+        up.read_until("n1 ended with status -9; it stays down")
+        up.process.communicate(timeout=60)
+        assert up.process.returncode == 1
+
+    def test_member_that_cannot_start_ends_the_run_with_its_log(self, tmp_path):
+        done = subprocess.run(
+            command(tmp_path, "--members=1", f"--base-port={BASE_PORT + 14}", "--", "--heartbeat-interval=900"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "n1 ended with status 1 while starting" in done.stderr
+        assert "--election-timeout[1000ms] should be at least as 5 times" in done.stderr
