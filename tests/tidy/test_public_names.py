@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import pathlib
+import re
 import types
 
 import pytest
@@ -30,7 +31,8 @@ def signature(value: object) -> str:
     if isinstance(value, type) and issubclass(value, BaseException):
         return ""
     try:
-        return str(inspect.signature(value)) if callable(value) else ""
+        # Newer interpreters show postponed annotations without quotes.
+        return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
     except (TypeError, ValueError):
         return "(...)"
 
