@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rpc.client import Client
-from tests.rpc.serving import MemoryServer, Running, running
+from tests.rpc.serving import CHOICES, MemoryServer, Running, running
 
 
-@pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The one server of the run."""
-    with running(tmp_path_factory.mktemp("rpc") / "data") as server:
+@pytest.fixture(scope="session", params=[one if one == "memory" else pytest.param(one, marks=pytest.mark.slow) for one in CHOICES])
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Each server of the run in turn."""
+    with running(request.param, tmp_path_factory.mktemp("rpc") / "data") as server:
         yield server
 
 
@@ -24,9 +24,11 @@ def client(endpoint: Running) -> Iterator[Client]:
 
 
 @pytest.fixture
-def prefix(request: pytest.FixtureRequest) -> bytes:
-    """Keys of this test: the server is shared."""
-    return f"{request.node.name}/".encode()
+def prefix(request: pytest.FixtureRequest, client: Client) -> bytes:
+    """Keys of this test, none of which exists: the server is shared, and may have seen the test before."""
+    found = f"{request.node.name}/".encode()
+    client.delete(found, range_end=found + b"\xff")
+    return found
 
 
 @pytest.fixture

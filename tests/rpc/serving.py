@@ -1,7 +1,7 @@
 """Servers that the RPC tests can be run against, each as one address.
 
-`RAFTKV_RPC_SERVER` chooses: `memory` (the services over a memory member, in this process), `etcd` (the one installed),
-or host:port of something that is running already.
+`RAFTKV_RPC_SERVERS` chooses, separated by commas: `memory` (the services over a memory member, in this process),
+`raftkv` (a member as users start it), `etcd` (the one installed), or host:port of something that is running already.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ from raftkv.transport.server import GrpcServer, ServerLimits
 from tests.rpc.client import Client
 from tests.rpc.memory_member import MemoryMember
 
-CHOICE = os.environ.get("RAFTKV_RPC_SERVER", "memory")
+CHOICES = os.environ.get("RAFTKV_RPC_SERVERS", "memory,raftkv").split(",")
 
-ETCD = "/usr/bin/etcd"
+COMMANDS = {"raftkv": (sys.executable, "-m", "raftkv"), "etcd": ("etcd",)}
+"""Both take etcd's flags."""
 
 T = TypeVar("T")
 
@@ -89,26 +91,26 @@ class MemoryServer:
 
 
 @contextlib.contextmanager
-def running(data_dir: pathlib.Path) -> Iterator[Running]:
-    """The server that `RAFTKV_RPC_SERVER` names; `data_dir` is for one that is started."""
-    if CHOICE == "memory":
+def running(choice: str, data_dir: pathlib.Path) -> Iterator[Running]:
+    """The chosen server; `data_dir` is for one that is started."""
+    if choice == "memory":
         memory = MemoryServer()
         try:
             yield Running(f"127.0.0.1:{memory.port}", (3, 7, 0), memory)
         finally:
             memory.close()
-    elif CHOICE == "etcd":
-        with _etcd(data_dir) as address:
+    elif choice in COMMANDS:
+        with _process(COMMANDS[choice], data_dir) as address:
             yield Running(address, _version(address))
     else:
-        yield Running(CHOICE, _version(CHOICE))
+        yield Running(choice, _version(choice))
 
 
 @contextlib.contextmanager
-def _etcd(data_dir: pathlib.Path) -> Iterator[str]:
+def _process(program: tuple[str, ...], data_dir: pathlib.Path) -> Iterator[str]:
     client, peer = _free_port(), _free_port()
     url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-    command: list[Any] = [ETCD, "--data-dir", data_dir, "--listen-client-urls", url, "--advertise-client-urls", url]
+    command: list[Any] = [*program, "--data-dir", data_dir, "--listen-client-urls", url, "--advertise-client-urls", url]
     command += ["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

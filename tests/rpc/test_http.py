@@ -39,7 +39,7 @@ def test_health_and_version_are_answered_on_one_connection(connection):
     assert response.getheader("Content-Type") == "application/json"
 
 
-def test_content_type_is_left_as_the_endpoint_gave_it(connection, memory):
+def test_content_type_is_left_as_the_endpoint_gave_it(connection, head):
     """aiohttp would add a charset of its own, and a Server header."""
     response, body = ask(connection, "GET", "/metrics")
     assert response.getheader("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
@@ -59,18 +59,18 @@ def test_head_is_refused_without_a_body(connection):
     assert (response.status, body) == (405, b"")
 
 
-def test_body_over_the_limit_is_refused(connection, memory):
+def test_body_over_the_limit_is_refused(connection, head):
     response, _ = ask(connection, "POST", "/v3/kv/put", bytes(BODY_BYTES_MAX + 1))
     assert response.status == 413
 
 
-def test_body_over_aiohttps_own_limit_is_taken(connection, memory):
+def test_body_over_aiohttps_own_limit_is_taken(connection, head):
     """Its default is 1 MiB; a put through the gateway may be larger."""
     response, _ = ask(connection, "POST", "/v3/kv/put", bytes(BODY_BYTES_MAX))
     assert response.status == 404
 
 
-def test_encoded_path_is_decoded(connection, memory):
+def test_encoded_path_is_decoded(connection, head):
     assert ask(connection, "GET", "/%68ealth")[0].status == 200
 
 
@@ -80,7 +80,7 @@ def test_client_that_leaves_early_harms_nobody(endpoint, connection):
     assert ask(connection, "GET", "/health")[0].status == 200
 
 
-def test_garbage_is_answered_as_a_bad_request(endpoint, memory):
+def test_garbage_is_answered_as_a_bad_request(endpoint, head):
     with socket.create_connection(endpoint.address.split(":"), timeout=10) as odd:
         odd.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n")
         assert odd.recv(100).startswith(b"HTTP/1.0 400")
@@ -112,20 +112,20 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def test_same_endpoints_are_served_over_http2(endpoint):
-    head, body = http2_get(endpoint.address, "/health?serializable=true")
-    assert head[":status"] == "200" and json.loads(body)["health"] == "true"
-    head, body = http2_get(endpoint.address, "/nothing")
-    assert (head[":status"], body) == ("404", b"404 page not found\n")
+def test_same_endpoints_are_served_over_http2(endpoint, head):
+    fields, body = http2_get(endpoint.address, "/health?serializable=true")
+    assert fields[":status"] == "200" and json.loads(body)["health"] == "true"
+    fields, body = http2_get(endpoint.address, "/nothing")
+    assert (fields[":status"], body) == ("404", b"404 page not found\n")
 
 
-def test_metrics_over_http2_are_whole(endpoint):
+def test_metrics_over_http2_are_whole(endpoint, head):
     """More than one window of the default size."""
-    head, body = http2_get(endpoint.address, "/metrics")
-    assert head[":status"] == "200" and b"etcd_server_has_leader 1" in body
+    fields, body = http2_get(endpoint.address, "/metrics")
+    assert fields[":status"] == "200" and b"etcd_server_has_leader 1" in body
 
 
-def test_transports_counts_reach_the_metrics(client, endpoint, prefix):
+def test_transports_counts_reach_the_metrics(client, endpoint, prefix, head):
     def put_count() -> int:
         text = http2_get(endpoint.address, "/metrics")[1].decode()
         head = 'grpc_server_handled_total{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} '
@@ -137,7 +137,7 @@ def test_transports_counts_reach_the_metrics(client, endpoint, prefix):
     assert put_count() == before + 1
 
 
-def test_no_bug_was_met_in_this_run(endpoint, memory):
+def test_no_bug_was_met_in_this_run(endpoint, head):
     """Whatever the other tests did to the server, none of it may have ended in an exception of ours."""
     text = http2_get(endpoint.address, "/metrics")[1].decode()
     for boundary in ("service", "transport"):
