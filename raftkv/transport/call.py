@@ -150,11 +150,14 @@ class ServerCall(Stream):
 
     def send(self, body: bytes) -> None:
         """One message; the head goes before the first. Never waits and never drops: ask `writable` before sending much."""
+        if self.state & (STARTED | LOCAL_CLOSED | GONE) != STARTED:
+            if self._is_over():
+                return
+            self.send_head()
         sender = self.sender
         size = len(body) + PREFIX_BYTES
         if (
-            self.state & (STARTED | LOCAL_CLOSED | GONE) == STARTED
-            and self.queue is None
+            self.queue is None
             and size <= sender.allowance
             and size <= sender.frame_bytes_max
             and size <= sender.initial_window + self.offset
@@ -165,10 +168,7 @@ class ServerCall(Stream):
             if not sender.dirty:
                 sender.mark()
             sender.chunks.append(pack_message(size << 8, 0, self.id, 0, size - PREFIX_BYTES) + body)
-        elif self._is_over():
-            return
         else:
-            self.send_head()
             sender.enqueue(self, PREFIX.pack(0, len(body)), body)
         self.head.counters.sent += 1
 

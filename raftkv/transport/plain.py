@@ -71,8 +71,8 @@ class PlainRequest(Stream):
         """Status and headers; names in any case."""
         if self.state & (STARTED | LOCAL_CLOSED):
             raise LocalProtocolError(f"{self.head.path}: the answer has begun already")
+        self.state |= STARTED
         if not self.state & GONE:
-            self.state |= STARTED
             block = hpack.stateless([(":status", str(status)), *((name.lower(), value) for name, value in headers)])
             self.sender.sent_count += 1
             self.sender.write(frames.headers(self.id, block, end_stream=False, frame_bytes_max=self.sender.frame_bytes_max))
@@ -86,9 +86,9 @@ class PlainRequest(Stream):
 
     def finish(self) -> None:
         """The end of the answer."""
+        self.state |= LOCAL_CLOSED
         if self.state & GONE:
             return
-        self.state |= LOCAL_CLOSED
         if self.queue is not None:
             self.queue.end_on_data = True
         else:

@@ -155,6 +155,7 @@ class ServerConnection(Connection):
     def _learn(self, block: bytes) -> tuple[RequestHead, str | None]:
         """Decode a block; remember what it means if it will mean the same the next time."""
         decoder = self.decoder
+        changes = decoder.changes
         fields = decoder.decode(block)
         timeout = None
         for field in fields:
@@ -178,7 +179,8 @@ class ServerConnection(Connection):
         if decoder.changes != self._changes:
             self._changes = decoder.changes
             self._blocks.clear()
-        if hpack.is_indexed_only(block) and not decoder.oversized:
+        # A block that left the table as it was means the same the next time, unless one of its literals varies.
+        if decoder.changes == changes and not decoder.oversized and (timeout is None or hpack.is_indexed_only(block)):
             if len(self._blocks) >= HEADS_MAX:
                 self._blocks.clear()
             self._blocks[block] = (head, timeout)
