@@ -183,11 +183,12 @@ class Leases:
         found = self.lessor.expired(now_s, EXPIRIES_MAX)
         if found:
             self._looking = True
-            self._with_leader(lambda: self._expire(found), lambda _: self._look_failed())
+            self._with_leader(lambda: self._expire(found), lambda _: self._look_failed(found))
 
-    def _look_failed(self) -> None:
-        """Not confirmed: the lessor hands the leases out again later."""
+    def _look_failed(self, found: list[int]) -> None:
+        """Not confirmed: the leases stand, and their keepalives are served."""
         self._looking = False
+        self.lessor.release(found)
 
     def _expire(self, found: list[int]) -> None:
         self._looking = False
