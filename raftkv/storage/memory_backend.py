@@ -82,6 +82,8 @@ class MemoryBackend:
             self._file = fs.open(path, write=True)
             # A torn record must not show again behind the next one.
             self._file.truncate(self._offset)
+            # And a record whose sync failed may be readable without being durable.
+            self._file.pwrite(self._file.pread(self._offset, 0), 0)
         else:
             self._file = fs.open(path, create=True)
             self._file.pwrite(_HEADER, 0)

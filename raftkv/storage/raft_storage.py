@@ -61,9 +61,9 @@ class RaftStorage:
         found: list[Entry] = []
         if low < self._base:
             found = self._read_back(low, min(high, self._base), size_bytes_max)
-            size_bytes_max -= sum(len(entry.data) for entry in found)
-            if size_bytes_max <= 0 or found[-1].index + 1 < min(high, self._base):
+            if high <= self._base or found[-1].index + 1 < self._base:
                 return found
+            size_bytes_max -= sum(len(entry.data) for entry in found)
             low = self._base
         held = self._entries[low - self._base : high - self._base]
         for position, entry in enumerate(held):

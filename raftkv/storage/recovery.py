@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from raftkv.errors import ConfigError, CorruptionError
 from raftkv.raft.messages import Entry, HardState, SnapshotMeta
-from raftkv.storage.fs import FileSystem, read_all
+from raftkv.storage.fs import File, FileSystem, read_all
 from raftkv.storage.log_index import BatchIndex, Position, TermRuns
 from raftkv.storage.record import (
     FORMAT,
@@ -260,6 +260,7 @@ def open_log(fs: FileSystem, directory: str, settings: WalSettings | None = None
     """
     replay, end = LogReplay(), None
     sequence, crc = 0, 0
+    unproven: list[tuple[int, int]] = []
     for step in scan_log(fs, directory):
         end = step
         path = f"{directory}/{step.segment.name}"
@@ -267,6 +268,9 @@ def open_log(fs: FileSystem, directory: str, settings: WalSettings | None = None
             raise CorruptionError(f"{path} is damaged at offset {step.offset}: there is {step.found.value}. {ADVICE}")
         if step.frame is not None:
             sequence, crc = step.frame.sequence, step.frame.crc
+            # A head says that everything before it was durable, so these offsets are always of the last segment.
+            unproven = [(number, offset) for number, offset in unproven if number > step.frame.synced_sequence]
+            unproven.append((sequence, step.offset))
             try:
                 replay.take(step.segment, step.offset, step.frame)
             except CorruptionError as exc:
@@ -277,19 +281,37 @@ def open_log(fs: FileSystem, directory: str, settings: WalSettings | None = None
         replay.finish()
     except CorruptionError as exc:
         raise CorruptionError(f"{directory}: {exc}. {ADVICE}") from exc
-    return _resume(fs, directory, settings or WalSettings(), replay, end, sequence, crc)
+    file, torn = _secure(fs, f"{directory}/{end.segment.name}", end, unproven[0][1])
+    return _resume(fs, directory, file, settings or WalSettings(), replay, end, torn, (sequence, crc))
 
 
-def _resume(fs: FileSystem, directory: str, settings: WalSettings, replay: LogReplay, end: Step, sequence: int, crc: int) -> Recovered:
-    assert replay.head is not None
-    path = f"{directory}/{end.segment.name}"
+def _secure(fs: FileSystem, path: str, end: Step, unproven_offset: int) -> tuple[File, TornTail | None]:
+    """Cuts the torn tail off and makes durable what is kept; the segment open for writing.
+
+    What a killed process wrote reads back without being durable, and from here on it counts as durable. A sync alone is
+    not enough: after one that failed the kernel shows pages that it will never write, so they are written again.
+    """
     file = fs.open(path, write=True)
     torn = None
     if end.act is Act.TRUNCATE:
         torn = TornTail(path, end.offset, file.size() - end.offset)
         file.truncate(end.offset)
-    # What a killed process had written reads back without being durable, and from here on it counts as durable.
+    file.pwrite(file.pread(end.offset - unproven_offset, unproven_offset), unproven_offset)
     file.datasync()
+    return file, torn
+
+
+def _resume(
+    fs: FileSystem,
+    directory: str,
+    file: File,
+    settings: WalSettings,
+    replay: LogReplay,
+    end: Step,
+    torn: TornTail | None,
+    chain: tuple[int, int],
+) -> Recovered:
+    assert replay.head is not None
     if fs.exists(f"{directory}/{NEXT_SEGMENT}"):
         fs.remove(f"{directory}/{NEXT_SEGMENT}")
     fs.sync_dir(directory)
@@ -298,8 +320,8 @@ def _resume(fs: FileSystem, directory: str, settings: WalSettings, replay: LogRe
         metadata=replay.head.metadata,
         segments=list_segments(fs, directory),
         offset=end.offset,
-        sequence=sequence,
-        crc=crc,
+        sequence=chain[0],
+        crc=chain[1],
         hard_state=replay.hard_state,
         mark=mark,
         last_index=replay.last_index,

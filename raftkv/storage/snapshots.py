@@ -35,6 +35,7 @@ _HEADER = Struct("<16sHQQI")  # magic, format, index, term, bytes of the configu
 _BLOCK = Struct("<BI")  # table, bytes of records; table 0 ends the snapshot
 _RECORD = Struct("<II")  # bytes of key, bytes of value
 _DIGEST_BYTES = 32
+_TABLES = frozenset(int(table) for table in Table)
 
 
 class SnapshotWriter:
@@ -173,6 +174,8 @@ def read_blocks(fs: FileSystem, path: str) -> Iterator[tuple[Table, list[tuple[b
             body = file.pread(size, offset) if size <= BLOCK_BYTES_MAX else b""
             digest.update(body)
             offset += size
+            if table not in _TABLES:
+                raise CorruptionError(f"{path} is damaged at offset {offset}: there is no table {table}")
             yield Table(table), _records(body, size, path)
         if file.pread(_DIGEST_BYTES + 1, offset) != digest.digest():
             raise CorruptionError(f"{path} does not match its digest")

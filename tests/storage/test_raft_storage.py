@@ -67,6 +67,14 @@ class StorageMachine(RuleBasedStateMachine):
         self.first, self.last, self.commit = index + 1, index, index
         self.terms[index] = self.term
 
+    @rule(data=st.data())
+    def read_a_part(self, data):
+        if self.first <= self.last:
+            low = data.draw(st.integers(self.first, self.last))
+            high = data.draw(st.integers(low, self.last + 1))
+            found = self.storage.entries(low, high, 1 << 30)
+            assert [(e.index, e.term) for e in found] == [(i, self.terms[i]) for i in range(low, high)]
+
     @invariant()
     def reads_agree_with_the_model(self):
         storage = self.storage
