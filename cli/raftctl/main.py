@@ -78,7 +78,7 @@ def _fail(exc: Exception, invocation: Invocation) -> int:
         return fault.ERROR
     hint = "The request may have been applied, or may yet be." if isinstance(exc, IndeterminateError) else ""
     for note in getattr(exc, "__notes__", ()):
-        if " at endpoint " in note:
+        if not note.startswith(str(exc)):
             print(f"Warning: {note}", file=sys.stderr)
     _say(str(exc), hint)
     return fault.ERROR

@@ -102,7 +102,7 @@ class Caller:
         except RpcError as exc:
             verdict = judge(exc, mutates=method.mutates)
             verdict.error.__cause__ = exc
-            verdict.error.add_note(f"at endpoint {target.text}")
+            verdict.error.add_note(exc.message if target.text in exc.message else f"{exc.message} (at {target.text})")
             return verdict
 
     async def metadata(self, deadline_s: float | None, *, require_leader: bool) -> Metadata:
@@ -171,5 +171,5 @@ def _expired(last: errors.RaftKVError) -> errors.RaftKVError:
     """The deadline passed between attempts. Retries happen only where nothing was done, so nothing was."""
     error = errors.UnavailableError(DEADLINE_TEXT)
     for note in getattr(last, "__notes__", ()):
-        error.add_note(f"{last} {note}")
+        error.add_note(note)
     return error

@@ -94,7 +94,7 @@ class Watch:
         """Every batch and progress report; a cancelled one is the last."""
         while not self._closed:
             batch = await self.receive()
-            if not batch.created:
+            if not batch.created or batch.canceled:
                 yield batch
 
     async def receive(self) -> WatchBatch:

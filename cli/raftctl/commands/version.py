@@ -7,14 +7,13 @@ import click
 from raftctl import fault
 from raftctl.command import Command
 from raftctl.context import GLOBAL_FLAGS, Invocation
+from raftkv import ETCD_VERSION, __version__
 
 
 def run_version(invocation: Invocation, words: list[str]) -> None:
     """`version`."""
-    import raftkv
-
-    print(f"raftctl version: {raftkv.__version__}")
-    print(f"API version: {raftkv.ETCD_VERSION.rpartition('.')[0]}")
+    print(f"raftctl version: {__version__}")
+    print(f"API version: {ETCD_VERSION.rpartition('.')[0]}")
 
 
 def run_options(invocation: Invocation, words: list[str]) -> None:

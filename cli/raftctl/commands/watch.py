@@ -106,9 +106,22 @@ def _execute(command: list[str], batch: WatchBatch) -> None:
         try:
             status = subprocess.run(command, env=environment, check=False).returncode
         except OSError as exc:
-            raise fault.Fault(fault.ERROR, f"command [{shown}] error ({exc.strerror})") from exc
+            _say_failed(shown, _reason(command[0], exc))
+            raise fault.Fault(fault.ERROR) from exc
         if status:
-            raise fault.Fault(fault.ERROR, f"command [{shown}] error (exit status {status})")
+            _say_failed(shown, f"exit status {status}")
+            raise fault.Fault(fault.ERROR)
+
+
+def _say_failed(command: str, reason: str) -> None:
+    print(f"command [{command}] error ({reason})", file=sys.stderr)
+
+
+def _reason(program: str, exc: OSError) -> str:
+    """Why a program could not be started, in Go's words."""
+    if "/" in program:
+        return f"fork/exec {program}: {(exc.strerror or str(exc)).lower()}"
+    return f"exec: {quote(os.fsencode(program))}: executable file not found in $PATH"
 
 
 def run_watch(invocation: Invocation, words: list[str], *, interactive: bool, **flags: Any) -> None:
@@ -119,7 +132,11 @@ def run_watch(invocation: Invocation, words: list[str], *, interactive: bool, **
         raise _bad(f"ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END={quote(os.fsencode(range_end))}")
     if interactive:
         printer = invocation.printer
-        invocation.run(_interactive(invocation, printer, (key, range_end)))
+        try:
+            invocation.run(_interactive(invocation, printer, (key, range_end)))
+        except ExceptionGroup as group:
+            # The line that ended it, or the command that failed; the other watches were cancelled for it.
+            raise group.exceptions[0] from None
         return
     request = make_request(words, invocation.dash_at, (key, range_end), **flags)
     printer = invocation.printer
