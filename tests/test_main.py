@@ -86,6 +86,81 @@ def test_first_error_of_nested_groups_is_found():
     assert entry.first_error(ExceptionGroup("a", [ExceptionGroup("b", [inner]), ValueError()])) is inner
 
 
+def test_signal_ends_pid_1_with_status_0(monkeypatch):
+    """As pid 1 the default action of a signal is to do nothing."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert entry.end_by_signal(signal.SIGTERM) == 0
+
+
+STAND_IN = """
+import asyncio, contextlib, sys
+import raftkv.embedded, raftkv.__main__
+from raftkv.errors import ConfigError, CorruptionError
+
+class Member:
+    def describe(self):
+        return "state"
+
+    async def stop(self, *, drain):
+        print("draining", flush=True)
+        await asyncio.sleep(3600)
+
+@contextlib.asynccontextmanager
+async def running_member(settings):
+    {entering}
+    print("serving", flush=True)
+    yield Member()
+
+raftkv.embedded.running_member = running_member
+sys.exit(raftkv.__main__.main(["--data-dir=/nonexistent/never-made"]))
+"""
+
+
+def stand_in(entering: str = "pass") -> subprocess.Popen[str]:
+    """The process around a member that enters as told and never finishes its drain."""
+    code = STAND_IN.format(entering=entering)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+class TestProcess:
+    """What the process does around its member, whatever the member does."""
+
+    def test_second_signal_ends_the_drain_at_once(self):
+        process = stand_in()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "draining\n"
+        process.send_signal(signal.SIGINT)
+        _, log_lines = process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGINT
+        assert "received a second signal" in log_lines.splitlines()[-1]
+
+    def test_signal_while_starting_ends_the_start(self):
+        process = stand_in("print('entering', flush=True); await asyncio.sleep(3600)")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "entering\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGTERM
+
+    @pytest.mark.parametrize(
+        ("error", "status", "message", "text"),
+        [
+            ("ConfigError('why')", 1, "failed to start etcd", "why"),
+            ("ExceptionGroup('g', [CorruptionError('where')])", 1, "failed to start etcd", "where"),
+            ("AssertionError('bug')", 2, "failed to start etcd", "bug"),
+        ],
+    )
+    def test_failed_start_is_one_fatal_line(self, error, status, message, text):
+        process = stand_in(f"raise {error}")
+        _, log_lines = process.communicate(timeout=30)
+        fatal = [entry_line for entry_line in map(json.loads, log_lines.splitlines()) if entry_line["level"] == "fatal"]
+        assert process.returncode == status
+        assert [(entry_line["msg"], entry_line["error"]) for entry_line in fatal] == [(message, text)]
+
+
 def member_command(tmp_path) -> list[str]:
     client, peer = f"http://127.0.0.1:{CLIENT_PORT}", f"http://127.0.0.1:{PEER_PORT}"
     return [

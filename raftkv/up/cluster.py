@@ -7,6 +7,7 @@ and stays down, because seeing what a cluster does then is a reason to run one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -137,7 +138,8 @@ class LocalCluster:
         if running:
             print(f"\nstopping {', '.join(running)}", flush=True)
         for process in running.values():
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
         try:
             async with asyncio.timeout(STOPPED_WITHIN_S):
                 for name, process in running.items():
@@ -155,7 +157,8 @@ class LocalCluster:
         """Ends every member now; what it acknowledged is on its disk."""
         for process in self._processes.values():
             if process.returncode is None:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
 
 
 def _new_log(home: pathlib.Path) -> int:

@@ -74,7 +74,7 @@ def layout(folder: pathlib.Path, members: int | None, base_port: int | None) -> 
         staged.write_text(json.dumps([asdict(place) for place in places], indent=1) + "\n", encoding="ascii")
         staged.rename(file)
         return places
-    places = [Place(**entry) for entry in json.loads(file.read_text(encoding="ascii"))]
+    places = _read(file)
     if members not in (None, len(places)):
         raise UpError(
             f"{folder} holds a cluster of {len(places)} members; leave --members out, choose another --data-dir, or remove {folder}"
@@ -85,6 +85,18 @@ def layout(folder: pathlib.Path, members: int | None, base_port: int | None) -> 
         for port in (place.client_port, place.peer_port):
             if not is_free(port):
                 raise UpError(f"port {port} of {place.name} is in use{_left_over(folder, place)}; free it, or choose another --data-dir")
+    return places
+
+
+def _read(file: pathlib.Path) -> list[Place]:
+    try:
+        places = [Place(str(entry["name"]), int(entry["client_port"]), int(entry["peer_port"])) for entry in json.loads(file.read_bytes())]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise UpError(
+            f"{file} cannot be read ({exc}); it holds the ports of the cluster: restore it, or choose another --data-dir"
+        ) from exc
+    if not places:
+        raise UpError(f"{file} names no member; choose another --data-dir")
     return places
 
 

@@ -49,6 +49,14 @@ def test_layout_refuses_what_contradicts_the_directory(tmp_path, members, base, 
         layout(tmp_path, members, base)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '[{"name": "n1"}]', '{"n1": 1}'])
+def test_layout_that_cannot_be_read_is_named(tmp_path, content):
+    """Guessing other ports would make other members of the same data."""
+    (tmp_path / "cluster.json").write_text(content)
+    with pytest.raises(UpError, match="cluster.json"):
+        layout(tmp_path, None, None)
+
+
 def test_layout_names_the_port_that_is_taken(tmp_path, taken_port):
     with pytest.raises(UpError, match=f"port {taken_port}.* is in use"):
         layout(tmp_path, 1, taken_port)
