@@ -77,6 +77,8 @@ class Core:
         """True when the leader may have something to send; `replication.flush` finds out."""
         self.hard_state_changed = False
         """True when term or vote changed since the last Ready."""
+        self.commit_write_due = False
+        """True when the commit index is to be written though nothing else is: a configuration change was applied."""
         self.hard_state_write = 0
         """Write number that carries the present term and vote."""
         self.write_number = 0

@@ -41,6 +41,7 @@ def send_heartbeats(core: Core) -> None:
         if progress.member_id != core.member_id:
             # Never above match: the member may lack, or differ in, what lies beyond.
             known = min(progress.match, commit)
+            progress.on_commit_told(known)
             core.send(Message(MessageKind.HEARTBEAT, progress.member_id, core.member_id, core.term, commit=known, context=context))
 
 

@@ -85,11 +85,11 @@ def apply_conf_change(core: Core, change: ConfChange) -> ConfState:
     was_voter = tracker.is_voter(core.member_id)
     conf = apply_change(tracker.conf, change)
     tracker.apply(conf, last_index=core.log.last_index)
+    core.commit_write_due = True
     core.emit(TraceKind.CONFIGURATION_APPLIED, detail=format_conf(conf))
     if core.role is Role.LEADER:
         if not tracker.is_voter(core.member_id):
-            # It led until its own removal was committed (thesis §4.2.2); from here on it has no say.
-            core.become_follower(core.term, 0)
+            _step_down(core)
             return conf
         if core.transferee and not tracker.is_voter(core.transferee):
             core.emit(TraceKind.TRANSFER_ABORTED, peer=core.transferee)
@@ -158,10 +158,24 @@ def _append_change(core: Core, change: ConfChange) -> None:
     conf = core.tracker.conf
     if conf.voters_outgoing and change.steps:
         raise ConfChangeRefusedError("raft: configuration change refused: the configuration is joint")
-    apply_change(conf, change)
+    after = apply_change(conf, change)
+    if len(conf.voters) == 2 and core.member_id in conf.voters and core.member_id not in after.voters:
+        # If it left before the other knew that it may, the other could neither win an election without its vote nor,
+        # with the shorter log, get it. A majority that does not need the leader exists from three voters on.
+        (other,) = set(conf.voters) - {core.member_id}
+        transfer_leader(core, other)
+        raise ConfChangeRefusedError("raft: configuration change refused: leadership is handed over first")
     data = change.encode()
     _append(core, EntryKind.CONF_CHANGE, [data], len(data))
     core.pending_change_index = core.log.last_index
+
+
+def _step_down(core: Core) -> None:
+    """A leader led until its own removal was committed (thesis §4.2.2); the best of those that stay may campaign at once."""
+    progress = core.tracker.progress
+    best = max(core.tracker.voters(), key=lambda member_id: progress[member_id].match)
+    core.send(Message(MessageKind.TIMEOUT_NOW, best, core.member_id, core.term))
+    core.become_follower(core.term, 0)
 
 
 def _append(core: Core, kind: int, datas: Sequence[bytes], size_bytes: int) -> None:

@@ -8,7 +8,8 @@ that number; go on without waiting. 3. Keep `held` until write number `held_afte
 reaches their index. When the worker reports a write durable: `persisted`, which may make the next Ready.
 
 `ready()` may be taken again at once; every entry, message and committed entry is handed out exactly once. A commit index
-alone is not written: it travels with the next write, and is learned again after a crash.
+alone is not written: it travels with the next write, and is learned again after a crash. Only after a configuration
+change it is: members that left on the word of it could not help to learn it again.
 
 A received snapshot: the driver steps the SNAPSHOT message when the state is complete under its temporary name; if the
 next Ready carries `snapshot`, it puts the state in place and reports the write; from then on applied = snapshot index.
@@ -120,6 +121,7 @@ class RawNode(NodeView):
             or core.held
             or core.read_states
             or core.hard_state_changed
+            or core.commit_write_due
             or log.has_unwritten
             or log.has_committed
             or self._soft_state != (core.leader_id, core.role)
@@ -132,10 +134,11 @@ class RawNode(NodeView):
             replication.flush(core)
         write_number, hard_state, snapshot = 0, None, None
         entries: tuple[Entry, ...] = ()
-        if core.hard_state_changed or log.has_unwritten:
+        if core.hard_state_changed or core.commit_write_due or log.has_unwritten:
             core.write_number = write_number = core.write_number + 1
             snapshot, entries = log.take_unwritten(write_number)
             hard_state = HardState(core.term, core.vote, log.commit)
+            core.commit_write_due = False
             if core.hard_state_changed:
                 core.hard_state_changed = False
                 core.hard_state_write = write_number

@@ -134,6 +134,11 @@ class Progress:
         self.probe_sent = False
         return True
 
+    def on_commit_told(self, commit: int) -> None:
+        """Notes a heartbeat that told of `commit`, so that no append need tell it again."""
+        if commit > self.sent_commit:
+            self.sent_commit = commit
+
     def may_tell_commit(self, commit: int) -> bool:
         """True when an empty append would teach a follower in REPLICATE a newer commit index."""
         return self.state is ProgressState.REPLICATE and self.sent_commit < commit and self.sent_commit < self.next - 1

@@ -29,8 +29,15 @@ class Swarm:
     change: float
     transfer: float
     snapshot: float
-    slow_disk: float
+    campaign: float
     size: int
+    election_ticks: int
+    tick: int
+    propose: int
+    read: int
+    disk: int
+    ready: int
+    network: int
     pre_vote: bool
     check_quorum: bool
 
@@ -40,18 +47,25 @@ class Swarm:
             return value * rng.random() if rng.random() < 0.6 else 0.0
 
         return cls(
-            loss=maybe(0.3),
+            loss=maybe(0.2),
             repeat=maybe(0.3),
             disorder=rng.random() < 0.6,
             crash=maybe(0.02),
             cut=maybe(0.02),
-            change=maybe(0.03),
+            change=maybe(0.05),
             transfer=maybe(0.02),
             snapshot=maybe(0.05),
-            slow_disk=maybe(0.9),
-            size=rng.choice((1, 2, 3, 3, 4, 5)),
-            pre_vote=rng.random() < 0.7,
-            check_quorum=rng.random() < 0.7,
+            campaign=maybe(0.02),
+            size=rng.choice((1, 2, 3, 3, 3, 4, 5)),
+            election_ticks=rng.choice((2, 3, 10)),
+            tick=rng.choice((1, 3, 10)),
+            propose=rng.choice((1, 3, 10)),
+            read=rng.choice((0, 1, 3)),
+            disk=rng.choice((5, 20, 40)),
+            ready=rng.choice((10, 30)),
+            network=rng.choice((20, 40)),
+            pre_vote=rng.random() < 0.5,
+            check_quorum=rng.random() < 0.5,
         )
 
 
@@ -64,6 +78,7 @@ class Chaos:
         conf = ConfState(tuple(range(1, self.swarm.size + 1)))
         config = RaftConfig(
             1,
+            election_ticks=self.swarm.election_ticks,
             append_bytes_max=self.rng.choice((1, 16, 1 << 20)),
             inflight_max=self.rng.choice((1, 2, 512)),
             committed_bytes_max=self.rng.choice((1, 64, 1 << 20)),
@@ -126,21 +141,27 @@ class Chaos:
             member.running.transfer_leader(rng.choice(self.ids))
         if rng.random() < swarm.snapshot:
             member.make_snapshot(rng.randrange(4))
-        act = rng.randrange(10)
-        if act == 0:
-            member.running.tick()
-        elif act == 1:
-            self._propose(member)
-        elif act == 2:
-            context = self._data()
-            cluster.read(member.id, context)
-        elif act == 3 and member.writes and rng.random() >= swarm.slow_disk:
-            cluster.make_durable(member)
-        elif act < 6 and member.running.has_ready():
-            cluster.take_ready(member)
-        elif cluster.packets:
-            self._network()
+        if rng.random() < swarm.campaign:
+            member.running.campaign()
+        self._ordinary(member)
         cluster.act(member)
+
+    def _ordinary(self, member: Member) -> None:
+        rng, swarm, cluster = self.rng, self.swarm, self.cluster
+        weights = (swarm.tick, swarm.propose, swarm.read, swarm.disk, swarm.ready, swarm.network)
+        act = rng.choices(("tick", "propose", "read", "disk", "ready", "network"), weights)[0]
+        if act == "tick":
+            member.running.tick()
+        elif act == "propose":
+            self._propose(member)
+        elif act == "read":
+            cluster.read(member.id, self._data())
+        elif act == "disk" and member.writes:
+            cluster.make_durable(member)
+        elif act == "ready" and member.running.has_ready():
+            cluster.take_ready(member)
+        elif act == "network" and cluster.packets:
+            self._network()
 
     def _network(self) -> None:
         rng, cluster = self.rng, self.cluster
@@ -202,12 +223,13 @@ def test_cluster_under_faults_stays_safe_and_recovers(seed: int) -> None:
     chaos.recover()
 
 
+@pytest.mark.slow
 def test_swarm_reaches_what_it_is_meant_to_reach() -> None:
     """A run without commits, elections or answered reads would prove nothing."""
     commits = reads = terms = changes = 0
     for seed in range(100, 106):
         chaos = Chaos(seed)
-        chaos.swarm = replace(chaos.swarm, loss=0.02, crash=0.001, cut=0.0, slow_disk=0.1)
+        chaos.swarm = replace(chaos.swarm, loss=0.02, crash=0.001, cut=0.0)
         chaos.run(3_000)
         chaos.recover()
         oracle = chaos.cluster.oracle
@@ -215,4 +237,4 @@ def test_swarm_reaches_what_it_is_meant_to_reach() -> None:
         reads += oracle.reads_answered
         terms += len(oracle.leaders)
         changes += len(oracle.confs) - 1
-    assert commits > 100 and reads > 20 and terms > 6 and changes > 3
+    assert commits > 100 and reads > 10 and terms > 6 and changes > 3
