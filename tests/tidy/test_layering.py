@@ -25,9 +25,7 @@ COMPOSITION = ("raftkv",)
 ROOT_CONSTANTS = ("raftkv.__version__", "raftkv.ETCD_VERSION")
 """Defined by the root itself and shown by everybody; importing them crosses nothing."""
 
-TRANSPORT_WITH_IO = tuple(
-    f"raftkv.transport.{name}" for name in ("server", "server_connection", "client", "client_connection", "channel", "tls", "deadlines")
-)
+TRANSPORT_WITH_IO = tuple(f"raftkv.transport.{name}" for name in ("server", "client", "channel", "tls", "deadlines"))
 """The transport's asyncio modules; every other module of the package does no I/O."""
 
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -158,6 +156,11 @@ def test_layering_of_the_tree_holds(check):
     """Layers are crossed only where the table says so."""
     faults = [fault for source in sources(*PRODUCT) for fault in check(source)]
     assert not faults, report(faults)
+
+
+def test_asyncio_modules_of_the_transport_exist():
+    """A module that is gone does not keep its permission for a later one of that name."""
+    assert set(TRANSPORT_WITH_IO) <= {source.module for source in sources("raftkv")}
 
 
 def _made(path: str, text: str) -> Source:
