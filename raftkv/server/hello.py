@@ -26,6 +26,7 @@ class Self:
     cluster_id: int
     member_id: int
     version: str
+    """The level of etcd's API this side speaks; the cluster's is the lowest."""
 
     def hello(self, receiver_id: int, last_index: int) -> peer.Hello:
         """What this member says first."""

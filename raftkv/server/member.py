@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raftkv import __version__
+from raftkv import ETCD_VERSION
 from raftkv.clock import Clock
 from raftkv.errors import RaftKVError
 from raftkv.mvcc.watch_hub import WatchHub
@@ -141,7 +141,7 @@ class MemberCore:
         )
         self._catch_up_job = CatchUpJob(self.hub)
         self.applier = Applier(self.machine, self.hub, self.proposals, apply_change=self._apply_change, on_applied=self._on_applied)
-        self.peers = Peers(hello.Self(self.cluster_id, self.member_id, __version__), self, blobs, rng)
+        self.peers = Peers(hello.Self(self.cluster_id, self.member_id, ETCD_VERSION), self, blobs, rng)
         self.pipeline = Pipeline(loop, self.node, self.writer, self.applier, self.peers, self.proposals, self.reads, self)
         self.leases = Leases(
             self.machine.lessor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raftkv import __version__
+from raftkv import ETCD_VERSION
 from raftkv.errors import RemoteProtocolError
 from raftkv.pb import peer
 from raftkv.server.api import SnapshotIntake
@@ -43,7 +43,7 @@ class PeerPort:
             cluster_id=core.cluster_id,
             member_id=core.member_id,
             members=members,
-            version=__version__,
+            version=ETCD_VERSION,
             formed=core.node.leader_id != 0,
         ).SerializeToString()
 

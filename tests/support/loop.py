@@ -16,8 +16,18 @@ from asyncio import base_events, events, transports
 from collections.abc import Callable
 from typing import Any
 
+LIFE: contextvars.ContextVar[Any] = contextvars.ContextVar("simulated_life", default=None)
+"""The process the running code belongs to; None for the test itself."""
+
 HOST: contextvars.ContextVar[str] = contextvars.ContextVar("simulated_host", default="client")
 """Name of the machine the running code belongs to; new connections come from it."""
+
+
+class Life:
+    """One run of one simulated process. When it is over, nothing of it runs any more, not even clean-up."""
+
+    def __init__(self) -> None:
+        self.over = False
 
 
 class CountedTask(asyncio.Task[Any]):
@@ -26,9 +36,10 @@ class CountedTask(asyncio.Task[Any]):
     _next = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Before the base class: it puts the task in a set.
         CountedTask._next += 1
         self._number = CountedTask._next
+        super().__init__(*args, **kwargs)
 
     def __hash__(self) -> int:
         return self._number
@@ -40,9 +51,10 @@ class CountedFuture(asyncio.Future[Any]):
     _next = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Before the base class: it puts the task in a set.
         CountedFuture._next += 1
         self._number = CountedFuture._next
+        super().__init__(*args, **kwargs)
 
     def __hash__(self) -> int:
         return self._number
@@ -127,9 +139,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         ready.clear()
         self._digest.update(b"%.9f %d;" % (self._now_s, len(batch)))
         for handle in batch:
-            if not handle.cancelled():
-                self.events_total += 1
-                handle._run()
+            if handle.cancelled():
+                continue
+            life = handle._context.get(LIFE)  # type: ignore[attr-defined]
+            if life is not None and life.over:
+                continue
+            self.events_total += 1
+            handle._run()
 
     def run_forever(self) -> None:
         self._check_running()  # type: ignore[attr-defined]
