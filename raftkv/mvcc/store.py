@@ -340,13 +340,10 @@ class Store:
         named.update(table_key for key in index.keys if (table_key := index.locate_present(key)) is not None)
         assert named == set(stored), "2: index and tables differ"
         size = 0
-        for key in index.keys:
-            table_key = index.locate_present(key)
-            record = self._cache.get(key)
-            assert table_key is not None
-            assert record is None or record == unseal(table_key, stored[table_key]), "3: a stale record is cached"
         for key, record in self._cache.items():
-            assert key in index, "3: a deleted key is cached"
+            table_key = index.locate_present(key)
+            assert table_key is not None, "3: a deleted key is cached"
+            assert record == unseal(table_key, stored[table_key]), "3: a stale record is cached"
             size += self._cache.cost(key, record)
         assert size == self._cache.size_bytes, "3: the cache's size"
         assert self.compaction.revision <= self._revision, "4"
