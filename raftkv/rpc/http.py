@@ -8,6 +8,7 @@ body limit, its Server header, its access log.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from raftkv.rpc.endpoints import Endpoints, HttpRequest, HttpResponse
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 """Largest request body, the same as the largest gRPC message; more is answered 413."""
+
+REQUEST_TIMEOUT_S = 10.0
+"""A connection whose first request has not begun, and a request whose body is not complete, after this is closed: aiohttp
+would wait for ever."""
 
 IDLE_CONNECTION_S = 75.0
 """An idle connection is closed after this; clients and proxies expect about a minute."""
@@ -30,29 +35,59 @@ def http1_factory(endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> Http
 class Http1Shell:
     """Makes one protocol per HTTP/1.1 connection."""
 
-    def __init__(self, endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, endpoints: Endpoints, loop: asyncio.AbstractEventLoop, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         self._endpoints = endpoints
         self._loop = loop
+        self._timeout_s = request_timeout_s
         self._server: web.Server | None = None
+        self._silent: dict[asyncio.Protocol, asyncio.TimerHandle] = {}
+        """Connections without a request so far, and when each is cut."""
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol for one connection; everything that arrived must be given to it."""
         self.load()
         assert self._server is not None
-        return self._server()
+        protocol = self._server()
+        self._silent[protocol] = self._loop.call_later(self._timeout_s, self._cut, protocol)
+        return protocol
 
     def load(self) -> None:
         """Imports aiohttp, if that has not happened. On the loop; blocks it for the time of the import."""
         if self._server is None:
-            self._server = _make_server(self._endpoints, self._loop)
+            self._server = _make_server(self._answer, self._loop)
 
     async def close(self) -> None:
         """Ends all connections, those with a request in progress after at most a second."""
+        for timer in self._silent.values():
+            timer.cancel()
+        self._silent.clear()
         if self._server is not None:
             await self._server.shutdown(1.0)
 
+    async def _answer(self, request: web.BaseRequest) -> HttpResponse:
+        timer = self._silent.pop(request.protocol, None)
+        if timer is not None:
+            timer.cancel()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await request.read()
+        except TimeoutError:
+            return HttpResponse(408, (("Connection", "close"),), b"")
+        answer: asyncio.Future[HttpResponse] = self._loop.create_future()
 
-def _make_server(endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> web.Server:
+        def reply(response: HttpResponse) -> None:
+            if not answer.done():  # cancelled when the client went away
+                answer.set_result(response)
+
+        self._endpoints.serve(HttpRequest(request.method, request.path, request.query_string, body), reply)
+        return await answer
+
+    def _cut(self, protocol: web.RequestHandler) -> None:
+        self._silent.pop(protocol, None)
+        protocol.force_close()
+
+
+def _make_server(answer: Callable[[web.BaseRequest], Awaitable[HttpResponse]], loop: asyncio.AbstractEventLoop) -> web.Server:
     from aiohttp import web
 
     class Request(web.BaseRequest):
@@ -67,15 +102,7 @@ def _make_server(endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> web.S
         return Request(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)  # type: ignore[arg-type]
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
-        answer: asyncio.Future[HttpResponse] = loop.create_future()
-
-        def reply(response: HttpResponse) -> None:
-            if not answer.done():  # cancelled when the client went away
-                answer.set_result(response)
-
-        endpoints.serve(HttpRequest(request.method, request.path, request.query_string, body), reply)
-        response = await answer
+        response = await answer(request)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     return web.Server(handle, request_factory=make_request, loop=loop, access_log=None, keepalive_timeout=IDLE_CONNECTION_S)

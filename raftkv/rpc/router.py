@@ -36,7 +36,12 @@ class Router:
 
         def handle(call: Call) -> StreamHandler:
             stream = Stream(self.calls, call)
-            return open_stream(stream) if stream.open else Ended()
+            if stream.open:
+                try:
+                    return open_stream(stream)
+                except Exception as error:  # the boundary of the call; status_of() logs what is not ours
+                    stream.fail(error)
+            return Ended()
 
         self._add(path, Route(kind, handle))
 

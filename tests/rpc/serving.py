@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -116,10 +117,23 @@ def _process(program: tuple[str, ...], data_dir: pathlib.Path) -> Iterator[str]:
     try:
         with grpc.insecure_channel(f"127.0.0.1:{client}") as channel:
             grpc.channel_ready_future(channel).result(20)
+        _wait_for_leader(f"127.0.0.1:{client}")
         yield f"127.0.0.1:{client}"
     finally:
         process.kill()
         process.wait()
+
+
+def _wait_for_leader(address: str) -> None:
+    """Until a linearizable read is answered."""
+    with Client(address) as client:
+        for _ in range(200):
+            try:
+                client.range(b"\0")
+                return
+            except grpc.RpcError:
+                time.sleep(0.1)  # another process starts; there is nothing to be told by
+    raise AssertionError(f"no leader at {address}")
 
 
 def _free_port() -> int:

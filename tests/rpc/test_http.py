@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
@@ -12,7 +13,8 @@ import h2.connection
 import h2.events
 import pytest
 
-from raftkv.rpc.http import BODY_BYTES_MAX
+from raftkv.rpc.http import BODY_BYTES_MAX, Http1Shell
+from tests.rpc.fake_call import Bench
 from tests.rpc.serving import Running
 
 
@@ -84,6 +86,37 @@ def test_garbage_is_answered_as_a_bad_request(endpoint, head):
     with socket.create_connection(endpoint.address.split(":"), timeout=10) as odd:
         odd.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n")
         assert odd.recv(100).startswith(b"HTTP/1.0 400")
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"GET /hea", b""),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n", b""),
+        pytest.param(
+            b"POST /v3 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+            b"HTTP/1.1 408",
+            marks=pytest.mark.slow,  # aiohttp's shutdown gives an unread body a second
+        ),
+    ],
+    ids=["line", "headers", "body"],
+)
+def test_request_that_does_not_come_to_its_end_is_cut_off(sent, answer):
+    """A slow or silent client must not hold a connection for ever."""
+
+    async def scenario() -> bytes:
+        loop = asyncio.get_running_loop()
+        shell = Http1Shell(Bench().services.endpoints, loop, request_timeout_s=0.02)
+        listener = await loop.create_server(shell, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        writer.write(sent)
+        head = await reader.read(len(answer)) if answer else await reader.read()
+        writer.close()
+        listener.close()
+        await shell.close()
+        return head
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 10)) == answer
 
 
 def http2_get(address: str, target: str) -> tuple[dict[str, str], bytes]:

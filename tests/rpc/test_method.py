@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from raftkv.errors import CompactedError
+from raftkv.errors import CompactedError, StoppedError
 from raftkv.pb import rpc
 from raftkv.rpc.status import Code
 from tests.rpc.fake_call import Bench
@@ -82,4 +82,18 @@ def test_error_of_ours_raised_by_the_api_is_answered_and_is_no_bug():
 
     bench.member.range = refuse
     assert bench.unary(RANGE, rpc.RangeRequest(key=b"k")).ended[0] == Code.OUT_OF_RANGE
+    assert bench.metrics.internal_errors.value == 0
+
+
+def test_stream_that_the_member_refuses_ends_with_its_error():
+    """A stopping member cannot open a watch; that is an answer and no bug."""
+    bench = Bench()
+
+    def refuse(sink):
+        raise StoppedError()
+
+    bench.member.watch = refuse
+    call, handler = bench.stream("/etcdserverpb.Watch/Watch")
+    handler.on_message(b"")
+    assert call.ended == (Code.UNAVAILABLE, "etcdserver: server stopped")
     assert bench.metrics.internal_errors.value == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkv.pb import kv, rpc
+from tests.rpc.client import Client
 
 PUT, DELETE = kv.Event.PUT, kv.Event.DELETE
 
@@ -279,3 +280,15 @@ def test_cancelled_stream_leaves_no_watcher_behind(client, prefix, memory):
             break
     else:
         raise AssertionError("the stream is still known")
+
+
+def test_watcher_that_stops_reading_misses_nothing_when_it_reads_again(endpoint, client, prefix):
+    """Its windows fill, the hub leaves it behind, and it catches up from the store. Nothing is dropped or doubled."""
+    with Client(endpoint.address) as slow, slow.watch() as watch:
+        watch.create(key=prefix + b"k")
+        for number in range(300):
+            client.put(prefix + b"k", b"%d " % number + bytes(10_000))
+        assert [int(one.kv.value.split()[0]) for one in watch.events(300)] == list(range(300))
+        client.put(prefix + b"k", b"live")
+        assert watch.events(1)[0].kv.value == b"live"
+    client.delete(prefix + b"k")
