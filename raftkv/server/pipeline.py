@@ -142,6 +142,7 @@ class Pipeline:
         self._running = True
         try:
             self._step_consensus()
+            # Proposed before the first Ready is taken: a new batch carries the commit index that a message of its own would.
             self._propose()
             self._advance()
             self.applier.run(now, deadline_s)
@@ -179,7 +180,6 @@ class Pipeline:
         while self._ticks:
             self._ticks -= 1
             node.tick()
-        self._advance()
 
     def _report_durable(self) -> None:
         node = self.node
