@@ -17,6 +17,9 @@ from raftkv.server.api import MemberApi
 NO_LEADER_COUNT_MAX = 3
 """Election timeouts without a leader after which a stream that asked for one is ended."""
 
+CLIENT_VERSION_CHARS_MAX = 64
+"""A longer client API version is counted under `other`: what a client sends as its version is kept for ever."""
+
 
 class Guard:
     """Admits calls of one member."""
@@ -38,7 +41,7 @@ class Guard:
             if label is None:
                 return InvalidClientAPIVersionError()
             counter = self._requests.number("unary", label)
-            if len(self._unary) < LABEL_SETS_MAX:
+            if label == version and len(self._unary) < LABEL_SETS_MAX:
                 self._unary[version] = counter
         counter.value += 1
         if metadata.get("hasleader") == "true" and not self._api.has_leader():
@@ -64,9 +67,10 @@ def _version_label(version: str | bytes | None) -> str | None:
     if isinstance(version, bytes):
         return None
     try:
-        return version.encode("latin-1").decode()
+        label = version.encode("latin-1").decode()
     except UnicodeError:
         return None
+    return label if len(label) <= CLIENT_VERSION_CHARS_MAX else "other"
 
 
 class LeaderMonitor:

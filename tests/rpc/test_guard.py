@@ -61,6 +61,9 @@ def test_client_versions_cannot_fill_memory():
         bench.unary(RANGE, rpc.RangeRequest(key=b"k"), {"client-api-version": f"v{number}"})
     assert len(bench.metrics.family("etcd_server_client_requests_total").children) <= 2049
     assert requests(bench, "other", "other") > 0
+    long = Bench()
+    long.unary(RANGE, rpc.RangeRequest(key=b"k"), {"client-api-version": "v" * 65})
+    assert requests(long, "unary", "other") == 1
 
 
 def test_stream_with_hasleader_is_refused_without_leader():
