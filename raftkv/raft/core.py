@@ -70,6 +70,8 @@ class Core:
         """Index of the entry this leader's term began with."""
         self.pending_change_index = 0
         """No change may be proposed until applied has reached this index (design §4 rule 16)."""
+        self.campaign_due = False
+        """True when a leader handed over to this member before it had applied a change it knows committed."""
         self.messages: list[Message] = []
         self.held: list[Message] = []
         self.read_states: list[ReadState] = []
@@ -216,6 +218,7 @@ class Core:
         self.heartbeat_elapsed = 0
         self.draw_election_timeout()
         self.transferee = 0
+        self.campaign_due = False
         self.pending_change_index = 0
         self.tracker.votes.clear()
         self.reads.clear()

@@ -38,7 +38,9 @@ def campaign(core: Core, *, is_transfer: bool = False) -> None:
     if _has_unapplied_change(core):
         # The configuration in force here is out of date: a quorum of it may be none (thesis §4.1).
         core.emit(TraceKind.CAMPAIGN_POSTPONED)
+        core.campaign_due = is_transfer
         return
+    core.campaign_due = False
     if core.config.pre_vote and not is_transfer:
         core.become_pre_candidate()
         if core.tracker.record_vote(core.member_id, granted=True) is VoteResult.WON:

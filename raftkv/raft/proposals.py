@@ -12,6 +12,7 @@ from itertools import count, repeat
 from raftkv.errors import UnavailableError
 from raftkv.raft.confchange import ConfChange, ConfChangeInvalidError, apply_change, decode_change
 from raftkv.raft.core import Core
+from raftkv.raft.election import campaign
 from raftkv.raft.heartbeat import confirm_reads
 from raftkv.raft.messages import ConfState, Entry, EntryKind, Message, MessageKind, Role
 from raftkv.raft.replication import maybe_hand_over
@@ -62,12 +63,14 @@ def on_propose(core: Core, message: Message) -> None:
 
 
 def on_applied(core: Core, index: int) -> None:
-    """Notes what the driver has applied, and leaves a joint configuration that leaves itself."""
+    """Notes what the driver has applied, and does what waited for it."""
     core.log.applied_to(index)
-    maybe_leave_joint(core)
+    if core.campaign_due:
+        campaign(core, is_transfer=True)
+    _maybe_leave_joint(core)
 
 
-def maybe_leave_joint(core: Core) -> None:
+def _maybe_leave_joint(core: Core) -> None:
     """Proposes to leave a joint configuration once the change that entered it is applied here."""
     if (
         core.role is Role.LEADER
