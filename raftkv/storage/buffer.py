@@ -8,7 +8,7 @@ frozen batches, which nobody changes any more.
     worker.submit(lambda: backend.commit(batches), report)     # store's thread
     tables.committed(batches)                                  # loop, in report
 
-Measured: get of a buffered key 0.2 µs, of a stored one 0.7 µs; put 0.25 µs.
+Measured: get of a buffered key 0.08–0.14 µs, of one in LMDB 0.45 µs; put 0.07 µs.
 """
 
 from __future__ import annotations

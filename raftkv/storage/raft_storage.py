@@ -124,8 +124,12 @@ class RaftStorage:
         self._conf_state = conf_state
 
     def set_snapshot(self, meta: SnapshotMeta) -> None:
-        """An own snapshot at meta.index can be sent: the store is durable there and the log holds its mark."""
-        assert self._snapshot is None or meta.index >= self._snapshot.index, "snapshots go forward"
+        """An own snapshot at meta.index can be sent: the store is durable there and the log holds its mark.
+
+        One that an installed snapshot has overtaken changes nothing.
+        """
+        if self._snapshot is not None and meta.index <= self._snapshot.index:
+            return
         assert meta.index <= self._last, "an own snapshot lies inside the log"
         self._snapshot = meta
 

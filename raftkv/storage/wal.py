@@ -7,7 +7,9 @@ server/storage/wal.
 
 A segment is filled with zeros an extent ahead of the records, and the sync of a record makes the zeros after it durable
 too, so nearly every sync finds its blocks allocated and the file's length unchanged. Filling a whole segment when it is
-made lost: 64 MB of zeros in one go hold up the appends behind them for a fifth of a second.
+made lost: the appends behind 32 MB of zeros waited 45 to 67 ms, behind an extent of 1 MiB 2 to 4 ms. Measured, 64 entries
+of 300 bytes an append: 17 µs of processor time (7 µs with one entry); write and sync p50 0.16 ms where a bare pwrite and
+fdatasync takes 0.11 to 0.14.
 """
 
 from __future__ import annotations
@@ -191,10 +193,13 @@ class Wal:
     def mark_snapshot(self, meta: SnapshotMeta, *, hard_state: HardState | None = None, installed: bool = False) -> None:
         """Records, durably, that a snapshot at meta.index exists; with the hard state, whose commit it raises to the index.
 
-        `installed`: the snapshot came from the leader and replaces the log; entries written before no longer count.
-        Raises OSError; the log is then closed to writes.
+        `installed`: the snapshot came from the leader and replaces the log; entries written before no longer count. An own
+        snapshot that such a one has overtaken changes nothing. Raises OSError; the log is then closed to writes.
         """
         self._check()
+        if self._mark is not None and meta.index <= self._mark.meta.index:
+            assert not installed, "a snapshot at or below the newest one is refused before it is installed"
+            return
         state = self._hard_state if hard_state is None else hard_state
         state = state._replace(commit=max(state.commit, meta.index))
         assert state.term >= meta.term, "a snapshot is of this term or an older one"
@@ -351,7 +356,7 @@ class Wal:
     def _open_for_reading(self, number: int) -> File:
         if self._reading is None or self._reading[0] != number:
             self.close_reader()
-            segment = next((segment for segment in self._segments if segment.number == number), None)
+            segment = next((segment for segment in tuple(self._segments) if segment.number == number), None)
             if segment is None:
                 raise CompactedIndexError()
             try:

@@ -62,8 +62,9 @@ class ThreadWorker:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            job, report = item
-            self._send(_completion(job, report))
+            self._send(_completion(*item))
+            # Waiting for the next job must not keep this one's data alive.
+            del item
         assert self._closed_report is not None
         self._send(self._closed_report)
 

@@ -82,3 +82,39 @@ def test_process_killed_while_it_writes_restarts_with_everything_it_reported(tmp
         reader.close()
         backend.close()
         log.wal.close()
+
+
+def fill(directory):
+    """Writes until the file size limit says no; prints what the store still holds, before and after it is opened again."""
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    opener = LmdbOpener(map_bytes=MAP_BYTES)
+    backend = opener.open(f"{directory}/db")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    done = 0
+    failures = []
+    for attempt in range(50):
+        try:
+            backend.commit([{Table.KEY: {b"%d" % attempt: b"v" * 20_000}}])
+            done += 1
+        except OSError as exc:
+            failures.append(str(exc))
+    kept = []
+    for store in (backend, None):
+        store = store or opener.open(f"{directory}/db")
+        reader = store.reader()
+        kept.append(sum(1 for _ in reader.scan(Table.KEY, b"", None)))
+        reader.close()
+        store.close()
+    print(done, *kept, all("failed before" in failure for failure in failures[1:]), len(failures))
+
+
+@pytest.mark.slow
+def test_lmdb_that_gets_no_more_room_fails_for_good_and_keeps_what_it_committed(tmp_path):
+    """A full disk ends the member; the store opens again with every commit that returned and no other."""
+    command = [sys.executable, "-c", f"from tests.storage.test_kill import fill; fill({str(tmp_path)!r})"]
+    done, before, after, closed, failed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split()
+    assert done == before == after != b"0"
+    assert closed == b"True" and int(failed) == 50 - int(done)

@@ -159,6 +159,16 @@ def test_installed_mark_below_the_last_index_drops_the_entries_above_it():
     assert (reopen(fs).first_index, reopen(fs).last_index) == (9, 8)
 
 
+def test_own_mark_overtaken_by_an_installed_one_changes_nothing():
+    """The own snapshot was on its way to the log's thread when the leader's arrived."""
+    fs = MemoryFileSystem()
+    wal = create(fs)
+    append(wal, 1, 10, commit=3)
+    wal.mark_snapshot(meta(50, 2), hard_state=HardState(3, 0, 3), installed=True)
+    wal.mark_snapshot(meta(3))
+    assert (reopen(fs).snapshot, reopen(fs).installed) == (meta(50, 2), True)
+
+
 def test_purge_removes_whole_segments_below_the_index_only():
     """And what is left opens as before (47 of the known ways to be wrong)."""
     fs = MemoryFileSystem()
