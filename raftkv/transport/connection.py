@@ -207,7 +207,8 @@ class Connection:
         self.sender.write(frames.ping(data, ack=False))
 
     def reset(self, stream: Stream, code: ErrorCode, text: str) -> None:
-        """End one stream for a fault of the peer's, and tell it."""
+        """End one stream for a fault of the peer's, and tell it. Counts as a reset by the peer: it costs us the same. Only from `receive`."""
+        self._spend_reset()
         self.abandon(stream, code)
         stream.on_lost(code, text)
 
