@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -87,7 +88,7 @@ class BufferMachine(RuleBasedStateMachine):
                 assert view.get_many(table, keys) == [model.get((table, key)) for key in keys]
 
 
-TestBufferMachine = BufferMachine.TestCase
+TestBufferMachine = pytest.mark.slow(BufferMachine.TestCase)
 TestBufferMachine.settings = settings(max_examples=60, stateful_step_count=40, derandomize=True, deadline=None)
 
 

@@ -102,7 +102,7 @@ class StorageMachine(RuleBasedStateMachine):
                 storage.term(self.first - 2)
 
 
-TestStorageMachine = StorageMachine.TestCase
+TestStorageMachine = pytest.mark.slow(StorageMachine.TestCase)
 TestStorageMachine.settings = settings(max_examples=60, stateful_step_count=30, derandomize=True, deadline=None)
 
 

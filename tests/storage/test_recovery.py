@@ -75,6 +75,7 @@ def _entries(first, last):
     return [entry(i) for i in range(first, last + 1)]
 
 
+@pytest.mark.slow
 def test_tail_torn_at_every_byte_opens_with_what_was_synced(torn):
     """Zeros behind the tear, or the file's end, or garbage: 100 % start (41 of the known ways to be wrong)."""
     fs, _, after, start, end = torn
@@ -126,6 +127,7 @@ def test_unsynced_records_lost_in_any_order_are_a_torn_tail():
         assert contents(recovered) == run(1, 3) and recovered.hard_state.commit == lost
 
 
+@pytest.mark.slow
 def test_any_bit_flipped_before_the_last_record_is_refused_naming_the_file():
     """Damage in the middle is never taken for a torn tail (42, 43 of the known ways to be wrong)."""
     fs = MemoryFileSystem()
@@ -146,6 +148,7 @@ def test_any_bit_flipped_before_the_last_record_is_refused_naming_the_file():
         assert "damaged at offset" in str(refused.value) and "Do not delete" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_any_bit_flipped_in_an_older_segment_is_refused():
     """A segment that is followed was durable to its last byte (44 of the known ways to be wrong)."""
     fs = MemoryFileSystem()
