@@ -102,7 +102,8 @@ class Caller:
         except RpcError as exc:
             verdict = judge(exc, mutates=method.mutates)
             verdict.error.__cause__ = exc
-            verdict.error.add_note(exc.message if target.text in exc.message else f"{exc.message} (at {target.text})")
+            text = str(verdict.error)
+            verdict.error.add_note(text if target.text in text else f"{text} (at {target.text})")
             return verdict
 
     async def metadata(self, deadline_s: float | None, *, require_leader: bool) -> Metadata:

@@ -20,11 +20,11 @@ FOLDER = pathlib.Path(__file__).with_name("golden")
 
 def names_of(server: Server) -> Names:
     """What stands for what at a server."""
-    from raftctl.main import run
-
     import contextlib
     import io
     import json
+
+    from raftctl.main import run
 
     out = io.TextIOWrapper(io.BytesIO())
     with contextlib.redirect_stdout(out):

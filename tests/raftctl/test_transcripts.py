@@ -9,13 +9,18 @@ from tests.raftctl.record import FOLDER, answer, ask_raftctl, names_of
 from tests.raftctl.run import run_outside
 from tests.raftctl.transcript import Case, join, parse
 
-NAMES = ["kv", "cluster", "watch"]
+NAMES = ["kv", "cluster", "watch", "membership"]
+
+NOT_YET = {("raftkv", "membership")}
+"""Servers that cannot do what a transcript is about, so far: they answer each change with one refusal."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_raftctl_prints_what_the_transcript_says(name, fresh_server):
     """Output, errors and exit status of every command are part of the contract with scripts."""
+    if (fresh_server.kind, name) in NOT_YET:
+        pytest.skip("the server does not change its membership yet")
     cases = parse((FOLDER / f"{name}.txt").read_text())
     names = names_of(fresh_server)
     answers = [answer(case, ask_raftctl(case, names, fresh_server), names) for case in cases]

@@ -3,8 +3,8 @@
 A transcript is a list of cases. A line's first two characters say what it is: `$ ` a command line, `% ` a variable of its environment,
 `< ` a line of standard input, `> ` standard output, `! ` standard error, `= ` the exit status, `@ ` why etcdctl 3.4 answers
 otherwise. `$~` is a command that does not end by itself and is stopped once it has printed what is expected. `# ` is a heading.
-What differs from run to run is written as a name: $EP, $PEER, $CLUSTER, $MEMBER (hexadecimal: $xCLUSTER, $xMEMBER), $TERM, $TOOK, $LEFT, $WHY, and
-$L1, $L2 … for leases in order of their grant (decimal: $dL1).
+What differs from run to run is written as a name: $EP, $PEER, $CLUSTER, $MEMBER (hexadecimal: $xCLUSTER, $xMEMBER), $TERM, $TOOK, $LEFT,
+$WHY, and $L1, $L2 … for leases in order of their grant (decimal: $dL1).
 """
 
 from __future__ import annotations
