@@ -44,6 +44,9 @@ MESSAGE_OVERHEAD_BYTES = 512 << 10
 PEER_MESSAGE_BYTES_MAX = 64 << 20
 """Largest frame between members: one append's worth of the largest requests."""
 
+HTTP1_LOAD_DELAY_S = 1.0
+"""When the HTTP/1.1 shell is imported, after serving began, if no request has asked for it before."""
+
 DRAIN_S = 5.0
 """Longest wait for calls in progress at a stop."""
 
@@ -101,6 +104,7 @@ class RunningMember:
         if self._stopped:
             return
         self._stopped = True
+        self.services.health.set_serving(False)
         for listener in self.listeners:
             listener.close()
         if drain and not self.core.failure.done():
@@ -214,6 +218,8 @@ async def _listen(loop: asyncio.AbstractEventLoop, url: str, server: GrpcServer)
 
 def _announce(member: RunningMember) -> None:
     member.ready.set()
+    # The import takes a tenth of a second, which the first scrape or health check should not wait for, nor the start.
+    asyncio.get_running_loop().call_later(HTTP1_LOAD_DELAY_S, member.services.http1.load)
     log.info("ready to serve client requests")
     for url in member.core.settings.listen_client_urls:
         if url.startswith("http://"):

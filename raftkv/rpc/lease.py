@@ -34,7 +34,7 @@ def add_lease(router: Router, api: MemberApi) -> None:
 
     def leases(raw: bytes, request: rpc.LeaseLeasesRequest, done: Done) -> None:
         found = [rpc.LeaseStatus(ID=lease_id) for lease_id in api.leases()]
-        done((api.status().revision, rpc.LeaseLeasesResponse(leases=found).SerializeToString()), None)
+        done((api.current_revision(), rpc.LeaseLeasesResponse(leases=found).SerializeToString()), None)
 
     def open_keep_alive(stream: Stream) -> StreamHandler:
         return KeepAlive(api, stream)
@@ -51,7 +51,7 @@ def _answer_ttl(api: MemberApi, lease_id: int, done: Done, found: LeaseTTL | Non
         done(None, error)
         return
     response = rpc.LeaseTimeToLiveResponse(ID=lease_id, TTL=found.ttl_s, grantedTTL=found.granted_ttl_s, keys=found.keys)
-    done((api.status().revision, response.SerializeToString()), None)
+    done((api.current_revision(), response.SerializeToString()), None)
 
 
 class _Renewal:
@@ -85,7 +85,7 @@ class KeepAlive:
         request = self._stream.decode(rpc.LeaseKeepAliveRequest, body)
         if request is None:
             return
-        renewal = _Renewal(request.ID, self._api.status().revision)
+        renewal = _Renewal(request.ID, self._api.current_revision())
         self._pending.append(renewal)
         self._api.lease_keep_alive(request.ID, partial(self._settle, renewal))
         if len(self._pending) >= KEEP_ALIVES_PENDING_MAX or not self._stream.writable:

@@ -122,7 +122,7 @@ class WatchCall:
         key = request.key or b"\0"
         range_end = request.range_end
         watch_id = request.watch_id
-        revision = self._api.status().revision
+        revision = self._api.current_revision()
         reason = ""
         if range_end and range_end != b"\0" and key >= range_end:
             reason = EMPTY_RANGE
@@ -168,7 +168,7 @@ class WatchCall:
             field = self._forget(watch_id)
         else:
             return
-        self._control(self._api.header(self._api.status().revision) + field + _CANCELED)
+        self._control(self._api.header(self._api.current_revision()) + field + _CANCELED)
 
     def _forget(self, watch_id: int) -> bytes:
         self._fragmented.discard(watch_id)

@@ -19,8 +19,10 @@ __all__ = [
     "LeaseTTL",
     "Member",
     "MemberApi",
+    "MemberMeasures",
     "MemberStatus",
     "PeerApi",
+    "PeerMeasure",
     "Result",
     "SnapshotIntake",
     "WatchSink",
@@ -64,6 +66,42 @@ class MemberStatus(NamedTuple):
     compact_revision: int
     alarms: tuple[Alarm, ...]
     cluster_version: str
+
+
+class PeerMeasure(NamedTuple):
+    """What a member counted of one peer since the start."""
+
+    member_id: int
+    connected: bool
+    sent_bytes: int
+    received_bytes: int
+    send_failures: int
+    disconnects: int
+
+
+class MemberMeasures(NamedTuple):
+    """What a member counted since the start, and gauges of now; read at a scrape."""
+
+    leader_changes: int
+    proposals_pending: int
+    proposals_failed: int
+    slow_read_indexes: int
+    puts: int
+    deletes: int
+    ranges: int
+    txns: int
+    keys: int
+    watch_streams: int
+    watchers: int
+    slow_watchers: int
+    events: int
+    pending_events: int
+    compacted_records: int
+    leases_granted: int
+    leases_revoked: int
+    leases_renewed: int
+    leases_expired: int
+    peers: tuple[PeerMeasure, ...]
 
 
 class LeaseTTL(NamedTuple):
@@ -126,6 +164,11 @@ class MemberApi(Protocol):
         """By id."""
 
     def status(self) -> MemberStatus: ...
+
+    def current_revision(self) -> int:
+        """The store's newest; what headers carry."""
+
+    def measures(self) -> MemberMeasures: ...
 
     def hash(self, done: Done) -> None:
         """Body is the HashResponse without header."""

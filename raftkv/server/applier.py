@@ -31,9 +31,11 @@ class Applier:
         "_on_applied",
         "_proposals",
         "applied",
+        "deletes_total",
         "hub",
         "machine",
         "paused",
+        "puts_total",
         "queue",
         "term",
     )
@@ -56,6 +58,7 @@ class Applier:
         self.applied = machine.applied_index
         self.term = machine.applied_term
         self.paused = False
+        self.puts_total = self.deletes_total = 0
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Committed entries, in order."""
@@ -97,6 +100,9 @@ class Applier:
         machine.note_applied(self.applied, self.term)
         events = machine.store.take_events()
         if events:
+            deletes = sum([event[4] for event in events])
+            self.deletes_total += deletes
+            self.puts_total += len(events) - deletes
             self.hub.notify(events, machine.store.revision)
         for done, (revision, body, error) in completed:
             if error is None:

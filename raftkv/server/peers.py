@@ -80,6 +80,7 @@ class Lane:
         self.version = ""
         self.sent_bytes_total = 0
         self.dropped_total = 0
+        self.disconnects_total = 0
         self._last_problem = ""
 
     @property
@@ -159,6 +160,7 @@ class Lane:
             self._last_problem = ""
             self._owner.on_open(self)
             await ended
+            self.disconnects_total += 1
         finally:
             self._channel = self._call = None
             channel.close()

@@ -53,7 +53,7 @@ class Proposals:
     3. `waiting` is in order of ids, so of age.
     """
 
-    __slots__ = ("_horizons", "_ids", "_lost_leader_id", "_timeout_s", "_wake", "bytes_max", "queue", "waiting")
+    __slots__ = ("_horizons", "_ids", "_lost_leader_id", "_timeout_s", "_wake", "bytes_max", "failed_total", "queue", "waiting")
 
     def __init__(self, ids: RequestIds, *, timeout_s: float, bytes_max: int, wake: Callable[[], None]) -> None:
         self._ids = ids
@@ -64,6 +64,7 @@ class Proposals:
         self.waiting: dict[int, tuple[Completion, Any]] = {}
         self._horizons: deque[tuple[float, int]] = deque()
         self._lost_leader_id = 0
+        self.failed_total = 0
 
     def submit(self, kind: RequestKind, raw: bytes, request: Any, done: Completion) -> None:
         """Queues a write. `request` is its decoded form, handed to apply when the entry comes back."""
@@ -123,6 +124,7 @@ class Proposals:
             return
         queued = {request_id for request_id, _ in self.queue}
         self.queue[:] = [item for item in self.queue if item[0] >= horizon]
+        self.failed_total += len(overdue)
         for request_id in overdue:
             done, _ = self.waiting.pop(request_id)
             if request_id in queued:

@@ -22,8 +22,9 @@ from raftkv.errors import (
 )
 from raftkv.mvcc.record import varint
 from raftkv.pb import rpc
-from raftkv.server.api import Done, LeaseTTL, Member, MemberStatus, WatchSink, WatchStream
+from raftkv.server.api import Done, LeaseTTL, Member, MemberMeasures, MemberStatus, WatchSink, WatchStream
 from raftkv.server.jobs import BodyJob, HashJob, HashKVJob
+from raftkv.server.measures import measures_of
 from raftkv.state import lease as lease_rules
 from raftkv.state import quota, txn, validation
 from raftkv.state.requests import RequestKind
@@ -50,6 +51,7 @@ class Service:
         self.member_id = core.member_id
         self.cluster_id = core.cluster_id
         self._header_head = rpc.ResponseHeader(cluster_id=self.cluster_id, member_id=self.member_id).SerializeToString()
+        self._ranges_total = self._txns_total = 0
         self._header_term = -1
         self._header_tail = b""
 
@@ -93,6 +95,7 @@ class Service:
         """See `MemberApi`."""
         try:
             validation.check_txn(request, self._max_txn_ops)
+            self._txns_total += 1
             if txn.is_read_only(request):
                 self._check_voter()
                 self._read(txn.is_serializable(request), done, lambda: self._core.machine.read_txn(request))
@@ -169,6 +172,7 @@ class Service:
         """See `MemberApi`."""
         try:
             validation.check_range(request)
+            self._ranges_total += 1
             if not request.serializable:
                 self._check_voter()
             self._read(request.serializable, done, lambda: self._core.machine.range(request))
@@ -239,6 +243,14 @@ class Service:
     def status(self) -> MemberStatus:
         """See `MemberApi`."""
         return self._core.status()
+
+    def current_revision(self) -> int:
+        """See `MemberApi`."""
+        return self._core.store.revision
+
+    def measures(self) -> MemberMeasures:
+        """See `MemberApi`."""
+        return measures_of(self._core, ranges=self._ranges_total, txns=self._txns_total)
 
     def hash(self, done: Done) -> None:
         """See `MemberApi`."""

@@ -71,6 +71,10 @@ class Lessor:
         self._leases: dict[int, _Lease] = {}
         self._lease_of: dict[bytes, int] = {}
         self._primary = False
+        self.granted_total = 0
+        """Since the start, as applied here."""
+        self.revoked_total = 0
+        """Since the start, by clients and by expiry."""
         self._heap: list[tuple[float, int]] = []
         self._fresh: list[int] = []
         for key, row in tables.scan(Table.LEASE, b"", None):
@@ -92,6 +96,7 @@ class Lessor:
         if lease_id in self._leases:
             raise LeaseExistError
         self._leases[lease_id] = _Lease(ttl_s, 0)
+        self.granted_total += 1
         self._save(lease_id)
         if self._primary:
             self._fresh.append(lease_id)
@@ -108,6 +113,7 @@ class Lessor:
         lease = self._leases.pop(lease_id, None)
         if lease is None:
             raise LeaseNotFoundError
+        self.revoked_total += 1
         for key in lease.keys:
             del self._lease_of[key]
         self._tables.delete(Table.LEASE, _ID.pack(lease_id & _MASK_64))

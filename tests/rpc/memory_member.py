@@ -12,7 +12,7 @@ from typing import Any
 
 from raftkv import errors
 from raftkv.pb import kv, rpc
-from raftkv.server.api import Alarm, LeaseTTL, Member, MemberStatus, WatchSink, WatchSpec
+from raftkv.server.api import Alarm, LeaseTTL, Member, MemberMeasures, MemberStatus, WatchSink, WatchSpec
 
 Schedule = Callable[..., Any]
 
@@ -215,6 +215,13 @@ class MemoryMember:
             alarms=tuple(self.alarms),
             cluster_version="3.7.0",
         )
+
+    def current_revision(self):
+        return self.revision
+
+    def measures(self):
+        zeros = dict.fromkeys(MemberMeasures._fields, 0)
+        return MemberMeasures(**{**zeros, "peers": ()})
 
     def hash(self, done):
         self._answer(done, lambda: rpc.HashResponse(hash=self._hash(self.revision)).SerializeToString())

@@ -121,13 +121,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         """There is no selector."""
 
     def _run_once(self) -> None:
-        ready = self._ready  # type: ignore[attr-defined]
+        ready: Any = vars(self)["_ready"]
         timers = self._timers
         if not ready:
             while timers and timers[0][2].cancelled():
                 heapq.heappop(timers)
             if not timers:
-                if self._stopping:  # type: ignore[attr-defined]
+                if vars(self)["_stopping"]:
                     return
                 raise Deadlock("nothing is runnable and no timer is set")
             self._now_s = max(self._now_s, timers[0][0])
@@ -141,7 +141,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         for handle in batch:
             if handle.cancelled():
                 continue
-            life = handle._context.get(LIFE)  # type: ignore[attr-defined]
+            life = getattr(handle, "_context").get(LIFE)  # noqa: B009 - typeshed does not know the attribute
             if life is not None and life.over:
                 continue
             self.events_total += 1
@@ -154,7 +154,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         try:
             while True:
                 self._run_once()
-                if self._stopping:
+                if vars(self)["_stopping"]:
                     break
         finally:
             self._stopping = False

@@ -1,0 +1,50 @@
+"""What a member counted, gathered for one scrape of its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raftkv.server.api import MemberMeasures, PeerMeasure
+
+if TYPE_CHECKING:
+    from raftkv.server.member import MemberCore
+
+
+def measures_of(core: MemberCore, *, ranges: int, txns: int) -> MemberMeasures:
+    """Reads every part; about 20 µs."""
+    store, hub = core.store.statistics(), core.hub.statistics()
+    return MemberMeasures(
+        leader_changes=core.leader_changes_total,
+        proposals_pending=len(core.proposals.waiting),
+        proposals_failed=core.proposals.failed_total,
+        slow_read_indexes=core.reads.slow_total,
+        puts=core.applier.puts_total,
+        deletes=core.applier.deletes_total,
+        ranges=ranges,
+        txns=txns,
+        keys=store.keys,
+        watch_streams=hub.streams,
+        watchers=hub.watchers,
+        slow_watchers=hub.unsynced,
+        events=hub.events_total,
+        pending_events=store.pending_events,
+        compacted_records=store.compacted_records,
+        leases_granted=core.machine.lessor.granted_total,
+        leases_revoked=core.machine.lessor.revoked_total,
+        leases_renewed=core.leases.renewed_total,
+        leases_expired=core.leases.expired_total,
+        peers=tuple(_peers(core)),
+    )
+
+
+def _peers(core: MemberCore) -> list[PeerMeasure]:
+    found: dict[int, PeerMeasure] = {}
+    for lane in core.peers.lanes():
+        before = found.get(lane.peer_id, PeerMeasure(lane.peer_id, True, 0, core.peers.received_bytes_total.get(lane.peer_id, 0), 0, 0))
+        found[lane.peer_id] = before._replace(
+            connected=before.connected and lane.open,
+            sent_bytes=before.sent_bytes + lane.sent_bytes_total,
+            send_failures=before.send_failures + lane.dropped_total,
+            disconnects=before.disconnects + lane.disconnects_total,
+        )
+    return list(found.values())
