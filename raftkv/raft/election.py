@@ -122,7 +122,7 @@ def _has_unapplied_change(core: Core) -> bool:
     log = core.log
     low, high = log.applied + 1, log.commit + 1
     while low < high:
-        entries = log.slice(low, high, _SCAN_BYTES)
+        entries, _ = log.slice(low, high, _SCAN_BYTES)
         if any(entry.kind == EntryKind.CONF_CHANGE for entry in entries):
             return True
         low += len(entries)

@@ -47,7 +47,7 @@ class RaftLog:
         "_storage",
         "_tail",
         "_writes",
-        "_written",
+        "written",
         "applied",
         "applying",
         "commit",
@@ -68,7 +68,7 @@ class RaftLog:
         self._snapshot: SnapshotMeta | None = None
         self._snapshot_taken = False
         self._writes: deque[_Write] = deque()
-        self._written = last
+        self.written = last
         self.last_index = last
         self.last_term = self._offset_term
         self.stable = last
@@ -90,7 +90,7 @@ class RaftLog:
     @property
     def has_unwritten(self) -> bool:
         """True when entries or a snapshot wait to be handed out for writing."""
-        return self._written < self.last_index or (self._snapshot is not None and not self._snapshot_taken)
+        return self.written < self.last_index or (self._snapshot is not None and not self._snapshot_taken)
 
     @property
     def has_committed(self) -> bool:
@@ -122,18 +122,24 @@ class RaftLog:
         """True when a log ending there may lead this one (thesis §3.6.1): the later last term wins, then the longer log."""
         return term > self.last_term or (term == self.last_term and index >= self.last_index)
 
-    def slice(self, low: int, high: int, size_bytes_max: int) -> tuple[Entry, ...]:
-        """Entries of [low, high), cut to the size but at least one. Raises CompactedIndexError."""
+    def slice(self, low: int, high: int, size_bytes_max: int) -> tuple[tuple[Entry, ...], int]:
+        """Entries of [low, high), cut to the size but at least one, and the size of their data.
+
+        Raises CompactedIndexError.
+        """
         if low >= high:
-            return ()
+            return (), 0
+        found: Sequence[Entry]
         if low >= self._offset:
-            return tuple(cut_to_bytes(self._tail[low - self._offset : high - self._offset], size_bytes_max))
-        if self._snapshot is not None:
+            found = self._tail[low - self._offset : high - self._offset]
+        elif self._snapshot is not None:
             raise CompactedIndexError
-        stored = self._storage.entries(low, min(high, self._offset), size_bytes_max)
-        if high <= self._offset or low + len(stored) < self._offset:
-            return tuple(stored)
-        return tuple(cut_to_bytes([*stored, *self._tail[: high - self._offset]], size_bytes_max))
+        else:
+            found = self._storage.entries(low, min(high, self._offset), size_bytes_max)
+            if high > self._offset and low + len(found) == self._offset:
+                found = [*found, *self._tail[: high - self._offset]]
+        found, size_bytes = cut_to_bytes(found, size_bytes_max)
+        return tuple(found), size_bytes
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Appends entries that follow the last one. They are kept, not copied; the caller does not change them."""
@@ -194,24 +200,28 @@ class RaftLog:
         self._tail = []
         self._offset = snapshot.index + 1
         self._offset_term = self.last_term = snapshot.term
-        self._written = self.last_index = self.commit = snapshot.index
+        self.written = self.last_index = self.commit = snapshot.index
         self._snapshot = snapshot
         self._snapshot_taken = False
 
     def take_unwritten(self, number: int) -> tuple[SnapshotMeta | None, tuple[Entry, ...]]:
-        """Hands out what is to be written, recorded under the write number; possibly nothing."""
-        snapshot = None if self._snapshot_taken else self._snapshot
-        self._snapshot_taken = self._snapshot is not None
+        """Hands out what is to be written, recorded under the write number: a snapshot, or entries, or nothing.
+
+        Entries that follow a snapshot wait for the next call: installing a state is another job than appending.
+        """
+        if self._snapshot is not None and not self._snapshot_taken:
+            snapshot = self._snapshot
+            self._snapshot_taken = True
+            self._writes.append(_Write(number, term=snapshot.term, index=snapshot.index, valid=snapshot.index, snapshot=snapshot))
+            return snapshot, ()
         entries: tuple[Entry, ...] = ()
         term = index = 0
-        if snapshot is not None:
-            index, term = snapshot.index, snapshot.term
-        if self._written < self.last_index:
-            entries = tuple(self._tail[self._written + 1 - self._offset :])
-            self._written = index = self.last_index
+        if self.written < self.last_index:
+            entries = tuple(self._tail[self.written + 1 - self._offset :])
+            self.written = index = self.last_index
             term = self.last_term
-        self._writes.append(_Write(number, term=term, index=index, valid=index, snapshot=snapshot))
-        return snapshot, entries
+        self._writes.append(_Write(number, term=term, index=index, valid=index, snapshot=None))
+        return None, entries
 
     def on_persisted(self, number: int, *, term: int, index: int) -> SnapshotMeta | None:
         """Every write up to `number` is durable; returns the snapshot that thereby came into force.
@@ -261,7 +271,7 @@ class RaftLog:
             assert entry.term >= term, "3"
             term = entry.term
         assert self.last_term == term, "3"
-        assert self._snapshot is not None or self.stable <= self._written <= self.last_index, "4"
+        assert self._snapshot is not None or self.stable <= self.written <= self.last_index, "4"
         numbers = [write.number for write in self._writes]
         assert numbers == sorted(set(numbers)), "5"
         assert all(write.valid <= self.last_index for write in self._writes), "5"
@@ -278,7 +288,7 @@ class RaftLog:
                 self.stable = first - 1
             else:
                 del self._tail[first - self._offset :]
-            self._written = min(self._written, first - 1)
+            self.written = min(self.written, first - 1)
             for write in self._writes:
                 write.valid = min(write.valid, first - 1)
         self.extend(entries)

@@ -152,7 +152,8 @@ class Ready(NamedTuple):
     the newest still on its way when this Ready writes nothing itself. Everything a held message says was handed out
     for writing no later than with the Ready that carries it, and writes become durable in order, so one number is
     enough. `held` is empty and `held_after` 0 when nothing is on its way.
-    `committed` never reaches above this member's stable index.
+    `committed` never reaches above this member's stable index. A Ready with `snapshot` has no `entries`, and no
+    `committed` comes until its write is durable.
     """
 
     write_number: int

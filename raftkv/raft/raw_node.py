@@ -15,7 +15,7 @@ A received snapshot: the driver steps the SNAPSHOT message when the state is com
 next Ready carries `snapshot`, it puts the state in place and reports the write; from then on applied = snapshot index.
 When no Ready carries it the snapshot was refused, and the state is to be thrown away.
 
-Hot path: `propose`, `step`, `ready`, `persisted` cost a few slices per batch, see tests/bench/bench_raft.py.
+Hot path: `propose`, `step`, `ready`, `persisted` cost a few slices per batch, see tests/bench/test_raft_core.py.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class RawNode(NodeView):
         if core.hard_state_changed or core.commit_write_due or log.has_unwritten:
             core.write_number = write_number = core.write_number + 1
             snapshot, entries = log.take_unwritten(write_number)
-            hard_state = HardState(core.term, core.vote, log.commit)
+            # Never more than this write and those before it hold: entries behind a snapshot come with the next.
+            hard_state = HardState(core.term, core.vote, min(log.commit, log.written))
             core.commit_write_due = False
             if core.hard_state_changed:
                 core.hard_state_changed = False
@@ -145,7 +146,10 @@ class RawNode(NodeView):
         messages, held, held_after = core.messages, core.held, core.write_number
         if messages:
             core.messages = []
-        if held:
+        if held and log.has_unwritten:
+            # Some may acknowledge what only the next Ready hands out.
+            held = []
+        elif held:
             core.held = []
         if core.durable_write >= held_after:
             messages, held = messages + held, []

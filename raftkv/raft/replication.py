@@ -98,8 +98,9 @@ def on_append_reply(core: Core, message: Message) -> None:
     elif progress.state is ProgressState.PROBE or progress.match + 1 >= core.log.first_index:
         # Also out of SNAPSHOT, without waiting for its outcome, once entries can follow what the member has.
         progress.become_replicate()
-    if not core.maybe_commit():
-        core.flush_due = True
+    core.flush_due = True
+    if progress.match > core.log.commit:
+        core.maybe_commit()
     if core.transferee == message.sender:
         maybe_hand_over(core, progress)
 
@@ -177,8 +178,7 @@ def _send_append(core: Core, progress: Progress, shared: _Shared, *, is_empty: b
             log_term, entries, size_bytes = shared[following]
         else:
             log_term = log.term(following - 1)
-            entries = log.slice(following, log.last_index + 1, core.config.append_bytes_max)
-            size_bytes = sum([len(entry[3]) for entry in entries])
+            entries, size_bytes = log.slice(following, log.last_index + 1, core.config.append_bytes_max)
             shared[following] = (log_term, entries, size_bytes)
     except CompactedIndexError:
         _send_snapshot(core, progress)

@@ -7,6 +7,7 @@ tests and the core simulation use. One conformance suite, tests/raft/test_storag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Protocol
 
 from raftkv.errors import RaftKVError
@@ -85,7 +86,7 @@ class MemoryStorage:
         if high > self.last_index() + 1:
             raise UnavailableIndexError
         found = self._entries[low - self._base_index - 1 : high - self._base_index - 1]
-        return cut_to_bytes(found, size_bytes_max)
+        return cut_to_bytes(found, size_bytes_max)[0]
 
     def term(self, index: int) -> int:
         """See `Storage`."""
@@ -147,11 +148,18 @@ class MemoryStorage:
         self._entries = []
 
 
-def cut_to_bytes(entries: Sequence[Entry], size_bytes_max: int) -> Sequence[Entry]:
-    """The longest prefix whose data fits the size, but at least one entry when there is one."""
+def cut_to_bytes(entries: Sequence[Entry], size_bytes_max: int) -> tuple[Sequence[Entry], int]:
+    """The longest prefix whose data fits the size, but at least one entry when there is one; and the size of its data."""
+    size = sum(map(len, map(_DATA, entries)))
+    if size <= size_bytes_max:
+        return entries, size
     size = 0
     for position, entry in enumerate(entries):
+        if size + len(entry.data) > size_bytes_max and position > 0:
+            return entries[:position], size
         size += len(entry.data)
-        if size > size_bytes_max and position > 0:
-            return entries[:position]
-    return entries
+    return entries, size
+
+
+_DATA = itemgetter(3)
+"""An entry's data without a Python-level step per entry."""

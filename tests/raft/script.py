@@ -178,7 +178,7 @@ class Script:
 
     def _do_log(self, words: list[str]) -> None:
         log = self._member(words[0]).running._core.log
-        self._out += ["  " + format_entry(entry) for entry in log.slice(log.first_index, log.last_index + 1, 1 << 30)]
+        self._out += ["  " + format_entry(entry) for entry in log.slice(log.first_index, log.last_index + 1, 1 << 30)[0]]
 
     def _member(self, word: str) -> Member:
         return self.cluster.members[int(word)]

@@ -138,6 +138,7 @@ class Member:
         ready = write.ready
         self.storage.write(ready.hard_state, ready.snapshot, ready.entries)
         self.storage.check_invariants()
+        assert self.storage.hard_state.commit <= self.storage.last_index(), "the disk commits what it does not hold"
         if ready.snapshot is not None:
             assert write.history is not None
             self.history = list(write.history)

@@ -97,10 +97,10 @@ def test_log_is_up_to_date_by_last_term_then_length(index: int, term: int, expec
 
 def test_slice_spans_storage_and_tail_within_the_size() -> None:
     log = make("11", "22")
-    assert log.slice(1, 5, NO_LIMIT) == tuple(run("1122"))
-    assert log.slice(1, 5, 3) == tuple(run("112"))
-    assert log.slice(2, 4, 0) == tuple(run("1", 2))
-    assert log.slice(3, 3, NO_LIMIT) == ()
+    assert log.slice(1, 5, NO_LIMIT) == (tuple(run("1122")), 4)
+    assert log.slice(1, 5, 3) == (tuple(run("112")), 3)
+    assert log.slice(2, 4, 0) == (tuple(run("1", 2)), 1)
+    assert log.slice(3, 3, NO_LIMIT) == ((), 0)
 
 
 def test_term_beyond_either_end_is_refused() -> None:

@@ -265,6 +265,24 @@ def test_snapshot_received_moves_applied_when_it_is_durable() -> None:
     assert node.applied == 9, "a late report of what was applied before changes nothing"
 
 
+def test_entries_behind_a_snapshot_come_in_a_ready_of_their_own() -> None:
+    """A driver installs a state or appends entries, never both under one write number."""
+    node = make()
+    node.step(Message(MessageKind.SNAPSHOT, 1, 2, 1, snapshot=SnapshotMeta(9, 1, THREE)))
+    node.step(Message(MessageKind.APPEND, 1, 2, 1, log_term=1, index=9, entries=(Entry(1, 10, 0, b"x"),), commit=10))
+    first, second = node.ready(), node.ready()
+    assert (first.snapshot is not None, first.entries, second.snapshot) == (True, (), None)
+    assert [entry.index for entry in second.entries] == [10]
+    assert (first.held, second.held_after, first.committed, second.committed) == ((), 2, (), ())
+    assert (first.hard_state, second.hard_state) == (HardState(1, 0, 9), HardState(1, 0, 10))
+    node._core.storage.write(first.hard_state, first.snapshot, ())
+    node.persisted(1, 1, 9)
+    assert not node.has_ready()
+    node._core.storage.write(second.hard_state, None, second.entries)
+    node.persisted(2, 1, 10)
+    assert [entry.index for entry in node.ready().committed] == [10]
+
+
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(
     st.lists(
