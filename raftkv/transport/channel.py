@@ -11,6 +11,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from raftkv.transport import frames
 from raftkv.transport.client import USER_AGENT, ClientCall, ClientConnection, RpcError
 from raftkv.transport.deadlines import Deadlines
 from raftkv.transport.frames import ErrorCode
@@ -273,7 +274,7 @@ class _ChannelProtocol(asyncio.Protocol):
         connection = self.connection
         assert connection is not None
         connection.receive(data)
-        if not self.settled.done() and not connection.awaits_settings:
+        if not self.settled.done() and not connection.must_begin:
             self.settled.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -337,7 +338,7 @@ class _ChannelProtocol(asyncio.Protocol):
         quiet = connection.read_count == self._read_count
         self._read_count = connection.read_count
         if quiet and (limits.keepalive_without_calls or connection.call_count):
-            connection.send_ping(KEEPALIVE_PING)
+            connection.sender.write(frames.ping(KEEPALIVE_PING, ack=False))
             self._timer = self._loop.call_later(limits.keepalive_timeout_s, self._on_silence)
         else:
             self._timer = self._loop.call_later(limits.keepalive_s, self._on_quiet)

@@ -48,6 +48,7 @@ class ClientConnection(Connection):
         "_blocks",
         "_changes",
         "_encoder",
+        "_newest_id",
         "_requests",
         "_scheme",
         "_streams_max",
@@ -82,13 +83,13 @@ class ClientConnection(Connection):
         self._streams_max = STREAM_ID_MAX
         self._waiting: deque[ClientCall] = deque()
         self._waiting_max = limits.waiting_calls_max
-        self.last_stream_id = -1
+        self._newest_id = -1
         self.sender.write(frames.PREFACE)
         self.announce({frames.ENABLE_PUSH: 0})
 
     def open(self, call: ClientCall) -> RpcError | None:
         """Start a call, or queue it; the error if that is impossible."""
-        if self.closing or self.draining or self.last_stream_id >= STREAM_ID_MAX - 1:
+        if self.closing or self.draining or self._newest_id >= STREAM_ID_MAX - 1:
             return RpcError(Code.UNAVAILABLE, "the connection takes no more calls", sent=False)
         if self._waiting or len(self.streams) >= self._streams_max:
             if len(self._waiting) >= self._waiting_max:
@@ -113,13 +114,13 @@ class ClientConnection(Connection):
 
     def is_idle(self, stream_id: int) -> bool:
         """See `Connection`: even ids would be pushed streams, which we forbid."""
-        return stream_id > self.last_stream_id or not stream_id & 1
+        return stream_id > self._newest_id or not stream_id & 1
 
     def _start(self, call: ClientCall) -> None:
         block = self._encode(call.path, call.metadata)
         if call.deadline_s is not None:
             block += hpack.literal("grpc-timeout", grpc_wire.format_timeout(call.deadline_s - self.now()))
-        stream_id = self.last_stream_id = self.last_stream_id + 2
+        stream_id = self._newest_id = self._newest_id + 2
         self.streams[stream_id] = call
         call.start(stream_id, block)
 

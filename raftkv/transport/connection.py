@@ -52,10 +52,9 @@ WINDOW_UPDATES_FREE = 1000
 class _Partial:
     """A header block that lacks its end."""
 
-    __slots__ = ("count", "end_stream", "fragments", "since_s", "size", "stream_id")
+    __slots__ = ("count", "end_stream", "fragments", "size", "stream_id")
 
-    def __init__(self, stream_id: int, fragment: bytes, end_stream: bool, since_s: float) -> None:
-        self.since_s = since_s
+    def __init__(self, stream_id: int, fragment: bytes, end_stream: bool) -> None:
         self.stream_id = stream_id
         self.fragments = [fragment]
         self.size = len(fragment)
@@ -76,7 +75,7 @@ class Connection:
         "_goaway_id",
         "_left",
         "_left_min",
-        "_must_begin",
+        "must_begin",
         "_our_resets",
         "_partial",
         "_resets",
@@ -85,6 +84,7 @@ class Connection:
         "closing",
         "decoder",
         "draining",
+        "headers_since_s",
         "last_stream_id",
         "limits",
         "now",
@@ -102,7 +102,7 @@ class Connection:
         self.decoder = hpack.Decoder(list_bytes_max=limits.header_list_bytes_max)
         self.streams: dict[int, Stream] = {}
         self.last_stream_id = 0
-        """The highest stream the peer opened (server) or we opened (client)."""
+        """The highest stream the peer opened: what a GOAWAY of ours says. 0 for ever at a client, which accepts none."""
         self.closing = False
         self.draining = False
         self.partial_bytes = 0
@@ -111,7 +111,10 @@ class Connection:
         self.received_bytes = 0
         self._tail = b""
         self._goaway_id = STREAM_ID_MAX
-        self._must_begin = True
+        self.must_begin = True
+        """Whether the peer's first SETTINGS are still awaited."""
+        self.headers_since_s: float | None = None
+        """Since when a header block lacks its end, if one does."""
         self._partial: _Partial | None = None
         self._left = limits.connection_window_bytes
         self._left_min = limits.connection_window_bytes >> 1
@@ -127,21 +130,6 @@ class Connection:
         assert not (self.closing and self.streams)
         self.sender.check_invariants()
 
-    @property
-    def unsent_bytes(self) -> int:
-        """What all streams have queued behind the windows, bytes."""
-        return self.sender.unsent_bytes
-
-    @property
-    def headers_since_s(self) -> float | None:
-        """Since when a header block lacks its end, if one does."""
-        return None if self._partial is None else self._partial.since_s
-
-    @property
-    def awaits_settings(self) -> bool:
-        """Whether the peer has not sent its first SETTINGS."""
-        return self._must_begin
-
     # What a role adds.
 
     def on_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
@@ -151,11 +139,8 @@ class Connection:
     def on_settings(self, values: dict[int, int]) -> None:
         """Settings that the base does not look at."""
 
-    def on_ping(self) -> None:
-        """The peer's PING, already answered."""
-
-    def on_pong(self, data: bytes) -> None:
-        """The answer to a PING of ours."""
+    def on_ping(self, data: bytes, *, ack: bool) -> None:
+        """The peer's PING, already answered, or its answer to ours."""
 
     def on_goaway(self, last_stream_id: int, code: int, text: str) -> None:
         """The peer's GOAWAY."""
@@ -196,18 +181,17 @@ class Connection:
         """The connection is over: tell every stream."""
         self.closing = True
         self._tail = b""
-        self._partial = None
+        self._partial = self.headers_since_s = None
         for stream in list(self.streams.values()):
             if not stream.state & GONE:
                 self.close(stream)
                 stream.on_lost(code, text)
 
-    def send_ping(self, data: bytes) -> None:
-        """8 bytes that come back through `on_pong`."""
-        self.sender.write(frames.ping(data, ack=False))
-
     def reset(self, stream: Stream, code: ErrorCode, text: str) -> None:
-        """End one stream for a fault of the peer's, and tell it. Counts as a reset by the peer: it costs us the same. Only from `receive`."""
+        """End one stream for a fault of the peer's, and tell it. Counts as a reset by the peer: it costs us as much.
+
+        Only from inside `receive`: it may raise ConnectionFault.
+        """
         self._spend_reset()
         self.abandon(stream, code)
         stream.on_lost(code, text)
@@ -273,7 +257,7 @@ class Connection:
                 break
             kind = word & 0xFF
             stream_id &= STREAM_ID_MAX
-            if self._partial is not None or self._must_begin:
+            if self._partial is not None or self.must_begin:
                 self._check_expected(kind, flags, stream_id)
             if kind == DATA:
                 self._left -= end - at - HEAD_BYTES
@@ -300,10 +284,10 @@ class Connection:
         self._left = self.limits.connection_window_bytes
 
     def _check_expected(self, kind: int, flags: int, stream_id: int) -> None:
-        if self._must_begin:
+        if self.must_begin:
             if kind != SETTINGS or flags & FLAG_ACK:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-            self._must_begin = False
+            self.must_begin = False
         elif kind != CONTINUATION or self._partial is None or stream_id != self._partial.stream_id:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame inside a header block")
 
@@ -352,7 +336,8 @@ class Connection:
         if flags & FLAG_END_HEADERS:
             self.on_block(stream_id, fragment, end_stream)
         else:
-            self._partial = _Partial(stream_id, fragment, end_stream, self.now())
+            self._partial = _Partial(stream_id, fragment, end_stream)
+            self.headers_since_s = self.now()
 
     def _on_continuation(self, flags: int, payload: bytes) -> None:
         partial = self._partial
@@ -364,7 +349,7 @@ class Connection:
         if partial.size > self.limits.header_list_bytes_max or partial.count > self.limits.continuations_max:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "header block too long")
         if flags & FLAG_END_HEADERS:
-            self._partial = None
+            self._partial = self.headers_since_s = None
             self.on_block(partial.stream_id, b"".join(partial.fragments), partial.end_stream)
 
     def _on_window_update(self, stream_id: int, payload: bytes) -> None:
@@ -416,10 +401,9 @@ class Connection:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "PING is not 8 bytes")
         if flags & FLAG_ACK:
             self.glitch("PING acknowledgement")
-            self.on_pong(payload)
         else:
             self.sender.write(frames.ping(payload, ack=True))
-            self.on_ping()
+        self.on_ping(payload, ack=bool(flags & FLAG_ACK))
 
     def _on_priority(self, stream_id: int, payload: bytes) -> None:
         if stream_id == 0:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from raftkv.transport import frames
 from raftkv.transport.call import Kind, Route, ServerCall, StreamHandler
 from raftkv.transport.deadlines import Deadlines
 from raftkv.transport.frames import PREFACE, ErrorCode
@@ -301,7 +302,7 @@ class ServerProtocol(asyncio.Protocol):
         connection, limits, transport = self.connection, self._server.limits, self._transport
         if transport is None:
             return
-        if connection is None or connection.awaits_settings:
+        if connection is None or connection.must_begin:
             if now_s - self._read_at_s > limits.preface_timeout_s:
                 transport.abort()
             return
@@ -324,7 +325,7 @@ class ServerProtocol(asyncio.Protocol):
             return "new connection"
         return (
             f"{connection.peer_address}: {len(connection.streams)} streams, {connection.unanswered} unanswered, "
-            f"{len(connection.held)} held, {connection.unsent_bytes} bytes unsent, {connection.user_agent}"
+            f"{len(connection.held)} held, {connection.sender.unsent_bytes} bytes unsent, {connection.user_agent}"
         )
 
     def _keep_alive(self, connection: ServerConnection, transport: asyncio.Transport, now_s: float) -> None:
@@ -336,7 +337,7 @@ class ServerProtocol(asyncio.Protocol):
                 transport.abort()
         elif now_s - self._read_at_s > limits.keepalive_s:
             self._pinged_at_s = now_s
-            connection.send_ping(KEEPALIVE_PING)
+            connection.sender.write(frames.ping(KEEPALIVE_PING, ack=False))
 
     def _mark(self) -> None:
         self._server.mark(self)

@@ -343,8 +343,12 @@ class ServerConnection(Connection):
         """Whether enough has been answered to be read again."""
         return self.unanswered <= self.server_limits.queued_calls_max >> 1
 
-    def on_ping(self) -> None:
+    def on_ping(self, data: bytes, *, ack: bool) -> None:
         """grpc-go's policing: a ping is free if we sent something since the one before; else it must keep its distance."""
+        if ack:
+            if data == DRAIN_PING:
+                self.end_drain()
+            return
         limits = self.server_limits
         now_s, sent_count = self.now(), self.sender.sent_count
         at_s, self._ping_at_s = self._ping_at_s, now_s
@@ -359,15 +363,13 @@ class ServerConnection(Connection):
                 raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def begin_drain(self) -> None:
-        """First of two GOAWAYs: no new streams, please; those already on their way are served (RFC 9113 §6.8)."""
+        """First of two GOAWAYs: no new streams, please; those already on their way are served (RFC 9113 §6.8).
+
+        The answer to the PING behind it says that what the client sent before it saw the first has arrived.
+        """
         if not self.closing:
             self.sender.write(frames.goaway(frames.STREAM_ID_MAX, ErrorCode.NO_ERROR, "graceful_stop"))
             self.sender.write(frames.ping(DRAIN_PING, ack=False))
-
-    def on_pong(self, data: bytes) -> None:
-        """Second GOAWAY: what the client sent before it saw the first has arrived."""
-        if data == DRAIN_PING and not self.draining:
-            self.end_drain()
 
     def end_drain(self) -> None:
         """From here on, new streams are refused."""

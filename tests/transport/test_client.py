@@ -290,3 +290,13 @@ def test_stream_after_the_last_goaway_is_refused() -> None:
     outcome = pair.call(ECHO, b"x")[1]
     pair.exchange()
     assert (outcome.error.code, outcome.error.sent) == (14, False)
+
+
+def test_goaway_of_a_client_names_no_stream() -> None:
+    """Its last stream is the highest the server opened, and servers open none."""
+    for calls in (0, 3):
+        pair = raw_pair()
+        for _ in range(calls):
+            pair.call(ECHO, b"x")
+        pair.client.fail(ErrorCode.NO_ERROR, "bye")
+        assert frames.parse_goaway(parse(output(pair.client))[-1].payload) == (0, 0, "bye")

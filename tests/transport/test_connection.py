@@ -9,7 +9,22 @@ import pytest
 from raftkv.transport import frames, hpack
 from raftkv.transport.frames import ErrorCode
 from raftkv.transport.limits import ServerLimits
-from tests.transport.pair import BIDI, KEEP, STREAM, Pair, RawClient, data, goaway_of, headers, message, output, request, resets_of, unary
+from tests.transport.pair import (
+    BIDI,
+    KEEP,
+    STREAM,
+    Pair,
+    RawClient,
+    data,
+    goaway_of,
+    headers,
+    message,
+    output,
+    parse,
+    request,
+    resets_of,
+    unary,
+)
 
 E = ErrorCode
 
@@ -110,12 +125,13 @@ def test_stream_fault_resets_the_stream_alone(name: str) -> None:
     assert [frame.kind for frame in got] == [frames.HEADERS, frames.DATA, frames.HEADERS]
 
 
-def test_first_frame_must_be_settings() -> None:
-    client = RawClient.__new__(RawClient)
-    client.__init__()  # type: ignore[misc]
-    fresh = RawClient()
-    fresh.server._must_begin = True
-    assert goaway_of(fresh.send(frames.ping(b"12345678", ack=False)))[0] is E.PROTOCOL_ERROR
+@pytest.mark.parametrize("first", [frames.ping(b"12345678", ack=False), frames.SETTINGS_ACK, headers(1), raw(0, 200, 0, 0)])
+def test_first_frame_must_be_settings(first: bytes) -> None:
+    """RFC 9113 §3.4."""
+    pair = Pair()
+    output(pair.server)
+    pair.server.receive(first)
+    assert goaway_of(parse(output(pair.server)))[0] is E.PROTOCOL_ERROR
 
 
 def test_greeting_announces_windows_and_limits() -> None:

@@ -37,9 +37,9 @@ def test_long_answer_stops_at_the_connections_window() -> None:
     client = RawClient(settings={frames.INITIAL_WINDOW_SIZE: 1 << 20})
     held_call(client).reply(b"v" * 100_000)
     assert sum(sizes(client.read())) == 65_535
-    assert client.server.unsent_bytes == 100_005 - 65_535
+    assert client.server.sender.unsent_bytes == 100_005 - 65_535
     assert sum(sizes(client.send(frames.window_update(0, 1 << 20)))) == 100_005 - 65_535
-    assert client.server.unsent_bytes == 0
+    assert client.server.sender.unsent_bytes == 0
 
 
 def test_window_shrunk_below_zero_must_be_refilled_first() -> None:
@@ -65,7 +65,7 @@ def test_short_answer_with_a_window_of_zero_waits_and_loses_nothing() -> None:
     assert [frame.kind for frame in client.send(unary(1, b"hello"))] == [H]
     got = client.send(frames.window_update(1, 3)) + client.send(frames.settings({frames.INITIAL_WINDOW_SIZE: 100}))
     assert b"".join(frame.payload for frame in got if frame.kind == D) == message(b"hello")
-    assert client.status(got) == ("0", "") and client.server.unsent_bytes == 0
+    assert client.status(got) == ("0", "") and client.server.sender.unsent_bytes == 0
 
 
 def test_streams_share_the_connections_window_in_turns() -> None:
@@ -121,7 +121,7 @@ def test_reset_stream_gives_back_what_it_had_queued() -> None:
     held_call(client).reply(b"v" * 5000)
     client.read()
     client.send(frames.rst_stream(1, ErrorCode.CANCEL))
-    assert client.server.unsent_bytes == 0 and not client.server.streams
+    assert client.server.sender.unsent_bytes == 0 and not client.server.streams
     client.server.check_invariants()
 
 
@@ -217,4 +217,4 @@ def test_any_windows_deliver_every_byte_once_and_never_more_than_allowed(draw: s
     connection_window += 1 << 24
     account(client.send(frames.window_update(0, 1 << 24), frames.settings({frames.INITIAL_WINDOW_SIZE: 1 << 20})))
     assert received == {stream_id: message(body) for stream_id, body in bodies.items()}
-    assert ended == set(bodies) and client.server.unsent_bytes == 0 and not client.server.streams
+    assert ended == set(bodies) and client.server.sender.unsent_bytes == 0 and not client.server.streams

@@ -134,9 +134,9 @@ def test_window_of_zero_costs_a_bounded_amount() -> None:
         client.send(unary(2 * n + 1, path=KEEP))
         if len(client.host.kept) > n:
             client.host.kept[n][0].reply(b"v" * 10_000)
-    assert client.server.unsent_bytes <= 120_000 and len(client.host.kept) <= 12
+    assert client.server.sender.unsent_bytes <= 120_000 and len(client.host.kept) <= 12
     client.server.lose(ErrorCode.CANCEL, "gone")
-    assert client.server.unsent_bytes == 0 and client.server.partial_bytes == 0 and not client.server.held
+    assert client.server.sender.unsent_bytes == 0 and client.server.partial_bytes == 0 and not client.server.held
 
 
 def test_incomplete_messages_are_bounded_over_all_streams() -> None:

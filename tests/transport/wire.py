@@ -78,7 +78,7 @@ async def settle(turns: int = 20) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that is about to happen."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110  # What is waited for has no event to set.
         await asyncio.sleep(0.001)
 
 
