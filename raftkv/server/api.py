@@ -17,6 +17,7 @@ __all__ = [
     "Alarm",
     "Done",
     "LeaseTTL",
+    "LocalApi",
     "Member",
     "MemberApi",
     "MemberMeasures",
@@ -112,8 +113,8 @@ class LeaseTTL(NamedTuple):
     keys: tuple[bytes, ...]
 
 
-class MemberApi(Protocol):
-    """One member. `raw` arguments are the client's bytes, which go into the log as they are; `request` is their decoded form."""
+class LocalApi(Protocol):
+    """What a member answers by itself."""
 
     member_id: int
     cluster_id: int
@@ -123,6 +124,31 @@ class MemberApi(Protocol):
 
     def has_leader(self) -> bool:
         """False when this member knows no leader of its term."""
+
+    def leases(self) -> list[int]:
+        """Lease ids by expiry, as known here."""
+
+    def watch(self, sink: WatchSink) -> WatchStream: ...
+
+    def members(self) -> tuple[Member, ...]:
+        """By id."""
+
+    def status(self) -> MemberStatus: ...
+
+    def current_revision(self) -> int:
+        """The store's newest; what headers carry."""
+
+    def measures(self) -> MemberMeasures: ...
+
+    def hash(self, done: Done) -> None:
+        """Body is the HashResponse without header."""
+
+    def hash_kv(self, revision: int, done: Done) -> None:
+        """Body is the HashKVResponse without header."""
+
+
+class MemberApi(LocalApi, Protocol):
+    """One member. `raw` arguments are the client's bytes, which go into the log as they are; `request` is their decoded form."""
 
     # The log.
     def put(self, raw: bytes, request: rpc.PutRequest, done: Done) -> None: ...
@@ -154,27 +180,7 @@ class MemberApi(Protocol):
 
     def lease_time_to_live(self, lease_id: int, keys: bool, done: Callable[[LeaseTTL | None, Exception | None], None]) -> None: ...
 
-    def leases(self) -> list[int]:
-        """Lease ids by expiry, as known here."""
-
-    # Local.
-    def watch(self, sink: WatchSink) -> WatchStream: ...
-
-    def members(self) -> tuple[Member, ...]:
-        """By id."""
-
-    def status(self) -> MemberStatus: ...
-
-    def current_revision(self) -> int:
-        """The store's newest; what headers carry."""
-
-    def measures(self) -> MemberMeasures: ...
-
-    def hash(self, done: Done) -> None:
-        """Body is the HashResponse without header."""
-
-    def hash_kv(self, revision: int, done: Done) -> None:
-        """Body is the HashKVResponse without header."""
+    # The member itself.
 
     def move_leader(self, target_id: int, done: Callable[[Exception | None], None]) -> None: ...
 

@@ -17,8 +17,6 @@ from raftkv.server.pipeline import Pipeline
 from raftkv.server.proposals import Proposals
 from raftkv.state.lease import Lessor
 from raftkv.state.requests import LeaseExpiry
-from raftkv.transport.channel import RpcError
-from raftkv.transport.grpc_wire import Code
 
 EXPIRY_INTERVAL_S = 0.5
 """How often the leader looks for leases that ran out, as etcd does."""
@@ -146,15 +144,17 @@ class Leases:
             refuse(error)
 
     def _ask_leader(self, path: str, body: bytes, done: Callable[[bytes | None, Exception | None], None]) -> None:
-        def on_reply(reply: bytes | None, error: RpcError | None) -> None:
+        def on_reply(reply: bytes | None, error: Exception | None) -> None:
             if reply is not None:
                 done(reply, None)
-            elif error is not None and error.code == Code.DEADLINE_EXCEEDED:
+            elif self._now_s() >= deadline_s:
                 done(None, TimeoutError())
             else:
                 done(None, NoLeaderError())
 
-        self._peers.ask(self._pipeline.node.leader_id, path, body, on_reply, self._now_s() + self._timeout_s)
+        deadline_s = self._now_s() + self._timeout_s
+
+        self._peers.ask(self._pipeline.node.leader_id, path, body, on_reply, deadline_s)
 
     def _renew(self, lease_id: int) -> int:
         ttl_s = self.lessor.renew(lease_id, self._now_s())

@@ -21,9 +21,8 @@ from raftkv.server import hello
 from raftkv.server.peer_codec import EntryBlobs, decode_message, encode_batch
 from raftkv.transport.channel import Channel, RpcError
 from raftkv.transport.client import ClientCall
-from raftkv.transport.grpc_wire import Code
 
-UnaryDone = Callable[[bytes | None, RpcError | None], None]
+UnaryDone = Callable[[bytes | None, Exception | None], None]
 
 log = logging.getLogger("raftkv.peers")
 
@@ -111,7 +110,7 @@ class Lane:
     def ask(self, path: str, body: bytes, done: UnaryDone, deadline_s: float) -> None:
         """A unary call on this connection; done with an error at once when it is not open."""
         if self._call is None or self._channel is None:
-            done(None, RpcError(Code.UNAVAILABLE, "no connection to the peer", sent=False))
+            done(None, ConnectionError("no connection to the peer"))
         else:
             self._channel.unary(path, body, done, deadline_s=deadline_s)
 
@@ -143,7 +142,7 @@ class Lane:
                     greeted.set_result(peer.StreamReply.FromString(body).hello)
 
             def on_done(error: RpcError | None) -> None:
-                problem = error or RpcError(Code.UNAVAILABLE, "the peer ended the connection", sent=True)
+                problem = error or ConnectionError("the peer ended the connection")
                 if not greeted.done():
                     greeted.set_exception(problem)
                 if not ended.done():
@@ -251,7 +250,7 @@ class Peers:
         """A unary call to a member's peer port; see `Lane.ask`."""
         pair = self._lanes.get(peer_id)
         if pair is None:
-            done(None, RpcError(Code.UNAVAILABLE, "no such peer", sent=False))
+            done(None, ConnectionError("no such peer"))
         else:
             pair[0].ask(path, body, done, deadline_s)
 
