@@ -1,9 +1,9 @@
 """A watch that outlives its connection: events from a revision on, each once, in order, whichever server sends them.
 
 Pulls: nothing runs in the background, so a lost stream is found and made again inside the wait for the next batch.
-Where to resume (etcd's Go client, client/v3/watch.go): after the last revision whose batch was complete; after the revision of
-a "from now" watch's creation; after the revision of an event-less progress report. The header of a batch with events says
-nothing about where the watch is, since it may be far ahead of them.
+Where to resume (etcd's Go client, client/v3/watch.go): after the last revision whose batch was complete; after the revision
+of a "from now" watch's creation; after the revision of an event-less progress report that the server gave of itself. The
+header of a batch with events says nothing about where the watch is, since it may be far ahead of them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from raftkv.client.stream import Stream
 from raftkv.pb import rpc
 from raftkv.transport.client import RpcError
 from raftkv.transport.grpc_wire import Code
+
+ON_REQUEST = -1
+"""The watch id of an answer to a progress request. It does not move the place to resume from: etcd 3.4 gives it even while events
+below its revision are still to come (etcd-behaviour.md §1.3), and resuming earlier than needed only costs time."""
 
 WATCH_PATH = "/etcdserverpb.Watch/Watch"
 
@@ -138,7 +142,7 @@ class Watch:
             self._fragments = []
         if batch.events:
             self._next = max(self._next, batch.events[-1].kv.mod_revision + 1)
-        elif batch.header.revision:
+        elif batch.header.revision and batch.watch_id != ON_REQUEST:
             self._next = max(self._next, batch.header.revision + 1)
         return batch
 

@@ -69,9 +69,10 @@ class ScriptedStream:
             message.events.add(kv={"key": b"k", "mod_revision": revision})
         self.deliver(message.SerializeToString())
 
-    def progress(self, revision: int) -> None:
+    def progress(self, revision: int, *, watch_id: int = 0) -> None:
         """An event-less report."""
-        self.deliver(rpc.WatchResponse(header=rpc.ResponseHeader(cluster_id=1, revision=revision)).SerializeToString())
+        header = rpc.ResponseHeader(cluster_id=1, revision=revision)
+        self.deliver(rpc.WatchResponse(header=header, watch_id=watch_id).SerializeToString())
 
 
 class ScriptedLink:

@@ -48,9 +48,11 @@ def command(kind: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(kind: str, folder: pathlib.Path, *, name: str = "m1") -> Iterator[Server]:
-    """A member that has elected itself."""
+def running(kind: str, folder: pathlib.Path, *, name: str = "m1", like: Server | None = None) -> Iterator[Server]:
+    """A member that has elected itself; `like` an earlier one it has that one's addresses, and with the same folder its data."""
     client, peer = f"127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    if like is not None:
+        client, peer = like.endpoint, like.peer_url
     flags = [f"--name={name}", f"--data-dir={folder / 'data'}", f"--initial-cluster={name}={peer}"]
     flags += [f"--listen-client-urls=http://{client}", f"--advertise-client-urls=http://{client}"]
     flags += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]

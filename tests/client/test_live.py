@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
 import pytest
 
 from raftkv import client as c
 from raftkv import errors
 from raftkv.client import KeyRange, Order, Prefix, SortBy, delete, get, mod, put, value, version
+from tests.client.servers import etcd_unavailable, running
 
 pytestmark = pytest.mark.slow
 
@@ -188,6 +190,64 @@ def test_dead_endpoint_costs_nothing_but_a_turn(server):
 
     run(server, action, timeout_s=5.0)
     asyncio.run(_failover(server))
+
+
+def test_watch_and_calls_survive_a_restart_of_the_server(tmp_path, restarted_kind):
+    """The watch resumes where it was: what was written while it had no connection is delivered, once."""
+
+    async def body() -> list[bytes]:
+        with running(restarted_kind, tmp_path) as first:
+            client = c.AsyncClient(first.endpoint, timeout_s=15.0)
+            await client.put("restart/1", "")
+            watch = client.watch(Prefix("restart/"))
+            async with asyncio.timeout(20):
+                assert (await watch.receive()).created
+                await client.put("restart/2", "")
+                seen = [event.kv.key for event in (await watch.receive()).events]
+        with running(restarted_kind, tmp_path, like=first) as second:
+            async with c.AsyncClient(second.endpoint) as other:
+                await other.put("restart/3", "")
+            await client.put("restart/4", "")
+            async with asyncio.timeout(20):
+                while len(seen) < 3:
+                    seen += [event.kv.key for event in (await watch.receive()).events]
+            watch.close()
+            await client.aclose()
+        return seen
+
+    assert asyncio.run(body()) == [b"restart/2", b"restart/3", b"restart/4"]
+
+
+@pytest.fixture(params=["raftkv", "etcd"])
+def restarted_kind(request):
+    """A kind of server, not started yet."""
+    if request.param == "etcd" and (why := etcd_unavailable()):
+        pytest.skip(why)
+    return request.param
+
+
+def test_user_is_authenticated_by_password(tmp_path):
+    """Against a server that has authentication; a wrong password is refused as such."""
+    if why := etcd_unavailable():
+        pytest.skip(why)
+    with running("etcd", tmp_path) as started:
+        for words in ("user add root:secret", "auth enable"):
+            subprocess.run(["etcdctl", f"--endpoints={started.endpoint}", *words.split()], check=True, capture_output=True)
+
+        async def body() -> None:
+            async with c.AsyncClient(started.endpoint, credentials=c.Credentials("root", "secret")) as client:
+                await client.put("auth", "x")
+                assert await client.get("auth") is not None
+                async with client.watch("auth", since=1) as watch:
+                    assert (await watch.receive()).created
+            async with c.AsyncClient(started.endpoint, credentials=c.Credentials("root", "wrong")) as client:
+                with pytest.raises(errors.AuthFailedError):
+                    await client.put("auth", "y")
+            async with c.AsyncClient(started.endpoint) as client:
+                with pytest.raises(errors.UserEmptyError):
+                    await client.put("auth", "y")
+
+        asyncio.run(body())
 
 
 async def _failover(server):

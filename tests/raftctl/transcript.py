@@ -4,7 +4,8 @@ A transcript is a list of cases. A line's first two characters say what it is: `
 `< ` a line of standard input, `> ` standard output, `! ` standard error, `= ` the exit status, `@ ` why etcdctl 3.4 answers
 otherwise. `$~` is a command that does not end by itself and is stopped once it has printed what is expected. `# ` is a heading.
 What differs from run to run is written as a name: $EP, $PEER, $CLUSTER, $MEMBER (hexadecimal: $xCLUSTER, $xMEMBER), $TERM, $TOOK, $LEFT,
-$WHY, and $L1, $L2 … for leases in order of their grant (decimal: $dL1).
+$WHY,
+$xNEW for the member added last, and $L1, $L2 … for leases in order of their grant (decimal: $dL1).
 """
 
 from __future__ import annotations
@@ -80,7 +81,14 @@ _GRANTED = re.compile(r"lease ([0-9a-f]{16}) granted")
 _WHY = re.compile(r"(connection to \S+ failed: ).*")
 _GRANTED_ID = re.compile(r'"ID"(?: : |:)(\d{12,19})\b')
 _LEFT = re.compile(r'(remaining\(|"ttl":|"TTL" : )59\d')
+_ADDED = re.compile(r"Member +([0-9a-f]+) added to")
+_INITIAL = re.compile(r'(ETCD_INITIAL_CLUSTER=")(.*)(")')
 _NOISE = re.compile(r'^\{"level":.*\n', re.MULTILINE)
+
+
+def _in_order(match: re.Match[str]) -> str:
+    """Members come by id, and a new one's is random."""
+    return match[1] + ",".join(sorted(match[2].split(","))) + match[3]
 
 
 class Names:
@@ -105,13 +113,17 @@ class Names:
                 self._leases += 1
                 self._names[f"$L{self._leases}"] = lease
                 self._names[f"$dL{self._leases}"] = str(int(lease, 16))
+        for member in _ADDED.findall(text):
+            self._names["$xNEW"] = member
         for name, value in self._names.items():
             text = text.replace(value, name)
+        text = re.sub(r"Member +\$xNEW", "Member $xNEW", text)
         for lease in _GRANTED_ID.findall(text):
             self._leases += 1
             self._names[f"$L{self._leases}"] = f"{int(lease):016x}"
             self._names[f"$dL{self._leases}"] = lease
             text = text.replace(lease, f"$dL{self._leases}")
+        text = _INITIAL.sub(_in_order, text)
         text = _LEFT.sub(r"\1$LEFT", text)
         text = _TERM.sub(r"\1$TERM", text)
         text = _WHY.sub(r"\1$WHY", text)
