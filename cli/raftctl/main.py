@@ -34,6 +34,7 @@ ROOT = Group(
         "alarm": Entry("raftctl.commands.maintenance:ALARM", "Alarm related commands", _CLUSTER),
         "defrag": Entry("raftctl.commands.maintenance:DEFRAG", "Defragments the storage of the members with given endpoints", _CLUSTER),
         "move-leader": Entry("raftctl.commands.maintenance:MOVE_LEADER", "Transfers leadership to another cluster member", _CLUSTER),
+        "debug": Entry("raftctl.commands.debug:DEBUG", "Reads the files of a stopped member", _OTHER),
         "version": Entry("raftctl.commands.version:VERSION", "Prints the version of raftctl", _OTHER),
         "options": Entry("raftctl.commands.version:OPTIONS", "Prints the flags that all commands take", _OTHER),
         "help": Entry("raftctl.commands.version:HELP", "Help about any command", _OTHER),

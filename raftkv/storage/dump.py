@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from raftkv.errors import ConfigError, CorruptionError
 from raftkv.raft.messages import Entry, EntryKind
 from raftkv.storage.backend import Table
-from raftkv.storage.fs import FileSystem
+from raftkv.storage.fs import FileSystem, OsFileSystem
 from raftkv.storage.lmdb_backend import OfflineReader
 from raftkv.storage.record import Frame, RecordType, decode_batch, decode_entries, decode_head, decode_snapshot
 from raftkv.storage.recovery import Act, LogReplay, scan_log
 from raftkv.storage.snapshots import read_blocks, read_header
 
 DATA_BYTES_SHOWN = 32
+
+
+def local_files() -> FileSystem:
+    """The machine's own files, for a caller that may import nothing else of this package."""
+    return OsFileSystem()
+
+
+def table_named(name: str) -> Table | None:
+    """A table by its name, in small letters or capitals; `None` if there is none."""
+    return Table.__members__.get(name.upper())
 
 
 def dump_wal(fs: FileSystem, directory: str, *, entries: bool = True) -> Iterator[str]:
