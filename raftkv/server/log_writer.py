@@ -35,8 +35,9 @@ class Durable:
 class LogWriter:
     """Queue in front of the write-ahead log.
 
-    Invariants: 1. jobs reach the worker in the order of write numbers; 2. a held message leaves after every write up to
-    its own; 3. after a failed write nothing more is written and `on_failure` was called once.
+    Invariants: 1. jobs reach the worker in the order of write numbers, and are reported in it; 2. a held message leaves
+    after every write up to its own; 3. after a failed write nothing more is written and `on_failure` was called once;
+    4. between `replace` and `resume` nothing is written but the replacement.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class LogWriter:
         self._reports: list[Durable] = []
         self.idle = True
         self.failed = False
+        self._replacing = False
 
     def write(self, ready: Ready) -> None:
         """Queues a Ready's hard state and entries; `kick` sends them off."""
@@ -80,20 +82,38 @@ class LogWriter:
         if self._reports:
             self._reports[-1].held.extend(messages)
             return True
-        if not self.idle:
+        if not self.idle or self._replacing:
             self._reports.append(Durable(0, 0, 0, (), list(messages)))
             return True
         return False
 
     def kick(self) -> None:
         """Starts the next job when the last one has returned and something is queued."""
-        if not self.idle or not self._reports or self.failed:
+        if not self.idle or not self._reports or self.failed or self._replacing:
             return
-        reports, self._reports = self._reports, []
         if not self._writes and not self._must_sync:
             # A commit index alone is not worth a trip to the disk: it rides with the next write.
+            reports, self._reports = self._reports, []
             self._on_durable(reports)
             return
+        self._start()
+
+    def replace(self, job: Callable[[], object], done: Callable[[], None]) -> None:
+        """Runs the job that puts a snapshot in the log's place: behind all that was queued before it, and before all that
+        comes later, which waits for `resume`. An entry after the snapshot means nothing to a log that still ends before it.
+        """
+        assert not self._replacing, "one snapshot at a time"
+        if self._reports and not self.failed:
+            self._start()
+        self._replacing = True
+        self.submit(job, done)
+
+    def resume(self) -> None:
+        """The snapshot is in place, here and in `RaftStorage`."""
+        self._replacing = False
+
+    def _start(self) -> None:
+        reports, self._reports = self._reports, []
         writes, self._writes = self._writes, []
         if self._hard_state is not None:
             last = writes.pop() if writes else WalWrite(b"", 0, 0, None)
@@ -108,12 +128,15 @@ class LogWriter:
 
         def report(_: None, error: BaseException | None) -> None:
             self.idle = True
-            if error is not None:
-                self.fail(error)
+            try:
+                if error is not None:
+                    raise error
+                for durable in reports:
+                    if durable.entries:
+                        self._storage.append(durable.entries)
+            except BaseException as exc:  # Also our own faults: a member that loses a report would hang for ever.
+                self.fail(exc)
                 return
-            for durable in reports:
-                if durable.entries:
-                    self._storage.append(durable.entries)
             self._on_durable(reports)
 
         self._worker.submit(job, report)

@@ -45,6 +45,9 @@ from raftkv.storage.worker import Worker
 log = logging.getLogger("raftkv.server")
 
 APPEND_BYTES_MAX = 1 << 20
+INFLIGHT_BYTES_MAX = 16 << 20
+"""Entries on their way to one follower: half of what its connection may hold unsent."""
+
 UNCOMMITTED_BYTES_MAX = 64 << 20
 
 
@@ -111,6 +114,7 @@ class MemberCore:
                 election_ticks=settings.election_timeout_ms // settings.heartbeat_interval_ms,
                 heartbeat_ticks=1,
                 append_bytes_max=APPEND_BYTES_MAX,
+                inflight_bytes_max=INFLIGHT_BYTES_MAX,
                 uncommitted_bytes_max=UNCOMMITTED_BYTES_MAX,
                 pre_vote=settings.pre_vote,
             ),

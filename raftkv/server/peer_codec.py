@@ -16,6 +16,10 @@ BLOBS_MAX = 64
 """Packed batches remembered; more than the appends one turn sends."""
 
 
+FRAME_BYTES_MAX = 4 << 20
+"""Entries in one frame: far below what the peer port accepts, so that a follower far behind is not refused."""
+
+
 class EntryBlobs:
     """Remembers the packed form of recent batches.
 
@@ -56,9 +60,20 @@ class EntryBlobs:
         blobs[key] = blob
 
 
-def encode_batch(messages: Iterable[Message], blobs: EntryBlobs) -> bytes:
-    """One StreamFrame with a batch of messages."""
-    return peer.StreamFrame(batch=peer.PeerBatch(messages=[encode_message(m, blobs) for m in messages])).SerializeToString()
+def encode_batches(messages: Iterable[Message], blobs: EntryBlobs) -> list[bytes]:
+    """Messages in order as StreamFrames, each of one message or at most FRAME_BYTES_MAX of entries."""
+    frames: list[bytes] = []
+    batch: list[peer.PeerMessage] = []
+    size_bytes = 0
+    for message in messages:
+        encoded = encode_message(message, blobs)
+        size_bytes += len(encoded.entries)
+        if batch and size_bytes > FRAME_BYTES_MAX:
+            frames.append(peer.StreamFrame(batch=peer.PeerBatch(messages=batch)).SerializeToString())
+            batch, size_bytes = [], len(encoded.entries)
+        batch.append(encoded)
+    frames.append(peer.StreamFrame(batch=peer.PeerBatch(messages=batch)).SerializeToString())
+    return frames
 
 
 def encode_message(message: Message, blobs: EntryBlobs) -> peer.PeerMessage:

@@ -18,7 +18,7 @@ from raftkv.errors import ConfigError, RemoteProtocolError
 from raftkv.pb import peer
 from raftkv.raft.messages import Message, MessageKind
 from raftkv.server import hello
-from raftkv.server.peer_codec import EntryBlobs, decode_message, encode_batch
+from raftkv.server.peer_codec import EntryBlobs, decode_message, encode_batches
 from raftkv.transport.channel import Channel, RpcError
 from raftkv.transport.client import ClientCall
 
@@ -102,9 +102,9 @@ class Lane:
             self.dropped_total += len(messages)
             self._owner.view.on_unreachable(self.peer_id)
             return
-        body = encode_batch(messages, self._owner.blobs)
-        self.sent_bytes_total += len(body)
-        call.send(body)
+        for body in encode_batches(messages, self._owner.blobs):
+            self.sent_bytes_total += len(body)
+            call.send(body)
         channel.flush()
 
     def ask(self, path: str, body: bytes, done: UnaryDone, deadline_s: float) -> None:

@@ -184,7 +184,9 @@ class SnapshotTransfers:
         core.applier.queue.clear()
         wal = core.writer.wal
         log.info("applying database snapshot", extra={"fields": {"snapshot-index": meta.index}})
-        core.writer.submit(lambda: wal.mark_snapshot(meta, hard_state=ready.hard_state, installed=True), lambda: self._replace(ready, meta))
+        core.writer.replace(
+            lambda: wal.mark_snapshot(meta, hard_state=ready.hard_state, installed=True), lambda: self._replace(ready, meta)
+        )
 
     def _replace(self, ready: Ready, meta: SnapshotMeta) -> None:
         core = self._core
@@ -216,6 +218,7 @@ class SnapshotTransfers:
         self._complete = None
         core.raft_storage.apply_snapshot(meta)
         core.use_state(state, meta.index)
+        core.writer.resume()
         log.info("applied database snapshot", extra={"fields": {"snapshot-index": meta.index, "revision": state.store.revision}})
         core.pipeline.on_durable([Durable(ready.write_number, meta.term, meta.index, (), list(ready.held))])
 
