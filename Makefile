@@ -41,8 +41,8 @@ golden: dev ## rewrite golden files; commit only the differences you can explain
 bench: dev ## measure beside etcd where it is installed, print one table
 	$(BIN)/python -m tests.bench $(ARGS)
 
-sim: dev ## simulated clusters on virtual time: make sim SEED=7 COUNT=20
-	$(BIN)/python -m tests.server.seeds $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
+sim: dev ## simulated clusters under faults: make sim SEED=7, or COUNT=100
+	$(BIN)/python -m tests.support.sim $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
 clean: ## remove caches and build products; keeps .venv and data
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
