@@ -91,10 +91,11 @@ class Sender:
         self.allowance = self._granted = min(self._window, TURN_BYTES_MAX)
 
     def check_invariants(self) -> None:
-        """Assert invariants 2 and 3 as far as they are seen from here."""
-        assert 0 <= self.allowance <= self._granted
+        """Assert the class's invariants, as far as they are seen from here."""
+        assert 0 <= self.allowance <= self._granted and self.window >= 0
         assert not (self.paused and self.allowance)
-        assert all(stream.queue is not None and self.initial_window + stream.offset > 0 for stream in self.ready if stream.queue)
+        assert all(stream.queue is not None and stream.queue.bytes > 0 for stream in self.ready)
+        assert all(self.initial_window + stream.offset > 0 for stream in self.ready)
 
     @property
     def window(self) -> int:
@@ -197,19 +198,21 @@ class Sender:
 
     def _serve(self, writable: list[SendingStream]) -> None:
         """Round robin over the ready streams, a quantum each, until windows or the turn's share are used up."""
-        self._window -= self._granted - self.allowance
-        self.allowance = self._granted = 0
-        budget = min(self._window, TURN_BYTES_MAX)
+        turn_bytes = TURN_BYTES_MAX
         ready = self.ready
         while ready:
+            # Charged anew each round: the end of a stream may have let another one send.
+            self._window -= self._granted - self.allowance
+            self.allowance = self._granted = 0
+            budget = min(self._window, turn_bytes)
+            if budget <= 0:
+                break
             stream = next(iter(ready))
+            del ready[stream]
             queue = stream.queue
             assert queue is not None
-            if queue.bytes and budget <= 0:
-                break
-            del ready[stream]
             sent = self._emit(stream, queue, min(budget, QUANTUM_BYTES, self.initial_window + stream.offset))
-            budget -= sent
+            turn_bytes -= sent
             self._window -= sent
             if queue.unwritable and queue.bytes <= self._writable_bytes:
                 queue.unwritable = False

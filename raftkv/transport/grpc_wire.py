@@ -110,17 +110,16 @@ class MessageReader:
 
 def parse_timeout(text: str) -> float:
     """Seconds of a grpc-timeout value; ValueError, in grpc-go's words, if it is none."""
+    unit, digits = _TIMEOUT_UNITS_S.get(text[-1:]), text[:-1]
+    if unit is not None and digits.isdecimal() and digits.isascii() and len(digits) <= _TIMEOUT_DIGITS_MAX:
+        return int(digits) * unit
     if len(text) < 2:
         raise ValueError(f'transport: timeout string is too short: "{text}"')
     if len(text) > _TIMEOUT_DIGITS_MAX + 1:
         raise ValueError(f'transport: timeout string is too long: "{text}"')
-    unit = _TIMEOUT_UNITS_S.get(text[-1])
-    digits = text[:-1]
     if unit is None:
         raise ValueError(f'transport: timeout unit is not recognized: "{text}"')
-    if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f'strconv.ParseUint: parsing "{digits}": invalid syntax')
-    return int(digits) * unit
+    raise ValueError(f'strconv.ParseUint: parsing "{digits}": invalid syntax')
 
 
 def format_timeout(timeout_s: float) -> str:

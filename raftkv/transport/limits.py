@@ -110,6 +110,9 @@ class ConnectionLimits:
 class ServerLimits(ConnectionLimits):
     """Bounds of a server."""
 
+    connections_max: int = 1 << 16
+    """Open HTTP/2 and undecided connections of one server. One more is closed at once."""
+
     max_concurrent_streams: int = 1 << 15
     """Announced; a stream beyond it: RST REFUSED_STREAM. 2^31-1 or more is not announced. etcd's default is no bound; ours keeps
     what one connection can cost near 20 MB."""

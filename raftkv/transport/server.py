@@ -140,8 +140,8 @@ class GrpcServer:
     # For the protocols.
 
     def adopt(self, protocol: ServerProtocol) -> bool:
-        """A connection was made; false when the server is going away."""
-        if self._closed or self._drained is not None:
+        """A connection was made; false when the server is going away or full."""
+        if self._closed or self._drained is not None or len(self._protocols) >= self.limits.connections_max:
             return False
         self._accepted_count += 1
         self._protocols[protocol] = None

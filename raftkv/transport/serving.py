@@ -145,12 +145,14 @@ class ServerConnection(Connection):
             self._on_late_block(stream_id, head, end_stream)
             return
         streams = self.streams
-        if head.is_special or timeout is not None or end_stream or self.draining or len(streams) >= self._streams_max:
+        if head.is_special or end_stream or self.draining or len(streams) >= self._streams_max:
             self._open(stream_id, head, timeout, end_stream)
         else:
             self.last_stream_id = stream_id
-            streams[stream_id] = ServerCall(self, stream_id, head, head.handler)
+            call = streams[stream_id] = ServerCall(self, stream_id, head, head.handler)
             head.counters.started += 1
+            if timeout is not None:
+                self._arm(call, timeout)
 
     def _learn(self, block: bytes) -> tuple[RequestHead, str | None]:
         """Decode a block; remember what it means if it will mean the same the next time."""
@@ -158,11 +160,9 @@ class ServerConnection(Connection):
         changes = decoder.changes
         fields = decoder.decode(block)
         timeout = None
-        for field in fields:
-            if field[0] == "grpc-timeout":
-                timeout = field[1]
-        if timeout is not None:
-            fields = [field for field in fields if field[0] != "grpc-timeout"]
+        names = [field[0] for field in fields]
+        if "grpc-timeout" in names:
+            timeout = fields.pop(names.index("grpc-timeout"))[1]
         key = tuple(fields)
         head = None if decoder.oversized else self._heads.get(key)
         if head is None:
@@ -233,18 +233,23 @@ class ServerConnection(Connection):
             refusal = head.refusal
             call.refuse(refusal.code, refusal.message, refusal.trailers, refusal.http_status)
             return False
-        if timeout is not None:
-            try:
-                call.arm(self.now() + grpc_wire.parse_timeout(timeout))
-            except ValueError as exc:
-                call.refuse(Code.INTERNAL, f"malformed grpc-timeout: {exc}", (), "400")
-                return False
+        if timeout is not None and not self._arm(call, timeout):
+            return False
         interceptor = self.services.interceptor
         if interceptor is not None:
             refused = interceptor(call)
             if refused is not None:
                 call.fail(*refused)
                 return False
+        return True
+
+    def _arm(self, call: ServerCall, timeout: str) -> bool:
+        """Give the call its deadline; false, and the call ended, when the text is none."""
+        try:
+            call.arm(self.now() + grpc_wire.parse_timeout(timeout))
+        except ValueError as exc:
+            call.refuse(Code.INTERNAL, f"malformed grpc-timeout: {exc}", (), "400")
+            return False
         return True
 
     def _start(self, call: ServerCall, head: RequestHead) -> None:

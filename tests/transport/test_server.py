@@ -207,6 +207,22 @@ def test_drain_ends_calls_that_outlast_the_grace(run: Run) -> None:
     run(main())
 
 
+def test_connection_beyond_the_bound_is_closed_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with serving(ServerLimits(connections_max=2)) as running:
+            held = [await bare(running.address) for _ in range(2)]
+            await until(lambda: running.server.statistics().connection_count == 2)
+            late = await bare(running.address)
+            await until(lambda: late.lost)
+            held[0].transport.close()
+            await until(lambda: running.server.statistics().connection_count == 1)
+            channel = await running.channel()
+            assert await channel.call(ECHO, b"x") == b"x" and not held[1].lost
+            channel.close()
+
+    run(main())
+
+
 class Http1(Bare):
     """What answers HTTP/1.1 in these tests."""
 
