@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from raftkv.transport import frames, hpack
+from raftkv.transport.deadlines import Deadlines
+from tests.support.loop import VirtualLoop
 from tests.transport.pair import ECHO, STREAM, RawClient, data, headers, message, request
 
 TURNS, CALLS = 200, 64
@@ -33,6 +35,8 @@ def blocks(timeouts: bool) -> Iterator[bytes]:
 def unary_us(timeouts: bool) -> float:
     client = RawClient(settings={frames.INITIAL_WINDOW_SIZE: 1 << 30})
     client.send(frames.window_update(0, 1 << 30))
+    loop = VirtualLoop(1)
+    client.server.deadlines = Deadlines(loop)
     body = message(b"v" * 275)
     calls = [headers(2 * n + 1, block) + data(2 * n + 1, body, end=True) for n, block in enumerate(blocks(timeouts))]
     turns = [b"".join(calls[at : at + CALLS]) for at in range(0, len(calls), CALLS)]
@@ -41,6 +45,7 @@ def unary_us(timeouts: bool) -> float:
         client.server.receive(turn)
         b"".join(client.server.take())
     spent_s = time.process_time() - start_s
+    loop.close()
     assert client.server.services.counters[ECHO].ok == TURNS * CALLS
     return spent_s / (TURNS * CALLS) * 1e6
 
