@@ -182,11 +182,9 @@ class MemberCore:
         self.peers.start(group)
         self.transfers.start(group)
         self.compactor.kick()
-        if self.settings.initial_election_tick_advance:
-            # All but one tick of the election timeout: a lone member leads at once (etcd's advanceTicks).
-            ticks = self.settings.election_timeout_ms // self.settings.heartbeat_interval_ms
-            for _ in range(ticks - 1 if len(self.voters()) == 1 else 0):
-                self.pipeline.tick()
+        if self.settings.initial_election_tick_advance and self.voters() == (self.member_id,):
+            # Nobody else can lead, so there is nothing to wait for.
+            self.node.campaign()
         self._next_tick_s = self.loop.time() + self._heartbeat_s
         self._timer = self.loop.call_at(self._next_tick_s, self._tick)
         self.pipeline.wake()
@@ -302,11 +300,18 @@ class MemberCore:
         if state.leader:
             self.leader_changes_total += 1
             log.info("elected leader", extra={"fields": {**fields, "leader": f"{state.leader:x}"}})
+            self.loop.call_soon(self._begin_duties)
             if self._transfer is not None and state.leader == self._transfer[0]:
                 self._end_transfer(None)
         else:
             log.warning("lost leader", extra={"fields": {**fields, "leader": f"{before.leader:x}"}})
         self.reads.leader_changed(known=state.leader != 0)
+
+    def _begin_duties(self) -> None:
+        """A leader is known: what waits for one need not wait for the next tick."""
+        now_s = self.loop.time()
+        self.publisher.tick(now_s)
+        self.version_keeper.tick(now_s)
 
     def on_snapshot(self, ready: Ready) -> None:
         """See `PipelineHooks`."""
@@ -329,6 +334,7 @@ class MemberCore:
 
     def _on_applied(self, index: int, term: int) -> None:
         self.node.applied_to(index)
+        self.proposals.term_applied(term)
         self.machine.lessor.arm_fresh(self.loop.time())
         self.cutter.after_apply(index, term)
         if self.store.compaction.is_active:
@@ -354,6 +360,7 @@ class MemberCore:
         self.machine, self.store = state.machine, state.store
         self.store_writer.replace(state.backend, state.tables, index)
         self.applier.use_machine(state.machine)
+        self.proposals.state_replaced()
         self.hub.restored(state.store)
         self.leases.lessor = state.machine.lessor
         if self.pipeline.is_leader():

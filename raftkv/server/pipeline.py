@@ -238,7 +238,7 @@ class Pipeline:
             node.propose(batch)
         except ProposalDroppedError:
             return
-        proposals.drop_batch(len(batch))
+        proposals.drop_batch(len(batch), node.term)
 
     def _read(self, now: Callable[[], float], deadline_s: float) -> None:
         node, reads = self.node, self.reads

@@ -12,6 +12,7 @@ from typing import Any
 
 from raftkv.errors import (
     DeadlineExceededError,
+    LeaderChangedError,
     RequestTooLargeError,
     RequestTooManyRequestsError,
     StoppedError,
@@ -53,7 +54,19 @@ class Proposals:
     3. `waiting` is in order of ids, so of age.
     """
 
-    __slots__ = ("_horizons", "_ids", "_lost_leader_id", "_timeout_s", "_wake", "bytes_max", "failed_total", "queue", "waiting")
+    __slots__ = (
+        "_horizons",
+        "_ids",
+        "_lost_leader_id",
+        "_sent",
+        "_timeout_s",
+        "_unsure_id",
+        "_wake",
+        "bytes_max",
+        "failed_total",
+        "queue",
+        "waiting",
+    )
 
     def __init__(self, ids: RequestIds, *, timeout_s: float, bytes_max: int, wake: Callable[[], None]) -> None:
         self._ids = ids
@@ -64,6 +77,8 @@ class Proposals:
         self.waiting: dict[int, tuple[Completion, Any]] = {}
         self._horizons: deque[tuple[float, int]] = deque()
         self._lost_leader_id = 0
+        self._sent: deque[tuple[int, int]] = deque()
+        self._unsure_id = 0
         self.failed_total = 0
 
     def submit(self, kind: RequestKind, raw: bytes, request: Any, done: Completion) -> None:
@@ -95,9 +110,40 @@ class Proposals:
             batch.append(data)
         return batch
 
-    def drop_batch(self, count: int) -> None:
-        """The oldest `count` were proposed and must never be again."""
+    def drop_batch(self, count: int, term: int) -> None:
+        """The oldest `count` were proposed in the term and must never be again."""
+        last_id = self.queue[count - 1][0]
+        if self._sent and self._sent[-1][0] == term:
+            self._sent[-1] = (term, last_id)
+        else:
+            self._sent.append((term, last_id))
         del self.queue[:count]
+
+    def term_applied(self, term: int) -> None:
+        """Entries up to one of this term are applied here: what was sent in an earlier term and did not come back never will.
+
+        A proposal enters a log only in the term it was sent in, and behind a committed entry no log that counts has one of a lower
+        term. So the callers need not wait for their deadlines when a leader is lost, or took nothing while it handed over.
+        """
+        horizon = 0
+        while self._sent and self._sent[0][0] < term:
+            horizon = self._sent.popleft()[1]
+        if horizon <= self._unsure_id:
+            return
+        lost = []
+        for request_id in self.waiting:
+            if request_id > horizon:
+                break
+            if request_id > self._unsure_id:
+                lost.append(request_id)
+        self.failed_total += len(lost)
+        for request_id in lost:
+            self.waiting.pop(request_id)[0](None, LeaderChangedError())
+
+    def state_replaced(self) -> None:
+        """A received snapshot holds entries that were never applied here one by one; what is under way may be among them."""
+        self._sent.clear()
+        self._unsure_id = self._ids.take()
 
     def new_request_id(self) -> int:
         """An id for something else than a proposal, such as a lease the server names."""
