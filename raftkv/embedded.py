@@ -80,6 +80,7 @@ class RunningMember:
         self.services = services
         self.metrics = metrics
         self.servers: list[GrpcServer] = []
+        """The clients' server, then the peers'."""
         self.listeners: list[asyncio.AbstractServer] = []
         self.ready = asyncio.Event()
         """Set once the member has published itself to the cluster: every kind of request can be served."""
@@ -104,15 +105,15 @@ class RunningMember:
         if self._stopped:
             return
         self._stopped = True
-        self.services.health.set_serving(False)
         for listener in self.listeners:
             listener.close()
         if drain and not self.core.failure.done():
             await self.core.hand_over()
         self.core.stopping = True
+        self.services.stop()
         if drain:
-            for server in self.servers:
-                await server.drain(DRAIN_S)
+            # Not the peers' server: its streams end with the members at their other ends.
+            await self.servers[0].drain(DRAIN_S)
         await self.core.stop()
         for server in self.servers:
             server.close()

@@ -35,13 +35,20 @@ NO_REQUEST = "cardinality violation: received no request message from non-client
 class Calls:
     """What all methods of one member share: the guard, the leader monitor, and the place where our own bugs are counted."""
 
-    __slots__ = ("_internal_errors", "api", "guard", "monitor")
+    __slots__ = ("_internal_errors", "api", "guard", "monitor", "streams")
 
     def __init__(self, api: MemberApi, metrics: Metrics, guard: Guard, monitor: LeaderMonitor) -> None:
         self.api = api
         self.guard = guard
         self.monitor = monitor
         self._internal_errors = metrics.internal_errors
+        self.streams: dict[Stream, None] = {}
+        """Open streams, oldest first."""
+
+    def end_streams(self, error: BaseException) -> None:
+        """Ends every open stream with the error: they would outlast any drain."""
+        for stream in list(self.streams):
+            stream.fail(error)
 
     def status_of(self, error: BaseException) -> tuple[Code, str]:
         """The status of an error; one that is a bug of ours is logged and counted here."""
@@ -122,7 +129,9 @@ class Stream:
         require_leader, refusal = calls.guard.admit_stream(call.metadata)
         if refusal is not None:
             self.fail(refusal)
-        elif require_leader:
+            return
+        calls.streams[self] = None
+        if require_leader:
             self._guarded_end = self.fail
             calls.monitor.add(self._guarded_end)
 
@@ -184,6 +193,7 @@ class Stream:
 
     def _end(self) -> None:
         self.open = False
+        self._calls.streams.pop(self, None)
         if self._guarded_end is not None:
             self._calls.monitor.discard(self._guarded_end)
         on_end, self._on_end = self._on_end, None

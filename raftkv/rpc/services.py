@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from raftkv.errors import StoppedError
 from raftkv.metrics import Metrics, process_collector
 from raftkv.rpc.auth import add_auth
 from raftkv.rpc.call_metrics import call_collector
@@ -49,7 +50,7 @@ class ClientServices:
     def __init__(self, api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> None:
         """Registers the collectors of the member and the process with `metrics`."""
         monitor = LeaderMonitor(api, loop, settings.election_timeout_ms / 1000)
-        calls = Calls(api, metrics, Guard(api, metrics), monitor)
+        self._calls = calls = Calls(api, metrics, Guard(api, metrics), monitor)
         router = Router(calls)
         add_kv(router, api, settings.max_request_bytes)
         add_watch(router, api, settings.max_request_bytes)
@@ -69,6 +70,11 @@ class ClientServices:
     def count_calls(self, statistics: Callable[[], ServerStatistics]) -> None:
         """Has the metrics show what the transport's server counts; until then those series stay 0."""
         self._statistics = statistics
+
+    def stop(self) -> None:
+        """The member stops: says so to health checks, and ends the streams, which would outlast any drain."""
+        self.health.set_serving(False)
+        self._calls.end_streams(StoppedError())
 
     def plain(self, request: PlainRequest) -> None:
         """The transport's hook for HTTP/2 requests that are not gRPC."""
