@@ -38,11 +38,8 @@ class H2Client:
     """A client whose every byte is checked and made by `h2`; it raises when our server breaks the protocol."""
 
     def __init__(self, limits: ServerLimits) -> None:
-        self.raw = RawClient.__new__(RawClient)
         clock = ManualClock()
         self.host = Host(clock)
-        from raftkv.transport.serving import ServerConnection
-
         self.server = ServerConnection(self.host.services, limits, clock.time, lambda: None)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
@@ -102,6 +99,7 @@ class H2Client:
                     self.h2.end_stream(stream_id)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=40, derandomize=True, deadline=None)
 def test_server_keeps_the_protocol_with_an_h2_client(draw: st.DataObject) -> None:
@@ -239,6 +237,7 @@ def valid_traffic() -> bytes:
 TRAFFIC = valid_traffic()
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, len(TRAFFIC) - 1), st.sampled_from(["flip", "set", "cut", "repeat"]), st.integers(0, 255)), max_size=6

@@ -158,9 +158,9 @@ def test_silent_server_is_given_up_by_keepalive(run: Run) -> None:
             address = running.address
         listener = await asyncio.get_running_loop().create_server(Mute, *address)
         closed: list[RpcError] = []
-        channel = Channel(address, limits=ChannelLimits(keepalive_s=0.05, keepalive_timeout_s=0.05), on_closed=closed.append)
+        channel = Channel(address, limits=ChannelLimits(keepalive_s=0.03, keepalive_timeout_s=0.03), on_closed=closed.append)
         await channel.connect()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.12)
         assert closed == [], "no call is open"
         with pytest.raises(RpcError, match="keepalive") as caught:
             await channel.call(ECHO, b"x")
