@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +168,7 @@ def test_requests_wait_while_too_much_is_unsent() -> None:
     assert sizes(got, 7) == [6]
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_any_windows_deliver_every_byte_once_and_never_more_than_allowed(draw: st.DataObject) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from raftkv.transport import frames, hpack
 from raftkv.transport.limits import ServerLimits
+from raftkv.transport.serving import ServerConnection
 from tests.transport.pair import (
     BIDI,
     ECHO,

@@ -56,6 +56,7 @@ def test_huffman_wrong_end_is_refused(wrong: bytes, why: str) -> None:
         huffman.decode(wrong)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(field_lists, st.booleans(), st.none() | st.integers(0, 4096)), max_size=8))
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_decoder_reads_what_the_oracle_writes(blocks: list[tuple[list[tuple[str, str]], bool, int | None]]) -> None:
@@ -69,6 +70,7 @@ def test_decoder_reads_what_the_oracle_writes(blocks: list[tuple[list[tuple[str,
         ours.check_invariants()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(field_lists, st.none() | st.integers(0, 5000)), max_size=8))
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_encoder_writes_what_the_oracle_reads(blocks: list[tuple[list[tuple[str, str]], int | None]]) -> None:
