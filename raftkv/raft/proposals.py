@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count, repeat
 
-from raftkv.errors import UnavailableError
+from raftkv.errors import CorruptionError, UnavailableError
 from raftkv.raft.confchange import ConfChange, ConfChangeInvalidError, apply_change, decode_change
 from raftkv.raft.core import Core
 from raftkv.raft.election import campaign
@@ -58,8 +58,8 @@ def on_propose(core: Core, message: Message) -> None:
                 _append_change(core, decode_change(entries[0].data))
         elif entries:
             _append_batch(core, [entry.data for entry in entries])
-    except (ProposalDroppedError, ConfChangeInvalidError) as exc:
-        core.emit(TraceKind.CHANGE_REFUSED, peer=message.sender, detail=exc.args[0])
+    except (ProposalDroppedError, ConfChangeInvalidError, CorruptionError) as exc:
+        core.emit(TraceKind.PROPOSAL_REFUSED, peer=message.sender, detail=exc.args[0])
 
 
 def on_applied(core: Core, index: int) -> None:

@@ -29,7 +29,7 @@ class TraceKind(StrEnum):
     SNAPSHOT_RESTORED = "snapshot restored"
     SNAPSHOT_REFUSED = "snapshot refused"
     CONFIGURATION_APPLIED = "configuration applied"
-    CHANGE_REFUSED = "change refused"
+    PROPOSAL_REFUSED = "proposal refused"
     TRANSFER_STARTED = "transfer started"
     TRANSFER_ABORTED = "transfer aborted"
     CAMPAIGN_POSTPONED = "campaign postponed"

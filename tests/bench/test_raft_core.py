@@ -51,10 +51,10 @@ def test_cost_of_an_entry_at_the_leader(batch: int) -> None:
         node = make_leader(storage)
         turn(node, storage)
         rounds = max(ENTRIES // 4 // batch, 20)
-        started = time.perf_counter()
+        started = time.process_time()
         for _ in range(rounds):
             node.propose(datas)
             turn(node, storage)
-        best = min(best, (time.perf_counter() - started) / rounds / batch * 1e6)
+        best = min(best, (time.process_time() - started) / rounds / batch * 1e6)
         assert node.applied == rounds * batch + 1
     print(f"\nbatch of {batch}: {best:.2f} µs an entry, {best * batch:.1f} µs a batch")

@@ -62,7 +62,7 @@ def test_change_of_another_format_is_refused_by_name() -> None:
         decode_change(b"\x09\x00\x00\x00")
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.lists(CHANGES, max_size=8))
 def test_any_sequence_of_changes_keeps_quorums_overlapping(changes: list[ConfChange]) -> None:
     """Successive configurations never have two quorums without a common member (thesis §4.1)."""

@@ -113,6 +113,14 @@ def test_term_beyond_either_end_is_refused() -> None:
     assert log.term(9) == 2
 
 
+def test_snapshot_leaves_stable_only_what_was_committed() -> None:
+    """Of the log it replaces nothing else is known to be true."""
+    log = make("1111", commit=2)
+    log.restore(SnapshotMeta(9, 2, ConfState((1,))))
+    assert (log.stable, log.commit, log.applying) == (2, 9, 0)
+    log.check_invariants()
+
+
 def test_report_of_an_overwritten_write_leaves_the_newer_write_unstable() -> None:
     """The ABA case (faults §5c 34): the same index and term under two write numbers, another entry on the disk between."""
     log = make("1")

@@ -138,6 +138,17 @@ def test_rounds_never_reuse_a_number_after_a_leader_change() -> None:
     assert rounds.take_confirmed(CONF) == []
 
 
+def test_answer_to_a_round_that_never_was_confirms_nothing() -> None:
+    rounds = ReadRounds(10)
+    rounds.add(1, b"a")
+    rounds.start(member_id=1, commit=5)
+    rounds.on_answer(2, (99).to_bytes(8, "big"))
+    assert rounds.take_confirmed(CONF) == []
+    rounds.on_answer(2, rounds.newest_context())
+    rounds.on_answer(2, (0).to_bytes(8, "big"))
+    assert len(rounds.take_confirmed(CONF)) == 1, "nor does one take an answer back"
+
+
 def test_learner_answers_confirm_nothing() -> None:
     rounds = ReadRounds(10)
     rounds.add(1, b"a")
