@@ -100,6 +100,7 @@ class MemberCore:
         self._transfer: tuple[int, float, Callable[[Exception | None], None]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._alarm_pending = False
+        self._may_hurry = settings.initial_election_tick_advance
         self._build(observe_fsync_s, observe_commit_s)
 
     def _build(self, observe_fsync_s: Callable[[float], None] | None, observe_commit_s: Callable[[float], None] | None) -> None:
@@ -385,6 +386,16 @@ class MemberCore:
     def on_message(self, message: Message) -> None:
         """See `PeerView`."""
         self.pipeline.on_message(message)
+
+    def on_connected(self) -> None:
+        """See `PeerView`. With a quorum in reach for the first time, the first election need not wait for its whole timeout
+        (etcd's advanceTicks); pre-vote keeps this from disturbing a leader there is.
+        """
+        if self._may_hurry and len(self.peers.connected()) + 1 > len(self.voters()) // 2:
+            self._may_hurry = False
+            if not self.node.leader_id:
+                for _ in range(self.settings.election_timeout_ms // self.settings.heartbeat_interval_ms - 1):
+                    self.pipeline.tick()
 
     def on_unreachable(self, member_id: int) -> None:
         """See `PeerView`."""

@@ -53,6 +53,9 @@ class PeerView(Protocol):
     def on_unreachable(self, member_id: int) -> None:
         """Messages to the member were dropped."""
 
+    def on_connected(self) -> None:
+        """A lane to another member was opened."""
+
     def on_fatal(self, error: Exception) -> None:
         """The cluster does not want this member."""
 
@@ -260,6 +263,7 @@ class Peers:
             "established TCP streaming connection with remote peer",
             extra={"fields": {"remote-peer-id": f"{lane.peer_id:x}", "lane": lane.name}},
         )
+        self.view.on_connected()
 
     def connected(self) -> list[int]:
         """Peers whose control lane is open."""

@@ -32,8 +32,7 @@ def test_watcher_that_stops_reading_costs_bounded_memory_and_misses_nothing(tmp_
 
 
 async def _scenario(folder: pathlib.Path) -> None:
-    cluster = ProcessCluster(folder, size=1)
-    try:
+    async with ProcessCluster(folder, size=1) as cluster:
         cluster.start()
         await cluster.wait_healthy()
         member = cluster.members[0]
@@ -54,8 +53,6 @@ async def _scenario(folder: pathlib.Path) -> None:
             assert await asyncio.to_thread(_numbers, stream) == list(range(CHANGES))
         for channel in channels:
             channel.close()
-    finally:
-        cluster.close()
 
 
 def _watch(channel: grpc.Channel):

@@ -158,7 +158,7 @@ class VirtualLoop(base_events.BaseEventLoop):
                     break
         finally:
             self._stopping = False
-            self._thread_id = 0
+            vars(self)["_thread_id"] = None
             events._set_running_loop(None)
 
     def _check_thread(self) -> None:
