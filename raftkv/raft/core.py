@@ -80,7 +80,11 @@ class Core:
         self.hard_state_changed = False
         """True when term or vote changed since the last Ready."""
         self.commit_write_due = False
-        """True when the commit index is to be written though nothing else is: a configuration change was applied."""
+        """True when the commit index is to be written though nothing else is: it reached a configuration change."""
+        self.change_to_commit = 0
+        """Index of a change that a quorum has, and that counts as committed once the own disk knows. See `_hold_back`."""
+        self.change_write = 0
+        """Write number that tells the disk so; 0 before it is handed out."""
         self.hard_state_write = 0
         """Write number that carries the present term and vote."""
         self.write_number = 0
@@ -167,7 +171,7 @@ class Core:
         own.recent_active = True
         own.maybe_update(log.stable)
         # A change that an earlier leader left in the log may still be committed; until it is applied there is no other.
-        self.pending_change_index = log.last_index
+        self.pending_change_index = log.find_change(log.applied + 1, log.last_index + 1)
         self.term_start_index = log.last_index + 1
         log.extend([Entry(self.term, self.term_start_index, EntryKind.NORMAL, b"")])
         self.flush_due = True
@@ -175,7 +179,7 @@ class Core:
 
     def maybe_commit(self) -> bool:
         """Moves a leader's commit index to what a quorum has durable, if that is of its own term (thesis §3.6.2)."""
-        index = self.tracker.match_of_quorum()
+        index = self._hold_back(self.tracker.match_of_quorum())
         if index <= self.log.commit or index < self.term_start_index:
             return False
         self.log.commit_to(index)
@@ -184,6 +188,15 @@ class Core:
             self.uncommitted_bytes -= batches.popleft()[1]
         self.flush_due = True
         return True
+
+    def on_hard_state(self, write_number: int) -> None:
+        """A hard state goes out under this number."""
+        self.commit_write_due = False
+        if self.hard_state_changed:
+            self.hard_state_changed = False
+            self.hard_state_write = write_number
+        if self.change_to_commit and not self.change_write:
+            self.change_write = write_number
 
     def check_invariants(self) -> None:
         """Asserts the class's invariants by number, and those of what it holds."""
@@ -205,6 +218,24 @@ class Core:
             assert not self.reads.is_waiting and not self.reads.newest_context(), "5"
             assert self.transferee == 0 and self.uncommitted_bytes == 0 and not self.uncommitted_batches, "5"
 
+    def _hold_back(self, index: int) -> int:
+        """How much of `index`, which a quorum has, may be committed now: nothing from a change on that the own disk does
+        not know to be committed.
+
+        A member that leaves on the word of its leader cannot help the leader to learn that word again: were it forgotten
+        in a crash, a leader of two would come back needing the vote of one that is gone, or whose log is longer.
+        """
+        change = self.pending_change_index
+        if not self.log.commit < change <= index:
+            return index
+        if self.change_to_commit != change:
+            self.change_to_commit = change
+            self.change_write = 0
+            self.commit_write_due = True
+        if 0 < self.change_write <= self.durable_write:
+            return index
+        return change - 1
+
     def _change_role(self, role: Role, term: int) -> None:
         assert (self.role, role) in TRANSITIONS, f"{self.role.name} never becomes {role.name}"
         assert term >= self.term, "the term never falls"
@@ -220,6 +251,8 @@ class Core:
         self.transferee = 0
         self.campaign_due = False
         self.pending_change_index = 0
+        self.change_to_commit = 0
+        self.change_write = 0
         self.tracker.votes.clear()
         self.reads.clear()
         self.uncommitted_bytes = 0

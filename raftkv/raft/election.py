@@ -6,11 +6,9 @@ Source: thesis §3.4, §3.6.1, §4.2.3 (stickiness), §9.6 (pre-vote); the leade
 from __future__ import annotations
 
 from raftkv.raft.core import Core
-from raftkv.raft.messages import TRANSFER_CONTEXT, EntryKind, Message, MessageKind, Role
+from raftkv.raft.messages import TRANSFER_CONTEXT, Message, MessageKind, Role
 from raftkv.raft.quorum import VoteResult
 from raftkv.raft.trace import TraceKind
-
-_SCAN_BYTES = 1 << 20
 
 
 def tick(core: Core) -> None:
@@ -35,7 +33,7 @@ def campaign(core: Core, *, is_transfer: bool = False) -> None:
     """Stands for election if it may; asks for pre-votes first, unless the leader itself handed over."""
     if core.role is Role.LEADER or not is_promotable(core):
         return
-    if _has_unapplied_change(core):
+    if core.log.find_change(core.log.applied + 1, core.log.commit + 1):
         # The configuration in force here is out of date: a quorum of it may be none (thesis §4.1).
         core.emit(TraceKind.CAMPAIGN_POSTPONED)
         core.campaign_due = is_transfer
@@ -116,14 +114,3 @@ def _count(core: Core, member_id: int, *, granted: bool) -> None:
             core.become_leader()
     elif result is VoteResult.LOST:
         core.become_follower(core.term, 0)
-
-
-def _has_unapplied_change(core: Core) -> bool:
-    log = core.log
-    low, high = log.applied + 1, log.commit + 1
-    while low < high:
-        entries, _ = log.slice(low, high, _SCAN_BYTES)
-        if any(entry.kind == EntryKind.CONF_CHANGE for entry in entries):
-            return True
-        low += len(entries)
-    return False

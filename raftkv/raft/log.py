@@ -12,8 +12,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from raftkv.raft.messages import Entry, HardState, SnapshotMeta
+from raftkv.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 from raftkv.raft.storage import CompactedIndexError, Storage, UnavailableIndexError, cut_to_bytes
+
+_SCAN_BYTES = 1 << 20
+"""Data looked through at a time for configuration changes."""
 
 
 class _Write:
@@ -140,6 +143,17 @@ class RaftLog:
                 found = [*found, *self._tail[: high - self._offset]]
         found, size_bytes = cut_to_bytes(found, size_bytes_max)
         return tuple(found), size_bytes
+
+    def find_change(self, low: int, high: int) -> int:
+        """Index of the last configuration change in [low, high); 0 when there is none."""
+        found = 0
+        while low < high:
+            entries, _ = self.slice(low, high, _SCAN_BYTES)
+            for entry in entries:
+                if entry.kind == EntryKind.CONF_CHANGE:
+                    found = entry.index
+            low += len(entries)
+        return found
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Appends entries that follow the last one. They are kept, not copied; the caller does not change them."""

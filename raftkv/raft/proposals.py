@@ -162,12 +162,12 @@ def _append_change(core: Core, change: ConfChange) -> None:
     if conf.voters_outgoing and change.steps:
         raise ConfChangeRefusedError("raft: configuration change refused: the configuration is joint")
     after = apply_change(conf, change)
-    if len(conf.voters) == 2 and core.member_id in conf.voters and core.member_id not in after.voters:
-        # If it left before the other knew that it may, the other could neither win an election without its vote nor,
-        # with the shorter log, get it. A majority that does not need the leader exists from three voters on.
-        (other,) = set(conf.voters) - {core.member_id}
-        transfer_leader(core, other)
-        raise ConfChangeRefusedError("raft: configuration change refused: leadership is handed over first")
+    if len(conf.voters) <= 2 and core.member_id in conf.voters and core.member_id not in after.voters:
+        # If it left before another knew that it may, that one could neither win an election without its vote nor, with
+        # the shorter log, get it. A majority that does not need the leader exists from three voters on.
+        for other in conf.voters:
+            transfer_leader(core, other)
+        raise ConfChangeRefusedError("raft: configuration change refused: leadership must be handed over first")
     data = change.encode()
     _append(core, EntryKind.CONF_CHANGE, [data], len(data))
     core.pending_change_index = core.log.last_index

@@ -8,8 +8,8 @@ that number; go on without waiting. 3. Keep `held` until write number `held_afte
 reaches their index. When the worker reports a write durable: `persisted`, which may make the next Ready.
 
 `ready()` may be taken again at once; every entry, message and committed entry is handed out exactly once. A commit index
-alone is not written: it travels with the next write, and is learned again after a crash. Only after a configuration
-change it is: members that left on the word of it could not help to learn it again.
+alone is not written: it travels with the next write, and is learned again after a crash. Only when it
+reaches a configuration change it is written by itself, and the change counts as committed after that.
 
 A received snapshot: the driver steps the SNAPSHOT message when the state is complete under its temporary name; if the
 next Ready carries `snapshot`, it puts the state in place and reports the write; from then on applied = snapshot index.
@@ -138,11 +138,8 @@ class RawNode(NodeView):
             core.write_number = write_number = core.write_number + 1
             snapshot, entries = log.take_unwritten(write_number)
             # Never more than this write and those before it hold: entries behind a snapshot come with the next.
-            hard_state = HardState(core.term, core.vote, min(log.commit, log.written))
-            core.commit_write_due = False
-            if core.hard_state_changed:
-                core.hard_state_changed = False
-                core.hard_state_write = write_number
+            hard_state = HardState(core.term, core.vote, min(max(log.commit, core.change_to_commit), log.written))
+            core.on_hard_state(write_number)
         messages, held, held_after = core.messages, core.held, core.write_number
         if messages:
             core.messages = []
@@ -188,7 +185,7 @@ class RawNode(NodeView):
         core.durable_write = write_number
         log.on_persisted(write_number, term=term, index=index)
         if core.role is Role.LEADER:
-            if core.tracker.progress[core.member_id].maybe_update(log.stable):
+            if core.tracker.progress[core.member_id].maybe_update(log.stable) or core.change_to_commit > log.commit:
                 core.maybe_commit()
         elif core.role is Role.CANDIDATE and not was_term_durable and core.is_term_durable:
             election.on_own_vote_durable(core)

@@ -193,6 +193,43 @@ def test_second_change_before_the_first_is_applied_is_refused() -> None:
         node.propose_change(ConfChange((ChangeStep(ChangeKind.ADD_LEARNER, 5),)))
 
 
+def test_change_counts_as_committed_when_the_own_disk_knows_it() -> None:
+    """The member that leaves must not hear of it before a crash of the leader could no longer forget it."""
+    cluster = Cluster(ConfState((1, 2)))
+    leader = cluster.elect(1)
+    node = leader.running
+    node.propose_change(ConfChange((ChangeStep(ChangeKind.REMOVE, 2),)))
+    cluster.take_ready(leader)
+    cluster.make_durable(leader)
+    cluster.settle(only={2})
+    change = node.last_index
+    for packet in list(cluster.packets):
+        cluster.deliver(packet)
+    assert node.status().progress[2].match == change and node.commit == change - 1
+    ready = cluster.take_ready(leader)
+    assert ready.hard_state is not None and ready.hard_state.commit == change and not ready.committed
+    assert node.commit == change - 1
+    cluster.make_durable(leader)
+    assert node.commit == change
+    told = [message.commit for message in cluster.take_ready(leader).messages if message.to == 2]
+    assert told == [change], "the one that leaves hears of it in the same turn"
+    assert node.conf_state == ConfState((1,))
+
+
+def test_leader_of_two_does_not_remove_itself_before_it_handed_over() -> None:
+    for conf, steps in (
+        (ConfState((1, 2)), ((ChangeKind.REMOVE, 1),)),
+        (ConfState((1, 2)), ((ChangeKind.ADD_LEARNER, 1), (ChangeKind.ADD_VOTER, 3))),
+        (ConfState((1,), (2,)), ((ChangeKind.ADD_VOTER, 2), (ChangeKind.REMOVE, 1))),
+    ):
+        node = Cluster(conf).elect(1).running
+        last = node.last_index
+        with pytest.raises(ConfChangeRefusedError, match="handed over"):
+            node.propose_change(ConfChange(tuple(ChangeStep(*step) for step in steps)))
+        assert node.last_index == last
+        assert node.transferee == (2 if 2 in conf.voters else 0)
+
+
 def test_change_forwarded_by_a_follower_is_dropped_when_refused() -> None:
     """Nothing is appended in its place, and nothing raises at the leader."""
     cluster = Cluster(THREE)
