@@ -33,8 +33,8 @@ class Call(Protocol):
     def resume(self) -> None:
         """Reads again."""
 
-    def reply(self, body: bytes) -> None:
-        """Ends a unary call with one message and status OK."""
+    def reply(self, body: bytes, lead: bytes = b"") -> None:
+        """Ends a unary call with one message, `lead` and then `body`, and status OK."""
 
     def send(self, body: bytes) -> None:
         """One message of a response stream; never waits and never drops: ask `writable`."""

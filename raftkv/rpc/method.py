@@ -99,7 +99,7 @@ class UnaryMethod(Generic[M]):
 
     def _done(self, call: Call, result: Result | None, error: Exception | None) -> None:
         if result is not None:
-            call.reply(self._header(result[0]) + result[1])
+            call.reply(result[1], self._header(result[0]))
         else:
             assert error is not None
             self._fail(call, error)

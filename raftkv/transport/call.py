@@ -115,10 +115,10 @@ class ServerCall(Stream):
 
     # The answer.
 
-    def reply(self, body: bytes) -> None:
-        """Unary success: head, one message, trailers."""
+    def reply(self, body: bytes, lead: bytes = b"") -> None:
+        """Unary success: head, one message of `lead` and `body`, trailers. A long body is sent as it is, without a copy."""
         sender = self.sender
-        size = len(body) + PREFIX_BYTES
+        size = len(lead) + len(body) + PREFIX_BYTES
         if self.state == _ANSWERABLE and size <= sender.allowance and size <= sender.quick_bytes_max:
             sender.allowance -= size
             sender.sent_count += 1
@@ -126,9 +126,10 @@ class ServerCall(Stream):
             if not sender.dirty:
                 sender.mark()
             sender.chunks.append(
-                b"%b%b%b%b%b"
+                b"%b%b%b%b%b%b"
                 % (
                     _answer(_ANSWER_WORD, 4, stream_id, RESPONSE_BLOCK, size << 8, 0, stream_id, 0, size - PREFIX_BYTES),
+                    lead,
                     body,
                     _END,
                     _u32(stream_id),
@@ -145,7 +146,9 @@ class ServerCall(Stream):
             if self.deadline_s is not None:
                 connection.deadlines.discard(self._deadline_slot, self)
         elif not self._is_over():
-            self.send(body)
+            self.send_head()
+            sender.enqueue(self, PREFIX.pack(0, size - PREFIX_BYTES), lead, body)
+            self.head.counters.sent += 1
             self.finish()
 
     def send(self, body: bytes) -> None:

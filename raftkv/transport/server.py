@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 WRITE_BUFFER_BYTES = 1 << 20
 """What one connection's transport may hold unwritten before DATA for it waits in its streams."""
+GATHER_BYTES_MIN = 128 << 10
+"""From here on what one flush writes is gathered by the kernel and not joined first."""
 SWEEPS_PER_TIMEOUT = 8
 """Timeouts of connections are looked at this often within the shortest of them, so they are met to an eighth."""
 SWEEP_MIN_S, SWEEP_MAX_S = 0.01, 1.0
@@ -269,14 +271,20 @@ class ServerProtocol(asyncio.Protocol):
         if transport is None:
             return
         if chunks:
-            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            size = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
             if connection.sender.paused:
-                self._control_bytes += len(data)
+                self._control_bytes += size
                 if self._control_bytes > connection.limits.control_bytes_max:
                     transport.abort()
                     return
-            self._server.count_sent(len(data))
-            transport.write(data)
+            self._server.count_sent(size)
+            if len(chunks) == 1:
+                transport.write(chunks[0])
+            elif size >= GATHER_BYTES_MIN:
+                # A long answer's pieces go to the kernel from where they lie: the join would cost what the send does.
+                transport.writelines(chunks)
+            else:
+                transport.write(b"".join(chunks))
         if connection.closing or (connection.draining and not connection.streams):
             transport.close()
         elif not self._reading and connection.may_resume:

@@ -29,7 +29,8 @@ class FakeCall:
     def resume(self) -> None:
         self.paused = False
 
-    def reply(self, body: bytes) -> None:
+    def reply(self, body: bytes, lead: bytes = b"") -> None:
+        body = lead + body
         self.send(body)
         self.finish()
 
