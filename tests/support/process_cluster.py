@@ -7,6 +7,7 @@ Whatever was started is ended by `close`, and a failure shows the end of every l
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pathlib
 import shutil
@@ -14,8 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -26,8 +28,11 @@ HOST = "127.0.0.1"
 PORTS = range(24000, 24500)
 """Below the range the kernel takes for outgoing connections, so that no client sits on a member's port."""
 
+PORTS_PER_BLOCK = 10
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LOG_LINES_SHOWN = 15
+LOG_LINE_CHARS_SHOWN = 400
 POLL_S = 0.01
 WITHIN_S = 60.0
 """For what takes a second on an idle machine: long enough for a very busy one."""
@@ -79,13 +84,13 @@ class MemberProcess:
 
     def log_tail(self) -> str:
         """The end of its log, for people."""
-        return "\n".join(f"    {line}" for line in self.log_text().splitlines()[-LOG_LINES_SHOWN:])
+        return "\n".join(f"    {line[:LOG_LINE_CHARS_SHOWN]}" for line in self.log_text().splitlines()[-LOG_LINES_SHOWN:])
 
 
 class ProcessCluster:
     """Members of one cluster.
 
-    Invariants: 1. at most one process per member; 2. none runs after `close`.
+    Invariants: 1. at most one process per member; 2. none runs after `close`; 3. its ports are its own until then.
     """
 
     def __init__(self, folder: pathlib.Path, *, size: int = 3, flags: Sequence[str] = ()) -> None:
@@ -93,7 +98,8 @@ class ProcessCluster:
         self.flags = list(flags)
         self.command: Callable[[MemberProcess], Sequence[str]] = lambda member: SERVER
         """What stands before a member's flags; replaced by tests that run members on other files or disks."""
-        ports = free_ports(2 * size)
+        self._ports = PortBlock(2 * size)
+        ports = self._ports.ports
         self.members = [MemberProcess(f"m{i}", folder / f"m{i}", ports[2 * i], ports[2 * i + 1]) for i in range(size)]
         for member in self.members:
             member.folder.mkdir(parents=True, exist_ok=True)
@@ -148,23 +154,27 @@ class ProcessCluster:
                 )
             member.starts_total += 1
 
-    def signal(self, number: signal.Signals, *members: MemberProcess) -> None:
-        """Sends a signal to the members that run, all when none is named."""
+    def terminate(self, *members: MemberProcess) -> None:
+        """Sends SIGTERM to the members that run, all when none is named; they end in order, later."""
+        self._signal(signal.SIGTERM, members)
+
+    def kill(self, *members: MemberProcess) -> None:
+        """kill -9, all at once when none is named; they have ended when it returns."""
+        self._signal(signal.SIGKILL, members)
+        for member in members or self.members:
+            if member.process is not None:
+                member.process.wait()
+
+    def _signal(self, number: signal.Signals, members: Sequence[MemberProcess]) -> None:
         for member in members or self.members:
             if member.running:
                 assert member.process is not None
                 member.process.send_signal(number)
 
-    def kill(self, *members: MemberProcess) -> None:
-        """kill -9, all at once when none is named; they have ended when it returns."""
-        self.signal(signal.SIGKILL, *members)
-        for member in members or self.members:
-            if member.process is not None:
-                member.process.wait()
-
     def close(self) -> None:
-        """Ends whatever runs."""
+        """Ends whatever runs, for good. Idempotent."""
         self.kill()
+        self._ports.close()
 
     def wipe(self, member: MemberProcess) -> None:
         """The member's disk is lost."""
@@ -223,17 +233,37 @@ class ProcessCluster:
             await asyncio.sleep(POLL_S)
 
 
-def free_ports(count: int, among: Iterable[int] = PORTS) -> list[int]:
-    """Ports nobody listens on."""
-    found: list[int] = []
-    for port in among:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+class PortBlock:
+    """Ports nobody listens on, and which no other test takes before `close`, while members are down."""
+
+    def __init__(self, count: int) -> None:
+        blocks = range(PORTS.start, PORTS.stop - count, PORTS_PER_BLOCK)
+        # Tests that run beside each other begin their search at different blocks.
+        first = os.getpid() % len(blocks)
+        for base in (*blocks[first:], *blocks[:first]):
+            self._lock = os.open(f"{tempfile.gettempdir()}/raftkv-test-ports-{base}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise ClusterError(f"fewer than {count} free ports")
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.ports = [port for port in range(base, base + count) if _is_free(port)]
+                if len(self.ports) == count:
+                    return
+            except BlockingIOError:
+                pass
+            os.close(self._lock)
+        raise ClusterError(f"no {count} free ports in a row")
+
+    def close(self) -> None:
+        """Others may have them. Idempotent."""
+        if self._lock >= 0:
+            lock, self._lock = self._lock, -1
+            os.close(lock)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
