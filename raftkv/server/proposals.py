@@ -32,6 +32,9 @@ BATCH_ENTRIES_MAX = 1024
 BATCH_BYTES_MAX = 1 << 20
 """Bytes proposed in one turn; one entry may be larger."""
 
+ENVELOPE_BYTES_MAX = 20
+"""The longest of what `envelope_bytes` counts."""
+
 
 class RequestIds:
     """Ids unique across members and restarts: 16 bits of the member, 40 of milliseconds, 8 of count (etcd's idutil)."""
@@ -45,6 +48,18 @@ class RequestIds:
         """The next id; never 0."""
         self._next += 1
         return self._next
+
+
+def envelope_bytes(request_id: int, size_bytes: int) -> int:
+    """What etcd's log wraps around a request of that size: two tags of 2 and 1 bytes, the id under a tag of its own, two lengths.
+
+    It counts against etcd's limit of a request, so it counts here, though our log wraps requests otherwise.
+    """
+    return 5 + _varint_bytes(request_id) + _varint_bytes(size_bytes)
+
+
+def _varint_bytes(number: int) -> int:
+    return max(1, (number.bit_length() + 6) // 7)
 
 
 class Proposals:
@@ -83,11 +98,12 @@ class Proposals:
 
     def submit(self, kind: RequestKind, raw: bytes, request: Any, done: Completion) -> None:
         """Queues a write. `request` is its decoded form, handed to apply when the entry comes back."""
-        if len(raw) > self.bytes_max:
+        request_id = self._ids.take()
+        size_bytes = len(raw)
+        if size_bytes + ENVELOPE_BYTES_MAX > self.bytes_max and size_bytes + envelope_bytes(request_id, size_bytes) > self.bytes_max:
             raise RequestTooLargeError
         if len(self.waiting) >= WAITING_MAX:
             raise RequestTooManyRequestsError
-        request_id = self._ids.take()
         self.waiting[request_id] = (done, request)
         self.queue.append((request_id, encode(kind, request_id, raw)))
         self._wake()

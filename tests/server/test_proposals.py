@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from raftkv.errors import LeaderChangedError
+import pytest
+
+from raftkv.errors import LeaderChangedError, RequestTooLargeError
+from raftkv.rpc.wire import varint
 from raftkv.server.proposals import Proposals, RequestIds
 from raftkv.state.requests import RequestKind
 
@@ -46,3 +49,20 @@ def test_write_that_a_snapshot_may_hold_is_not_said_to_be_lost():
     writes.send("lost", 3)
     writes.proposals.term_applied(4)
     assert list(writes.told) == ["lost"]
+
+
+@pytest.mark.parametrize("member_id", [0, 1, 0x8001], ids=["small ids", "ids of 8 bytes", "ids of 10 bytes"])
+def test_request_is_limited_by_its_length_in_etcds_log(member_id):
+    """The limit is of the request as etcd writes it: header with the id in field 100, the request in field 4."""
+    for size in range(900, 1001):
+        ids = RequestIds(member_id, 0)
+        raw = bytes(size)
+        head = b"\x08" + varint(RequestIds(member_id, 0).take())
+        in_etcds_log = b"\xa2\x06" + varint(len(head)) + head + b"\x22" + varint(size) + raw
+        proposals = Proposals(ids, timeout_s=5.0, bytes_max=1000, wake=lambda: None)
+        refused = False
+        try:
+            proposals.submit(RequestKind.PUT, raw, None, lambda result, error: None)
+        except RequestTooLargeError:
+            refused = True
+        assert refused == (len(in_etcds_log) > 1000) == (not proposals.queue), size
