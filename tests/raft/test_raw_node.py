@@ -195,25 +195,26 @@ def test_second_change_before_the_first_is_applied_is_refused() -> None:
 
 def test_change_counts_as_committed_when_the_own_disk_knows_it() -> None:
     """The member that leaves must not hear of it before a crash of the leader could no longer forget it."""
-    cluster = Cluster(ConfState((1, 2)))
+    cluster = Cluster(THREE)
     leader = cluster.elect(1)
     node = leader.running
     node.propose_change(ConfChange((ChangeStep(ChangeKind.REMOVE, 2),)))
     cluster.take_ready(leader)
     cluster.make_durable(leader)
-    cluster.settle(only={2})
     change = node.last_index
-    for packet in list(cluster.packets):
-        cluster.deliver(packet)
-    assert node.status().progress[2].match == change and node.commit == change - 1
-    ready = cluster.take_ready(leader)
-    assert ready.hard_state is not None and ready.hard_state.commit == change and not ready.committed
+    node.step(Message(MessageKind.APPEND_REPLY, 1, 2, node.term, index=change))
     assert node.commit == change - 1
-    cluster.make_durable(leader)
+    ready = node.ready()
+    assert ready.hard_state is not None and ready.hard_state.commit == change and not ready.committed
+    node.step(Message(MessageKind.APPEND_REPLY, 1, 3, node.term, index=change))
+    assert node.commit == change - 1, "however many have it, the write is still on its way"
+    leader.storage.write(ready.hard_state, None, ())
+    node.persisted(ready.write_number, 0, 0)
     assert node.commit == change
-    told = [message.commit for message in cluster.take_ready(leader).messages if message.to == 2]
+    ready = node.ready()
+    told = [message.commit for message in ready.messages if message.to == 2]
     assert told == [change], "the one that leaves hears of it in the same turn"
-    assert node.conf_state == ConfState((1,))
+    assert [entry.index for entry in ready.committed] == [change]
 
 
 def test_leader_of_two_does_not_remove_itself_before_it_handed_over() -> None:
