@@ -47,15 +47,20 @@ def main() -> NoReturn:
     """The console script."""
     # NB: etcdctl dies of SIGINT without a word, also in the middle of a watch; so do we, instead of with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    sys.stderr.flush()
+    # Taking the interpreter apart would cost 30 of 160 ms and nobody would be the wiser: everything is closed and written.
+    os._exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit status."""
     invocation = Invocation()
     try:
-        ROOT.main(list(arguments), prog_name="raftctl", standalone_mode=False, obj=invocation)
-        sys.stdout.flush()
+        try:
+            ROOT.main(list(arguments), prog_name="raftctl", standalone_mode=False, obj=invocation)
+        finally:
+            sys.stdout.flush()
     except fault.Fault as exc:
         _say(exc.text, exc.hint)
         return exc.status

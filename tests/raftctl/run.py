@@ -16,6 +16,7 @@ from tests.client.servers import Server
 from tests.raftctl.transcript import Case, Names
 
 STOP_TIMEOUT_S = 10.0
+LIMIT_S = 30
 QUIET_S = 1.0
 
 
@@ -41,12 +42,28 @@ def run_inside(case: Case, names: Names, server: Server) -> tuple[str, str, int]
     from raftctl.main import run
 
     stdout, stderr = io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape"), io.StringIO()
-    with _replaced(stdout, stderr, case.stdin), _as_environment(_environment(case, names, "raftctl")):
+    with _limited(case), _replaced(stdout, stderr, case.stdin), _as_environment(_environment(case, names, "raftctl")):
         status = run(_words(case, names, server))
     stdout.flush()
     buffer = stdout.buffer
     assert isinstance(buffer, io.BytesIO)
     return buffer.getvalue().decode("utf-8", "backslashreplace"), stderr.getvalue(), status
+
+
+@contextlib.contextmanager
+def _limited(case: Case) -> Iterator[None]:
+    """Ends what does not end: a watch waits for its server for ever, also for one that a bug has killed."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"did not end: {shown(case)}")
+
+    kept = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, kept)
 
 
 @contextlib.contextmanager
@@ -90,7 +107,7 @@ def run_outside(program: list[str], case: Case, names: Names, server: Server, *,
         stderr=subprocess.PIPE,
     )
     if not case.endless:
-        out, err = process.communicate(case.stdin, timeout=30)
+        out, err = process.communicate(case.stdin, timeout=LIMIT_S)
         return out.decode("utf-8", "backslashreplace"), err.decode("utf-8", "backslashreplace"), process.returncode
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(case.stdin)
@@ -98,7 +115,7 @@ def run_outside(program: list[str], case: Case, names: Names, server: Server, *,
     out = _read_until(process.stdout.fileno(), None if expected is None else expected.count("\n"))
     process.send_signal(signal.SIGKILL)
     with process:
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=LIMIT_S)
     return out.decode("utf-8", "backslashreplace"), err.decode("utf-8", "backslashreplace"), 0
 
 

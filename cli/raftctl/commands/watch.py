@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import subprocess
 import sys
+import threading
 from typing import Any, NamedTuple
 
 from raftctl import fault
@@ -149,13 +151,37 @@ def run_watch(invocation: Invocation, words: list[str], *, interactive: bool, **
     raise fault.Fault(fault.INTERRUPTED, "watch is canceled by the server")
 
 
+def _standard_input() -> asyncio.Queue[bytes]:
+    """The lines of standard input, one read ahead, then one that does not end as a line does.
+
+    Read by a thread that nobody waits for: when a watch ends the command, it may sit in its read for ever.
+    """
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
+    source = sys.stdin.buffer
+
+    def read() -> None:
+        line = b"\n"
+        while line.endswith(b"\n"):
+            line = source.readline()
+            if loop.is_closed():
+                return
+            try:
+                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+            except (RuntimeError, concurrent.futures.CancelledError):
+                return  # The command has ended, and its loop with it.
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    return lines
+
+
 async def _interactive(invocation: Invocation, printer: Printer, environment_key: tuple[str, str]) -> None:
     """Watches by lines of standard input: `watch [flags] key [range_end] [-- command]`, `progress`."""
     watches: list[Watch] = []
-    loop = asyncio.get_running_loop()
+    lines = _standard_input()
     async with invocation.client() as client, asyncio.TaskGroup() as tasks:
         while True:
-            raw = await loop.run_in_executor(None, sys.stdin.buffer.readline)
+            raw = await lines.get()
             if not raw.endswith(b"\n"):
                 raise fault.Fault(fault.INVALID_INPUT, "error reading watch request line: EOF")
             line = raw[:-1].decode("utf-8", "surrogateescape")
