@@ -27,6 +27,7 @@ from raftkv.server.bootstrap import Platform, boot
 from raftkv.server.discovery import check_cluster
 from raftkv.server.member import MemberCore, Workers
 from raftkv.server.peer_port import PeerPort
+from raftkv.server.peers import PING_S
 from raftkv.server.service import Service
 from raftkv.server.settings import MemberSettings
 from raftkv.storage.fs import OsFileSystem
@@ -179,7 +180,9 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         http2_plain=services.plain,
     )
     services.count_calls(client_server.statistics)
-    peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), ServerLimits(message_bytes_max=PEER_MESSAGE_BYTES_MAX))
+    peer_server = GrpcServer(
+        loop, peer_routes(PeerPort(core)), ServerLimits(message_bytes_max=PEER_MESSAGE_BYTES_MAX, ping_interval_min_s=PING_S / 2)
+    )
     member.servers = [client_server, peer_server]
     booted.flush = _flusher(client_server, peer_server)
     core.on_published = lambda: _announce(member)

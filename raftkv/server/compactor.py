@@ -16,6 +16,10 @@ from raftkv.server.store_writer import StoreWriter
 log = logging.getLogger("raftkv.mvcc")
 
 
+SLICE_MAX = 250
+"""Revisions in one slice: about a millisecond."""
+
+
 class Compactor:
     """Invariant: at most one slice is due at a time."""
 
@@ -56,8 +60,10 @@ class Compactor:
         self._timer = None
         if self._stopped:
             return
-        if self._compaction().step(self._batch_limit):
-            self._timer = self._loop.call_later(self._pause_s, self._slice)
+        limit = min(self._batch_limit, SLICE_MAX)
+        if self._compaction().step(limit):
+            # The pause belongs to a whole batch; smaller slices share it.
+            self._timer = self._loop.call_later(self._pause_s * limit / self._batch_limit, self._slice)
             return
         self.finished_total += 1
         log.info("finished scheduled compaction")

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("raftkv.server")
 
+LAG_SNAPSHOTS_MAX = 10
+"""How many snapshot intervals a connected follower may be behind and is still served from the log. Under load the catch-up entries
+go by faster than a snapshot of a large store is installed, and the follower would be sent one after the other for ever."""
+
 RETRY_S = 5.0
 """A duty's proposal that got no answer is made again after this long; each is idempotent."""
 
@@ -110,13 +114,20 @@ class LogCutter:
         wal = core.writer.wal
         core.writer.submit(lambda: wal.mark_snapshot(meta), lambda: self._cut(meta))
 
+    def _followed_to(self, index: int) -> int:
+        """The lowest index that a connected member still follows from, within the bound; beyond any index at a follower."""
+        core = self._core
+        progress, connected = core.node.status().progress, core.peers.connected()
+        reached = [max(one.match, core.transfers.sent_index(other)) for other, one in progress.items() if other in connected]
+        return max(min(reached), index - LAG_SNAPSHOTS_MAX * self._snapshot_count) if reached else index
+
     def _cut(self, meta: SnapshotMeta) -> None:
         core = self._core
         self._busy = False
         self.snapshots_total += 1
         core.raft_storage.set_snapshot(meta)
         log.info("saved snapshot", extra={"fields": {"snapshot-index": meta.index}})
-        keep_from = min(meta.index - self._catchup_entries, core.transfers.keep_from())
+        keep_from = min(meta.index - self._catchup_entries, core.transfers.keep_from(), self._followed_to(meta.index))
         if keep_from <= core.raft_storage.first_index():
             return
         core.raft_storage.compact(keep_from)

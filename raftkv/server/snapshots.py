@@ -19,9 +19,9 @@ from raftkv.raft.messages import ConfState, Message, Ready, SnapshotMeta
 from raftkv.server.bootstrap import StateParts, applied_in, state_of
 from raftkv.server.log_writer import Durable
 from raftkv.server.peer_codec import EntryBlobs, decode_message, encode_message
-from raftkv.server.peers import parse_peer_url
+from raftkv.server.peers import PEER_CHANNEL, parse_peer_url
 from raftkv.state.meta import read_conf_state
-from raftkv.storage.backend import Backend, Reader
+from raftkv.storage.backend import Reader
 from raftkv.storage.install import STORE, SnapshotInstall
 from raftkv.storage.snapshots import SnapshotReceiver, SnapshotWriter
 from raftkv.transport.channel import Channel, RpcError
@@ -51,6 +51,7 @@ class SnapshotTransfers:
         self._core = core
         self._group: asyncio.TaskGroup | None = None
         self._sending: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        self._sent: dict[int, int] = {}
         self._intake: Intake | None = None
         self._complete: SnapshotMeta | None = None
         self.sent_total = 0
@@ -71,6 +72,10 @@ class SnapshotTransfers:
         """Entries above this index must stay in the log: whoever is being sent a snapshot needs them next."""
         return min((index for index, _ in self._sending.values()), default=1 << 62)
 
+    def sent_index(self, member_id: int) -> int:
+        """Where the last snapshot sent to the member stands, whether installed by now or not; 0 without one."""
+        return self._sent.get(member_id, 0)
+
     # Sending.
 
     def send(self, message: Message) -> None:
@@ -89,6 +94,7 @@ class SnapshotTransfers:
                 await self._stream(message, view)
             ok = True
             self.sent_total += 1
+            self._sent[message.to] = self._sending[message.to][0]
         except (OSError, RpcError, TimeoutError) as error:
             log.warning("failed to send database snapshot", extra={"fields": {"remote-peer-id": f"{message.to:x}", "error": str(error)}})
         finally:
@@ -105,7 +111,7 @@ class SnapshotTransfers:
         if not urls:
             raise OSError(f"member {message.to:x} has no peer URL")
         log.info("sending database snapshot", extra={"fields": {"to": f"{message.to:x}", "snapshot-index": meta.index}})
-        channel = Channel(parse_peer_url(urls[0]))
+        channel = Channel(parse_peer_url(urls[0]), limits=PEER_CHANNEL)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         room = asyncio.Event()
@@ -198,17 +204,18 @@ class SnapshotTransfers:
         tables, backend = core.store_writer.tables, core.store_writer.backend
         core.store_writer.suspend()
         platform, path = core.booted.platform, f"{core.booted.directory.store}/{STORE}"
-        opened: list[Backend] = []
+        opened: list[StateParts] = []
 
         def job() -> None:
             backend.close()
             install.replace()
             install.settle()
             install.clean()
-            opened.append(platform.opener.open(path))
+            # The index of a large store takes seconds to read: not on the loop, which must answer the leader meanwhile.
+            opened.append(state_of(platform.opener.open(path)))
 
         def done() -> None:
-            self._installed(ready, meta, state_of(opened[0]))
+            self._installed(ready, meta, opened[0])
 
         tables.close()
         self._submit_store(job, done)
