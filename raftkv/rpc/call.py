@@ -5,7 +5,7 @@ Owns nothing; the services are written against it so that they are tested withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 Metadata = Mapping[str, str | bytes]
@@ -42,5 +42,5 @@ class Call(Protocol):
     def finish(self) -> None:
         """Ends a response stream with status OK."""
 
-    def fail(self, code: int, message: str) -> None:
+    def fail(self, code: int, message: str, trailers: Sequence[tuple[str, str]] = ()) -> None:
         """Ends the call with another status."""

@@ -18,7 +18,7 @@ from raftkv.errors import RaftKVError
 from raftkv.metrics import Metrics
 from raftkv.rpc.call import Call
 from raftkv.rpc.guard import Guard, LeaderMonitor
-from raftkv.rpc.status import Code, status_of
+from raftkv.rpc.status import Code, outcome_of, status_of
 from raftkv.server.api import Done, MemberApi, Result
 
 _log = logging.getLogger("raftkv.rpc")
@@ -105,7 +105,7 @@ class UnaryMethod(Generic[M]):
             self._fail(call, error)
 
     def _fail(self, call: Call, error: BaseException) -> None:
-        call.fail(*self._calls.status_of(error))
+        call.fail(*self._calls.status_of(error), outcome_of(error))
 
 
 def _no_header(revision: int) -> bytes:

@@ -7,6 +7,7 @@ them, and clients have come to depend on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from raftkv import errors
@@ -18,7 +19,7 @@ __all__ = ["CODES", "WIRE_TEXTS", "Code", "Failing", "StatusError", "fail", "sta
 class Failing(Protocol):
     """The one thing `fail` needs of a call."""
 
-    def fail(self, code: int, message: str) -> None:
+    def fail(self, code: int, message: str, trailers: Sequence[tuple[str, str]] = ()) -> None:
         """Ends the call with a status."""
 
 
@@ -140,5 +141,19 @@ def status_of(error: BaseException) -> tuple[Code, str]:
 def fail(call: Failing, error: BaseException) -> Code:
     """Ends the call with the error's status and returns the code it was given."""
     code, text = status_of(error)
-    call.fail(int(code), text)
+    call.fail(int(code), text, outcome_of(error))
     return code
+
+
+_NOT_APPLIED = (("raftkv-outcome", "not-applied"),)
+_UNKNOWN = (("raftkv-outcome", "unknown"),)
+
+
+def outcome_of(error: BaseException) -> Sequence[tuple[str, str]]:
+    """A trailer beside etcd's status that answers the caller's first question: may the request have taken effect?
+
+    etcd's codes do not tell (UNAVAILABLE covers both), and no other client reads it.
+    """
+    if isinstance(error, (errors.RequestError, errors.UnavailableError)):
+        return _NOT_APPLIED
+    return _UNKNOWN if isinstance(error, errors.IndeterminateError) else ()

@@ -10,7 +10,7 @@ from raftkv.mvcc.record import varint
 from raftkv.pb import rpc
 from raftkv.server.api import Done, Member, MemberMeasures, MemberStatus, WatchSink, WatchStream
 from raftkv.server.jobs import HashJob, HashKVJob
-from raftkv.server.measures import measures_of
+from raftkv.server.measures import measures_of, members_of, status_of
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore
@@ -55,11 +55,11 @@ class LocalView:
 
     def members(self) -> tuple[Member, ...]:
         """See `LocalApi`."""
-        return self._core.members()
+        return members_of(self._core)
 
     def status(self) -> MemberStatus:
         """See `LocalApi`."""
-        return self._core.status()
+        return status_of(self._core)
 
     def current_revision(self) -> int:
         """See `LocalApi`."""

@@ -1,13 +1,37 @@
-"""What a member counted, gathered for one scrape of its metrics."""
+"""What a member is and what it counted, gathered for a status, a member list or a scrape of its metrics."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raftkv.server.api import MemberMeasures, PeerMeasure
+from raftkv.server.api import Alarm, Member, MemberMeasures, MemberStatus, PeerMeasure
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore
+
+
+def members_of(core: MemberCore) -> tuple[Member, ...]:
+    """The members by id."""
+    return tuple(Member(m.id, m.name, m.peer_urls, m.client_urls, m.is_learner) for m in core.machine.members.all())
+
+
+def status_of(core: MemberCore) -> MemberStatus:
+    """A moment's view."""
+    backend, store = core.store_writer.backend, core.store
+    return MemberStatus(
+        leader_id=core.node.leader_id,
+        raft_index=core.node.commit,
+        raft_term=core.node.term,
+        applied_index=core.applier.applied,
+        db_size_bytes=backend.size_bytes(),
+        db_size_in_use_bytes=backend.size_in_use_bytes(),
+        quota_bytes=core.quota.limit_bytes,
+        is_learner=core.is_learner,
+        revision=store.revision,
+        compact_revision=store.compact_revision,
+        alarms=tuple(Alarm(member_id, kind) for member_id, kind in core.machine.alarms.standing()),
+        cluster_version=core.machine.cluster_version,
+    )
 
 
 def measures_of(core: MemberCore, *, ranges: int, txns: int) -> MemberMeasures:

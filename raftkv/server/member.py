@@ -20,7 +20,7 @@ from raftkv.raft.confchange import decode_change
 from raftkv.raft.config import RaftConfig
 from raftkv.raft.messages import Entry, Message, Ready, Role, SoftState
 from raftkv.raft.raw_node import RawNode
-from raftkv.server import api, hello
+from raftkv.server import hello
 from raftkv.server.applier import Applier
 from raftkv.server.bootstrap import Booted, StateParts
 from raftkv.server.compactor import Compactor
@@ -411,28 +411,6 @@ class MemberCore:
     def is_learner(self) -> bool:
         """True while this member may not vote."""
         return self.member_id in self.node.conf_state.learners
-
-    def members(self) -> tuple[api.Member, ...]:
-        """The members by id."""
-        return tuple(api.Member(m.id, m.name, m.peer_urls, m.client_urls, m.is_learner) for m in self.machine.members.all())
-
-    def status(self) -> api.MemberStatus:
-        """A moment's view."""
-        backend, store = self.store_writer.backend, self.store
-        return api.MemberStatus(
-            leader_id=self.node.leader_id,
-            raft_index=self.node.commit,
-            raft_term=self.node.term,
-            applied_index=self.applier.applied,
-            db_size_bytes=backend.size_bytes(),
-            db_size_in_use_bytes=backend.size_in_use_bytes(),
-            quota_bytes=self.quota.limit_bytes,
-            is_learner=self.is_learner,
-            revision=store.revision,
-            compact_revision=store.compact_revision,
-            alarms=tuple(api.Alarm(member_id, kind) for member_id, kind in self.machine.alarms.standing()),
-            cluster_version=self.machine.cluster_version,
-        )
 
     def transfer_leader(self, target: int, done: Callable[[Exception | None], None]) -> None:
         """Asks consensus to move leadership; done once it moved or the time is up."""

@@ -9,6 +9,7 @@ from raftkv import ETCD_VERSION
 from raftkv.errors import RemoteProtocolError
 from raftkv.pb import peer
 from raftkv.server.api import SnapshotIntake
+from raftkv.server.measures import members_of
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore
@@ -37,7 +38,7 @@ class PeerPort:
         core = self._core
         members = [
             peer.MemberInfo(id=m.id, name=m.name, peer_urls=m.peer_urls, client_urls=m.client_urls, is_learner=m.is_learner)
-            for m in core.members()
+            for m in members_of(core)
         ]
         return peer.ClusterInfo(
             cluster_id=core.cluster_id,

@@ -44,7 +44,7 @@ class FakeCall:
         assert self.ended is None, "ended twice"
         self.ended = "cancelled" if self.cancelled else "ok"
 
-    def fail(self, code: int, message: str) -> None:
+    def fail(self, code: int, message: str, trailers=()) -> None:
         assert self.ended is None, "ended twice"
         self.ended = (int(code), message)
 

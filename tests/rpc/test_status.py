@@ -8,7 +8,7 @@ import re
 import pytest
 
 from raftkv import errors
-from raftkv.rpc.status import CODES, Code, StatusError, fail, status_of
+from raftkv.rpc.status import CODES, Code, StatusError, fail, outcome_of, status_of
 
 ARRIVES_AS_UNKNOWN = {errors.MemberNotEnoughStartedError, errors.RequestTooManyRequestsError}
 
@@ -56,8 +56,22 @@ def test_fail_ends_the_call_and_returns_the_code():
     seen = []
 
     class Call:
-        def fail(self, code, message):
-            seen.append((code, message))
+        def fail(self, code, message, trailers=()):
+            seen.append((code, message, trailers))
 
     assert fail(Call(), StatusError(Code.NOT_FOUND, "unknown service")) is Code.NOT_FOUND
-    assert seen == [(5, "unknown service")]
+    assert seen == [(5, "unknown service", ())]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (errors.EmptyKeyError(), "not-applied"),
+        (errors.NoLeaderError(), "not-applied"),
+        (errors.TimeoutError(), "unknown"),
+        (errors.CorruptError(), None),
+    ],
+)
+def test_outcome_says_whether_the_request_may_have_taken_effect(error, outcome):
+    """The trailer is for clients that must know before they repeat a write."""
+    assert dict(outcome_of(error)).get("raftkv-outcome") == outcome

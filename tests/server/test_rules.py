@@ -288,12 +288,12 @@ def test_configuration_after_a_restart_is_the_applied_one() -> None:
         leader = await _start(cluster)
         assert leader.running is not None
         before = leader.running.core.node.conf_state
-        members = leader.running.core.members()
+        members = leader.running.service.members()
         await leader.stop()
         cluster.settings["initial_cluster_token"] = "something else"
         leader.start()
         await cluster.serving()
         assert leader.running.core.node.conf_state == before
-        assert leader.running.core.members() == members
+        assert leader.running.service.members() == members
 
     simulate(19, scenario)
