@@ -9,7 +9,8 @@ The rules:
    as long as no key can hold an id of rule 1.
 6. Keys of a lease and alarms come in any order. So do keys of a sorted range that have the same sort field, when there are more than
    twelve to sort (Go keeps the order of up to twelve); of such a group that a limit cuts, only the field is compared.
-7. The past that a watcher catches up with may be cut anywhere between two revisions, at most a thousand of them in a response
+7. Leases come in the order in which they expire; those of one TTL in any, as they may have been renewed in the same millisecond.
+8. The past that a watcher catches up with may be cut anywhere between two revisions, at most a thousand of them in a response
    (`joined`).
 """
 
@@ -100,6 +101,7 @@ class Normal:
     def __init__(self) -> None:
         self.leases = LeaseNames()
         self._hashes = Hashes()
+        self._ttls_s: dict[int, int] = {}
         self._first_term = 0
 
     def tree(self, request: Any, answer: Message) -> Tree:
@@ -117,6 +119,11 @@ class Normal:
             self._status(found)
         elif isinstance(answer, rpc.HashKVResponse):
             self._hash_kv(request, found)
+        elif isinstance(answer, rpc.LeaseGrantResponse):
+            self._ttls_s[answer.ID] = answer.TTL
+        elif isinstance(answer, rpc.LeaseLeasesResponse):
+            groups = groupby((lease.ID for lease in answer.leases), self._ttls_s.get)
+            found["leases"] = [(ttl_s, sorted(ids)) for ttl_s, ids in groups]
         elif isinstance(answer, rpc.AlarmResponse):
             found.get("alarms", []).sort(key=lambda alarm: sorted(alarm.items()))
         elif isinstance(answer, rpc.HashResponse):
@@ -159,7 +166,7 @@ def tree(message: Message) -> Tree:
 
 
 def joined(responses: Iterable[rpc.WatchResponse]) -> Iterator[rpc.WatchResponse]:
-    """The responses of one watcher, those of one catch-up made one; what breaks rule 7 stays apart."""
+    """The responses of one watcher, those of one catch-up made one; what breaks rule 8 stays apart."""
     last: rpc.WatchResponse | None = None
     for response in responses:
         if last is not None and _continues(last, response):

@@ -21,7 +21,7 @@ from tests.differential.answers import Normal, joined
 from tests.differential.exchange import Answer, Exchange, Tree
 from tests.differential.lockstep import Lockstep, Side
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 """For what takes a tenth of a second (etcd looks after watchers of the past that often)."""
 
 SENTINEL = b"~sentinel"
