@@ -166,10 +166,11 @@ class Core:
         self._change_role(Role.LEADER, self.term)
         self.leader_id = self.member_id
         self.tracker.restart(last_index=log.last_index)
-        own = self.tracker.progress[self.member_id]
-        own.become_replicate()
-        own.recent_active = True
-        own.maybe_update(log.stable)
+        own = self.tracker.progress.get(self.member_id)
+        if own is not None:
+            own.become_replicate()
+            own.recent_active = True
+            own.maybe_update(log.stable)
         # A change that an earlier leader left in the log may still be committed; until it is applied there is no other.
         self.pending_change_index = log.find_change(log.applied + 1, log.last_index + 1)
         self.term_start_index = log.last_index + 1
@@ -210,7 +211,8 @@ class Core:
             assert self.leader_id == self.member_id, "2"
             assert 0 < self.term_start_index <= self.log.last_index, "2"
             assert self.log.last_term == self.term, "2"
-            assert self.tracker.progress[self.member_id].match == self.log.stable, "3"
+            own = self.tracker.progress.get(self.member_id)
+            assert own is None or own.match == self.log.stable, "3"
             assert self.log.commit < self.term_start_index or self.log.term(self.log.commit) == self.term, "4"
             assert self.uncommitted_bytes == sum(size for _, size in self.uncommitted_batches), "5"
         else:

@@ -19,6 +19,8 @@ def tick(core: Core) -> None:
     core.election_elapsed = 0
     if is_promotable(core):
         campaign(core)
+    elif core.role is not Role.FOLLOWER:
+        core.become_follower(core.term, 0)
     else:
         # A learner never finds out by campaigning that its leader is gone; it must not keep on trusting it.
         core.set_leader(0)
@@ -29,9 +31,12 @@ def is_promotable(core: Core) -> bool:
     return core.tracker.is_voter(core.member_id) and not core.log.has_pending_snapshot
 
 
-def campaign(core: Core, *, is_transfer: bool = False) -> None:
-    """Stands for election if it may; asks for pre-votes first, unless the leader itself handed over."""
-    if core.role is Role.LEADER or not is_promotable(core):
+def campaign(core: Core, *, is_transfer: bool = False, is_asked: bool = False) -> None:
+    """Stands for election if it may; asks for pre-votes first, unless the leader itself handed over.
+
+    `is_asked`: a member that is no voter here was asked for a vote that it cannot give. See `on_vote`.
+    """
+    if core.role is Role.LEADER or core.log.has_pending_snapshot or not (is_asked or is_promotable(core)):
         return
     if core.log.find_change(core.log.applied + 1, core.log.commit + 1):
         # The configuration in force here is out of date: a quorum of it may be none (thesis §4.1).
@@ -72,6 +77,13 @@ def on_vote(core: Core, message: Message) -> None:
     core.emit(TraceKind.VOTE_REFUSED, peer=message.sender, detail=MessageKind(message.kind).name)
     reply = MessageKind.PRE_VOTE_REPLY if is_pre_vote else MessageKind.VOTE_REPLY
     core.send(Message(reply, message.sender, core.member_id, core.term, reject=True))
+    tracker = core.tracker
+    if core.role is Role.FOLLOWER and core.leader_id == 0 and not tracker.is_voter(core.member_id) and tracker.is_voter(message.sender):
+        # The asker counts on us: it has not applied the change that made us leave, or we not the one that made us join.
+        # Refused for its log, it can win without us never, and we by its vote at once. Whoever stands, the quorum that
+        # elects is one of a configuration in its log, which is all that safety asks for (thesis §4.2.2: a server outside
+        # its own configuration still starts elections). Such a leader leaves once its term's first entry is applied.
+        campaign(core, is_asked=True)
 
 
 def on_vote_reply(core: Core, message: Message) -> None:

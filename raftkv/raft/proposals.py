@@ -67,17 +67,15 @@ def on_applied(core: Core, index: int) -> None:
     core.log.applied_to(index)
     if core.campaign_due:
         campaign(core, is_transfer=True)
-    _maybe_leave_joint(core)
+    if core.role is Role.LEADER:
+        _maybe_leave_joint(core)
+        if core.log.applied >= core.term_start_index and not core.tracker.is_voter(core.member_id):
+            _step_down(core)
 
 
 def _maybe_leave_joint(core: Core) -> None:
     """Proposes to leave a joint configuration once the change that entered it is applied here."""
-    if (
-        core.role is Role.LEADER
-        and core.tracker.conf.auto_leave
-        and core.pending_change_index <= core.log.applied
-        and core.has_committed_in_term
-    ):
+    if core.tracker.conf.auto_leave and core.pending_change_index <= core.log.applied and core.has_committed_in_term:
         _append(core, EntryKind.CONF_CHANGE, [ConfChange().encode()], 0)
         core.pending_change_index = core.log.last_index
 
@@ -91,9 +89,12 @@ def apply_conf_change(core: Core, change: ConfChange) -> ConfState:
     core.commit_write_due = True
     core.emit(TraceKind.CONFIGURATION_APPLIED, detail=format_conf(conf))
     if core.role is Role.LEADER:
-        if not tracker.is_voter(core.member_id):
+        if was_voter and not tracker.is_voter(core.member_id):
             _step_down(core)
             return conf
+        own = tracker.progress.get(core.member_id)
+        if own is not None:
+            own.maybe_update(core.log.stable)
         if core.transferee and not tracker.is_voter(core.transferee):
             core.emit(TraceKind.TRANSFER_ABORTED, peer=core.transferee)
             core.transferee = 0

@@ -185,7 +185,8 @@ class RawNode(NodeView):
         core.durable_write = write_number
         log.on_persisted(write_number, term=term, index=index)
         if core.role is Role.LEADER:
-            if core.tracker.progress[core.member_id].maybe_update(log.stable) or core.change_to_commit > log.commit:
+            own = core.tracker.progress.get(core.member_id)
+            if (own is not None and own.maybe_update(log.stable)) or core.change_to_commit > log.commit:
                 core.maybe_commit()
         elif core.role is Role.CANDIDATE and not was_term_durable and core.is_term_durable:
             election.on_own_vote_durable(core)

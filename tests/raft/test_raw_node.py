@@ -422,6 +422,29 @@ def test_learner_whose_leader_is_gone_stops_trusting_it() -> None:
     assert cluster.members[2].running.leader_id == 0
 
 
+def test_learner_asked_for_a_vote_that_its_longer_log_refuses_stands_itself() -> None:
+    """The asker counts it as a voter and could never win without it; it leads until its term's first entry is applied."""
+    cluster = Cluster(ConfState((2,), (1,)), config=RaftConfig(1, check_quorum=False))
+    cluster.elect(2)
+    voter, learner = cluster.members[2], cluster.members[1]
+    for data in (b"sent before it is durable", b"and so is this"):
+        cluster.propose(2, data)
+        cluster.take_ready(voter)
+    voter.crash(0)
+    cluster.settle()
+    for _ in range(20):
+        learner.running.tick()
+    assert (learner.running.leader_id, learner.running.role) == (0, Role.FOLLOWER)
+    last = learner.running.last_index
+    learner.running.step(Message(MessageKind.PRE_VOTE, 1, 2, 2, log_term=1, index=last - 1))
+    assert learner.running.role is Role.PRE_CANDIDATE
+    voter.start(0)
+    cluster.settle()
+    leader = cluster.leader()
+    assert leader is voter and voter.running.last_index > last, "it led, told the voter what it lacked, and handed over"
+    assert voter.running.conf_state == ConfState((2,), (1,))
+
+
 def test_followers_in_the_same_state_share_one_tuple_of_entries() -> None:
     """The leader cuts its log once per turn, not once per follower."""
     cluster = Cluster(THREE)
