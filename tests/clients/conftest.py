@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.bugs_of_ours import internal_errors
 from tests.support.process_cluster import ProcessCluster
 
 
@@ -34,6 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         leader = asyncio.run(members.leader()).endpoint
         yield Cluster(leader, tuple(endpoint for endpoint in members.endpoints if endpoint != leader))
         assert all(member.running for member in members.members), members.describe()
+        assert [internal_errors(endpoint) for endpoint in members.endpoints] == [0, 0, 0], members.describe()
     finally:
         members.close()
 

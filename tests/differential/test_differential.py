@@ -6,6 +6,7 @@ import pytest
 
 from tests.differential import servers
 from tests.differential.run import run
+from tests.support.bugs_of_ours import internal_errors
 
 SEED = 2
 REQUESTS = 5_000
@@ -18,6 +19,7 @@ def test_answers_are_etcds_but_for_the_listed_differences(tmp_path):
         pytest.skip(reason)
     with servers.running(tmp_path) as pair:
         verdict = run(pair, seed=SEED, requests=REQUESTS)
+        assert internal_errors(pair.raftkv) == 0
     problems = verdict.problems()
     assert not problems, f"{verdict.summary()}\nseed {SEED}, {len(problems)} problems:\n" + "\n".join(problems)
     assert verdict.requests >= REQUESTS
