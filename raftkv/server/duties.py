@@ -110,9 +110,13 @@ class LogCutter:
         core.store_writer.when_durable(applied, lambda: self._mark(meta))
 
     def _mark(self, meta: SnapshotMeta) -> None:
-        core = self._core
-        wal = core.writer.wal
-        core.writer.submit(lambda: wal.mark_snapshot(meta), lambda: self._cut(meta))
+        wal = self._core.writer.wal
+        self._submit(lambda: wal.mark_snapshot(meta), lambda: self._cut(meta))
+
+    def _submit(self, job: Callable[[], object], done: Callable[[], None]) -> None:
+        # The last commit of all may be what a mark waited for, and the log's thread has ended by then. The next start marks one anew.
+        if not self._core.stopping:
+            self._core.writer.submit(job, done)
 
     def _followed_to(self, index: int) -> int:
         """The lowest index that a connected member still follows from, within the bound; beyond any index at a follower."""
@@ -133,4 +137,4 @@ class LogCutter:
         core.raft_storage.compact(keep_from)
         log.info("compacted Raft logs", extra={"fields": {"compact-index": keep_from}})
         wal = core.writer.wal
-        core.writer.submit(lambda: wal.purge(keep_from), lambda: None)
+        self._submit(lambda: wal.purge(keep_from), lambda: None)
