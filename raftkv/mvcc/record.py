@@ -18,6 +18,9 @@ from raftkv.errors import CorruptionError
 from raftkv.mvcc.revision import describe_key
 
 _SMALL: Final = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14))
+_LOW: Final = tuple(bytes((n & 127 | 128, n >> 7 | 128)) for n in range(1 << 14))
+"""The first two bytes of a number that has more."""
+
 _CHECKSUM_BYTES: Final = 4
 
 _TAG_KEY = 0x0A
@@ -42,12 +45,10 @@ def varint(number: int) -> bytes:
     """Protobuf's encoding of an int64; 10 bytes when negative."""
     if 0 <= number < 16384:
         return _SMALL[number]
+    if 0 < number < 268435456:
+        return _LOW[number & 16383] + _SMALL[number >> 14]
     if number < 0:
         number += 1 << 64
-    elif number < 2097152:
-        return bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14))
-    elif number < 268435456:
-        return bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14 & 127 | 128, number >> 21))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
@@ -77,13 +78,11 @@ def encode_put(key: bytes, value: bytes, create_revision: int, mod_revision: int
     """The record of a put."""
     mod = varint(mod_revision)
     create = mod if version == 1 else varint(create_revision)
-    if value:
-        body = b"\x0a%b%b\x10%b\x18%b\x20%b\x2a%b%b" % (varint(len(key)), key, create, mod, varint(version), varint(len(value)), value)
-    else:
-        body = b"\x0a%b%b\x10%b\x18%b\x20%b" % (varint(len(key)), key, create, mod, varint(version))
+    fields = (b"\x0a", varint(len(key)), key, b"\x10", create, b"\x18", mod, b"\x20", varint(version))
+    body = b"".join((*fields, b"\x2a", varint(len(value)), value) if value else fields)
     if lease:
         body += b"\x30" + varint(lease)
-    return b"\x12%b%b" % (varint(len(body)), body)
+    return b"\x12" + varint(len(body)) + body
 
 
 def encode_tombstone(key: bytes, mod_revision: int) -> bytes:

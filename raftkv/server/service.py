@@ -131,7 +131,8 @@ class Service(LocalView):
             raise StoppedError
         if len(self._applier.queue) > APPLY_LAG_MAX:
             raise RequestTooManyRequestsError
-        self._check_voter()
+        if self._node.conf_state.learners:
+            self._check_voter()
         if cost_bytes and not core.quota.admits(cost_bytes):
             raise NoSpaceError
 
