@@ -17,8 +17,11 @@ from crc32c import crc32c
 from raftkv.errors import CorruptionError
 from raftkv.mvcc.revision import describe_key
 
-_SMALL: Final = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14))
-_LOW: Final = tuple(bytes((n & 127 | 128, n >> 7 | 128)) for n in range(1 << 14))
+_BYTES = tuple(bytes((n,)) for n in range(256))
+_SMALL: Final = (*_BYTES[:128], *(low + high for high in _BYTES[1:128] for low in _BYTES[128:]))
+"""Numbers below 2^14 as varints."""
+
+_LOW: Final = tuple(low + high for high in _BYTES[128:] for low in _BYTES[128:])
 """The first two bytes of a number that has more."""
 
 _CHECKSUM_BYTES: Final = 4

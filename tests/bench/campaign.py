@@ -22,8 +22,8 @@ from tests.bench.scenarios import PUT, RANGE, Scenario
 from tests.bench.systems import BenchError, Cluster, Member, Ports, System, answers
 from tests.bench.watching import Fan, watch_fan_out
 
-IDLE_S = 1.0
-"""A member's memory is read this long after it began to serve: what it imports afterwards counts."""
+IDLE_S = 2.0
+"""A member's memory is read this long after all serve, so that what it imports in the first second counts."""
 TRIES = 2
 """A round that does not count is repeated this often."""
 

@@ -99,6 +99,6 @@ Written by `make bench ARGS=--write`; do not edit. {named}; CPython {facts["pyth
   Latency counts from the instant a put was due to the reading of its event, at a client on the same cores. A run in which one event
   is missing is void.
 * `start.fresh`, `start.again`: from exec to the first answered linearizable range, asked every 2 ms; first with an empty
-  folder, then with that of the first start. `memory.idle`: resident memory of the largest of three members, one second after all
+  folder, then with that of the first start. `memory.idle`: resident memory of the largest of three members, two seconds after all
   serve. `memory.loaded`: the same at the end of the loads.
 """
