@@ -15,9 +15,11 @@ class Operation(NamedTuple):
     """One completed call. `ok` False: its outcome is not known."""
 
     kind: str
+    """`put`, `delete`, `get`, or `stale`: a serializable read, which may be of any past state but only of one that was."""
+
     key: bytes
     value: bytes
-    """Written, or read (b"" when there was none)."""
+    """Written, or read (b"" when there was none, and of a delete)."""
 
     mod_revision: int
     """Of a read: of the key it saw, 0 for none."""
@@ -31,7 +33,9 @@ class Operation(NamedTuple):
 
 
 Version = tuple[int, bytes]
-"""Revision and value."""
+"""Revision and value; b"" where the key was deleted."""
+
+WRITES = ("put", "delete")
 
 
 def check(operations: list[Operation], store: dict[bytes, list[Version]]) -> list[str]:
@@ -40,23 +44,24 @@ def check(operations: list[Operation], store: dict[bytes, list[Version]]) -> lis
     `store` maps each key to its versions in revision order, without compaction.
     """
     faults = _written(operations, store) + _read(operations, store)
-    return faults + _in_real_time([operation for operation in operations if operation.ok])
+    return faults + _in_real_time([operation for operation in operations if operation.ok and operation.kind != "stale"])
 
 
 def _written(operations: list[Operation], store: dict[bytes, list[Version]]) -> list[str]:
     faults = []
+    # Writes of one transaction share a revision and both their times.
     by_revision: dict[int, Operation] = {}
     for operation in operations:
-        if operation.kind != "put" or not operation.ok:
+        if operation.kind not in WRITES or not operation.ok:
             continue
         if (operation.revision, operation.value) not in store.get(operation.key, ()):
             faults.append(f"acknowledged write lost: {operation}")
-        if operation.revision in by_revision:
-            faults.append(f"revision {operation.revision} given twice: {operation} and {by_revision[operation.revision]}")
-        by_revision[operation.revision] = operation
+        other = by_revision.setdefault(operation.revision, operation)
+        if (other.started_s, other.ended_s) != (operation.started_s, operation.ended_s):
+            faults.append(f"revision {operation.revision} given twice: {operation} and {other}")
     attempts: dict[tuple[bytes, bytes], int] = {}
     for operation in operations:
-        if operation.kind == "put":
+        if operation.kind in WRITES:
             attempts[operation.key, operation.value] = attempts.get((operation.key, operation.value), 0) + 1
     for key, versions in store.items():
         for revision, value in versions:
@@ -70,11 +75,11 @@ def _written(operations: list[Operation], store: dict[bytes, list[Version]]) -> 
 def _read(operations: list[Operation], store: dict[bytes, list[Version]]) -> list[str]:
     faults = []
     for operation in operations:
-        if operation.kind != "get" or not operation.ok:
+        if operation.kind not in ("get", "stale") or not operation.ok:
             continue
         versions = store.get(operation.key, [])
         place = bisect_right(versions, operation.revision, key=lambda version: version[0])
-        seen = versions[place - 1] if place else (0, b"")
+        seen = versions[place - 1] if place and versions[place - 1][1] else (0, b"")
         if seen != (operation.mod_revision, operation.value):
             faults.append(f"a read at revision {operation.revision} must have seen {seen}: {operation}")
     return faults
@@ -93,7 +98,7 @@ def _in_real_time(operations: list[Operation]) -> list[str]:
             place += 1
         if newest is None:
             continue
-        floor = newest.revision + (1 if operation.kind == "put" else 0)
+        floor = newest.revision + (1 if operation.kind in WRITES else 0)
         if operation.revision < floor:
             faults.append(f"went back in time: {operation} began after {newest} had ended")
     return faults

@@ -12,6 +12,7 @@ import contextvars
 import hashlib
 import heapq
 import random
+import traceback
 from asyncio import base_events, events, transports
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,11 @@ class Life:
 
     def __init__(self) -> None:
         self.over = False
+        self.paused = False
+        self.due: list[Any] = []
+        """Handles that came due during a pause."""
+        self.arrived: list[Callable[[], None]] = []
+        """What came over the network during a pause."""
 
 
 class CountedTask(asyncio.Task[Any]):
@@ -64,6 +70,14 @@ class Deadlock(RuntimeError):
     """Nothing is runnable and no timer is set."""
 
 
+class Livelock(RuntimeError):
+    """Callbacks go on arming callbacks while time stands still: a real loop would burn a processor."""
+
+
+ROUNDS_PER_INSTANT_MAX = 20_000
+"""Rounds of the loop at one instant; the busiest scenarios need some hundred."""
+
+
 class VirtualLoop(base_events.BaseEventLoop):
     """Callbacks due at the same instant run in a seeded order; time jumps to the next timer when nothing is due."""
 
@@ -76,6 +90,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._digest = hashlib.sha256()
         self.events_total = 0
+        self.callback_errors: list[str] = []
+        """What callbacks raised: a real loop would log it and nobody would be told."""
+        self._rounds = 0
         self.set_task_factory(lambda loop, coro, **kwargs: CountedTask(coro, loop=loop, **kwargs))
 
     def trace_hash(self) -> str:
@@ -85,6 +102,12 @@ class VirtualLoop(base_events.BaseEventLoop):
     def note(self, text: str) -> None:
         """Adds to the trace."""
         self._digest.update(text.encode())
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Remembers errors of callbacks; `simulate` fails with them."""
+        if context.get("exception") is not None and ("handle" in context or "callback" in context.get("message", "")):
+            self.callback_errors.append("".join(traceback.format_exception(context["exception"])))
+        super().call_exception_handler(context)
 
     # Time and callbacks.
 
@@ -130,7 +153,12 @@ class VirtualLoop(base_events.BaseEventLoop):
                 if vars(self)["_stopping"]:
                     return
                 raise Deadlock("nothing is runnable and no timer is set")
-            self._now_s = max(self._now_s, timers[0][0])
+            if timers[0][0] > self._now_s:
+                self._now_s = timers[0][0]
+                self._rounds = 0
+        self._rounds += 1
+        if self._rounds > ROUNDS_PER_INSTANT_MAX:
+            raise Livelock(f"{ROUNDS_PER_INSTANT_MAX} rounds at {self._now_s:.6f}: {[str(handle) for handle in ready][:5]}")
         while timers and timers[0][0] <= self._now_s:
             handle = heapq.heappop(timers)[2]
             if not handle.cancelled():
@@ -142,8 +170,12 @@ class VirtualLoop(base_events.BaseEventLoop):
             if handle.cancelled():
                 continue
             life = getattr(handle, "_context").get(LIFE)  # noqa: B009 - typeshed does not know the attribute
-            if life is not None and life.over:
-                continue
+            if life is not None:
+                if life.over:
+                    continue
+                if life.paused:
+                    life.due.append(handle)
+                    continue
             self.events_total += 1
             handle._run()
 
@@ -163,6 +195,19 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _check_thread(self) -> None:
         """There is one thread."""
+
+    def resume(self, life: Life) -> None:
+        """Ends a pause: what came due and what arrived meanwhile runs now, one before the other as the seed says."""
+        life.paused = False
+        due, life.due = life.due, []
+        arrived, life.arrived = life.arrived, []
+        timers_first = self.random.random() < 0.5
+        if timers_first:
+            vars(self)["_ready"].extend(due)
+        for callback in arrived:
+            self.call_soon(callback)
+        if not timers_first:
+            vars(self)["_ready"].extend(due)
 
     # Sockets.
 
@@ -246,6 +291,17 @@ class Network:
         for source, target, callback, args in held:
             last[source, target] = self.deliver(source, target, callback, *args, after_s=last.get((source, target), 0.0))
 
+    def reset(self, host: str, other: str) -> None:
+        """Breaks every connection between two machines; what was on its way is lost."""
+        for stream in [stream for stream in self._streams if (stream.host, stream.remote) == (host, other)]:
+            for end in (stream, stream.peer):
+                self.loop.call_soon(end._peer_gone, ConnectionResetError(104, "connection reset"))
+
+    def vanish(self, host: str) -> None:
+        """The machine lost its power: nobody is told. Whoever writes to it later hears of it when it runs again, or never."""
+        for stream in [stream for stream in self._streams if stream.host == host]:
+            stream.vanish(silent=True)
+
     def crash(self, host: str) -> None:
         """The machine is gone: its sockets are reset at the other ends, and nothing more is delivered to it."""
         for key in [key for key in self._listeners if key[0] == host]:
@@ -253,6 +309,10 @@ class Network:
         for stream in [stream for stream in self._streams if stream.host == host]:
             stream.vanish()
         self._held = [item for item in self._held if host not in (item[0], item[1])]
+
+    def is_up(self, host: str) -> bool:
+        """True when a process listens on the machine."""
+        return any(key[0] == host for key in self._listeners)
 
     def forget(self, stream: Stream) -> None:
         if stream in self._streams:
@@ -299,6 +359,7 @@ class Stream(transports.Transport):
         self.protocol: Any = None
         self.context: contextvars.Context = contextvars.copy_context()
         self._closed = False
+        self.gone = False
         self._paused = False
         self._backlog: list[bytes] = []
         self._last_s = 0.0
@@ -316,8 +377,19 @@ class Stream(transports.Transport):
         if not self._closed and data:
             self._last_s = self.network.deliver(self.host, self.remote, self.peer._receive, bytes(data), after_s=self._last_s)
 
+    def _waits(self, callback: Callable[[], None]) -> bool:
+        """True when the process at this end is paused; the callback runs when it goes on."""
+        life = self.context.get(LIFE)
+        if life is None or not life.paused:
+            return False
+        life.arrived.append(callback)
+        return True
+
     def _receive(self, data: bytes) -> None:
-        if self._closed:
+        if self.gone and self.network.is_up(self.host):
+            # Another process of that machine answers: there is no such connection.
+            self.network.deliver(self.host, self.remote, self.peer._peer_gone, ConnectionResetError(104, "connection reset"))
+        if self._closed or self._waits(lambda: self._receive(data)):
             return
         if self._paused:
             self._backlog.append(data)
@@ -334,14 +406,17 @@ class Stream(transports.Transport):
     def abort(self) -> None:
         self.close()
 
-    def vanish(self) -> None:
-        """The machine crashed: no callback runs here; the other end sees a reset."""
+    def vanish(self, *, silent: bool = False) -> None:
+        """The machine crashed: no callback runs here; the other end sees a reset, unless it is `silent`."""
         self._closed = True
         self.network.forget(self)
+        self.gone = True
+        if silent:
+            return
         self.network.deliver(self.host, self.remote, self.peer._peer_gone, ConnectionResetError(104, "connection reset"))
 
     def _peer_gone(self, error: Exception | None) -> None:
-        if self._closed:
+        if self._closed or self._waits(lambda: self._peer_gone(error)):
             return
         self._closed = True
         self.network.forget(self)

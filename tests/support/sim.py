@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this seed alone")
     parser.add_argument("--count", type=int, default=20, help="run seeds 1 to COUNT (default 20)")
     arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     seeds = [arguments.seed] if arguments.seed is not None else range(1, arguments.count + 1)
     failed = [seed for seed in seeds if not run(seed)]
     return 1 if failed else 0
