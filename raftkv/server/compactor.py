@@ -32,13 +32,16 @@ class Compactor:
         *,
         batch_limit: int,
         pause_s: float,
+        guarded: Callable[[Callable[[], object]], None],
     ) -> None:
+        """`guarded` runs a slice and ends the member with what it raises."""
         self._loop = loop
         self._compaction = compaction
         self._writer = writer
         self._applied = applied
         self._batch_limit = batch_limit
         self._pause_s = pause_s
+        self._guarded = guarded
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[Callable[[], None]] = []
         self._stopped = False
@@ -47,7 +50,7 @@ class Compactor:
     def kick(self) -> None:
         """A compaction may have become due: after applying, and after a start."""
         if self._timer is None and not self._stopped and self._compaction().is_active:
-            self._timer = self._loop.call_later(0, self._slice)
+            self._timer = self._loop.call_later(0, self._guarded, self._slice)
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Calls back once nothing compacted is left on disk."""
@@ -63,7 +66,7 @@ class Compactor:
         limit = min(self._batch_limit, SLICE_MAX)
         if self._compaction().step(limit):
             # The pause belongs to a whole batch; smaller slices share it.
-            self._timer = self._loop.call_later(self._pause_s * limit / self._batch_limit, self._slice)
+            self._timer = self._loop.call_later(self._pause_s * limit / self._batch_limit, self._guarded, self._slice)
             return
         self.finished_total += 1
         log.info("finished scheduled compaction")

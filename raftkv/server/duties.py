@@ -6,6 +6,7 @@ Each duty is a small state that `tick` moves on, once each heartbeat interval. L
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,8 @@ class VersionKeeper:
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:3])
+    """Major, minor and patch of `3.7.0` and of `3.8.0-alpha.0`; what another member says may be anything."""
+    return tuple(int(part) for part in re.findall("[0-9]+", version)[:3]) or (0, 0)
 
 
 class LogCutter:

@@ -151,9 +151,11 @@ class LogWriter:
         """Runs another job on the log's thread in order; an error ends the member."""
 
         def report(_: object, error: BaseException | None) -> None:
-            if error is not None:
-                self.fail(error)
-            else:
+            try:
+                if error is not None:
+                    raise error
                 done()
+            except BaseException as exc:  # As above.
+                self.fail(exc)
 
         self._worker.submit(job, report)

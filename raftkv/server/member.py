@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from raftkv import ETCD_VERSION
 from raftkv.clock import Clock
-from raftkv.errors import RaftKVError
+from raftkv.errors import RaftKVError, StoppedError
 from raftkv.mvcc.watch_hub import WatchHub
 from raftkv.pb import rpc
 from raftkv.raft.confchange import decode_change
@@ -107,7 +107,7 @@ class MemberCore:
         settings, booted, loop = self.settings, self.booted, self.loop
         now_s = loop.time
         election_s = settings.election_timeout_ms / 1000
-        timeout_s = 5.0 + 2 * election_s
+        self.transfer_timeout_s = timeout_s = 5.0 + 2 * election_s
         rng = self.clock.random()
         self.node = RawNode(
             RaftConfig(
@@ -166,13 +166,13 @@ class MemberCore:
             lambda: self.applier.applied,
             batch_limit=settings.compaction_batch_limit,
             pause_s=settings.compaction_sleep_interval_ms / 1000,
+            guarded=self.guarded,
         )
         self.transfers = SnapshotTransfers(self)
         self.cutter = LogCutter(self, settings.snapshot_count, settings.snapshot_catchup_entries)
         self.publisher = Publisher(self, lambda: self.on_published())
         self.version_keeper = VersionKeeper(self)
         self._heartbeat_s = settings.heartbeat_interval_ms / 1000
-        self.transfer_timeout_s = timeout_s
 
     # Life.
 
@@ -187,7 +187,7 @@ class MemberCore:
             # Nobody else can lead, so there is nothing to wait for.
             self.node.campaign()
         self._next_tick_s = self.loop.time() + self._heartbeat_s
-        self._timer = self.loop.call_at(self._next_tick_s, self._tick)
+        self._timer = self.loop.call_at(self._next_tick_s, self._on_timer)
         self.pipeline.wake()
 
     async def stop(self) -> None:
@@ -201,6 +201,8 @@ class MemberCore:
         self.reads.stop()
         self.peers.stop()
         self.transfers.stop()
+        if self._transfer is not None:
+            self._end_transfer(StoppedError())
         await self._close_workers()
 
     async def _close_workers(self) -> None:
@@ -254,12 +256,23 @@ class MemberCore:
 
     # Time.
 
-    def _tick(self) -> None:
+    def guarded(self, act: Callable[[], object]) -> None:
+        """Runs a callback of the loop: what it raises ends the member, instead of vanishing in the loop's log."""
+        try:
+            act()
+        except Exception as error:
+            log.exception("a callback failed")
+            self.fail(error)
+
+    def _on_timer(self) -> None:
         now_s = self.loop.time()
         self._next_tick_s = max(self._next_tick_s + self._heartbeat_s, now_s + self._heartbeat_s / 2)
-        self._timer = self.loop.call_at(self._next_tick_s, self._tick)
-        if self.failure.done():
-            return
+        self._timer = self.loop.call_at(self._next_tick_s, self._on_timer)
+        if not self.failure.done():
+            self.guarded(self._tick)
+
+    def _tick(self) -> None:
+        now_s = self.loop.time()
         self.pipeline.tick()
         self.proposals.expire(now_s)
         self.pipeline.ask_again(now_s)
@@ -301,7 +314,7 @@ class MemberCore:
         if state.leader:
             self.leader_changes_total += 1
             log.info("elected leader", extra={"fields": {**fields, "leader": f"{state.leader:x}"}})
-            self.loop.call_soon(self._begin_duties)
+            self.loop.call_soon(self.guarded, self._begin_duties)
             if self._transfer is not None and state.leader == self._transfer[0]:
                 self._end_transfer(None)
         else:
@@ -428,13 +441,13 @@ class MemberCore:
     def _raise_no_space(self) -> None:
         if self._alarm_pending or self.machine.alarms.no_space:
             return
-        self._alarm_pending = True
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.ACTIVATE, memberID=self.member_id, alarm=rpc.NOSPACE)
 
         def done(result: object, error: Exception | None) -> None:
             self._alarm_pending = False
 
         self.proposals.submit(RequestKind.ALARM, request.SerializeToString(), request, done)
+        self._alarm_pending = True
         log.warning("alarm raised", extra={"fields": {"alarm": "NOSPACE", "raised-by": f"{self.member_id:x}"}})
 
     def describe(self) -> str:

@@ -68,16 +68,18 @@ class StoreWriter:
 
         def report(_: None, error: BaseException | None) -> None:
             self._busy = False
-            if error is not None:
+            try:
+                if error is not None:
+                    raise error
+                self.commits_total += 1
+                self.durable_index = max(self.durable_index, applied)
+                tables.committed(batches)
+                if self._observe_s is not None:
+                    self._observe_s(self._now_s() - now_s)
+                self._release()
+            except BaseException as exc:  # Also our own faults: nobody else would hear of them.
                 self._failed = True
-                self._on_failure(error)
-                return
-            self.commits_total += 1
-            self.durable_index = max(self.durable_index, applied)
-            tables.committed(batches)
-            if self._observe_s is not None:
-                self._observe_s(self._now_s() - now_s)
-            self._release()
+                self._on_failure(exc)
 
         self._worker.submit(job, report)
         return True
