@@ -10,6 +10,7 @@ from raftkv.mvcc.store import Store
 from raftkv.mvcc.watch_hub import WatchHub
 from raftkv.pb import rpc
 from raftkv.server.api import Done
+from raftkv.server.reads import Serve
 
 CATCH_UP_BUDGET = 250
 """Records and watchers looked at in one slice of a catch-up: about a quarter of a millisecond."""
@@ -28,11 +29,12 @@ class RangeLike(Protocol):
 class BodyJob:
     """A range that did not fit its first slice."""
 
-    __slots__ = ("_done", "_job")
+    __slots__ = ("_done", "_job", "again")
 
-    def __init__(self, job: RangeLike, done: Done) -> None:
+    def __init__(self, job: RangeLike, done: Done, again: Serve) -> None:
         self._job = job
         self._done = done
+        self.again = again
 
     def step(self) -> bool:
         """See `pipeline.Slices`."""
@@ -45,17 +47,21 @@ class BodyJob:
         self._done((self._job.revision, self._job.body), None)
         return False
 
+    def close(self) -> None:
+        """See `pipeline.Slices`."""
+
 
 class HashKVJob:
     """HashKV of one revision."""
 
-    __slots__ = ("_done", "_hash", "_store")
+    __slots__ = ("_done", "_hash", "_store", "again")
 
-    def __init__(self, store: Store, revision: int, done: Done) -> None:
+    def __init__(self, store: Store, revision: int, done: Done, again: Serve) -> None:
         """Raises FutureRevError, CompactedError."""
         self._hash = HashKV(store, revision)
         self._store = store
         self._done = done
+        self.again = again
 
     def step(self) -> bool:
         """See `pipeline.Slices`."""
@@ -70,16 +76,21 @@ class HashKVJob:
         self._done((self._store.revision, response.SerializeToString()), None)
         return False
 
+    def close(self) -> None:
+        """See `pipeline.Slices`."""
+        self._hash.close()
+
 
 class HashJob:
     """The hash of everything this member has stored."""
 
-    __slots__ = ("_done", "_hash", "_store")
+    __slots__ = ("_done", "_hash", "_store", "again")
 
-    def __init__(self, store: Store, done: Done) -> None:
+    def __init__(self, store: Store, done: Done, again: Serve) -> None:
         self._hash = HashState(store.view())
         self._store = store
         self._done = done
+        self.again = again
 
     def step(self) -> bool:
         """See `pipeline.Slices`."""
@@ -88,14 +99,19 @@ class HashJob:
         self._done((self._store.revision, rpc.HashResponse(hash=self._hash.result).SerializeToString()), None)
         return False
 
+    def close(self) -> None:
+        """See `pipeline.Slices`."""
+        self._hash.close()
+
 
 class CatchUpJob:
     """Watchers that read from history."""
 
-    __slots__ = ("_hub", "queued")
+    __slots__ = ("_hub", "again", "queued")
 
     def __init__(self, hub: WatchHub) -> None:
         self._hub = hub
+        self.again = None
         self.queued = False
         """True while the job is among the turn's slices."""
 
@@ -103,3 +119,6 @@ class CatchUpJob:
         """See `pipeline.Slices`."""
         self.queued = self._hub.step(CATCH_UP_BUDGET)
         return self.queued
+
+    def close(self) -> None:
+        """See `pipeline.Slices`."""

@@ -141,7 +141,8 @@ class Leases:
         try:
             self._pipeline.reads.submit(serve)
         except RaftKVError as error:
-            refuse(error)
+            refused = error
+            self._pipeline.serve_local(lambda _: refuse(refused))
 
     def _ask_leader(self, path: str, body: bytes, done: Callable[[bytes | None, Exception | None], None]) -> None:
         def on_reply(reply: bytes | None, error: Exception | None) -> None:
@@ -154,7 +155,12 @@ class Leases:
 
         deadline_s = self._now_s() + self._timeout_s
 
-        self._peers.ask(self._pipeline.node.leader_id, path, body, on_reply, deadline_s)
+        leader_id = self._pipeline.node.leader_id
+        if self._peers.reaches(leader_id):
+            self._peers.ask(leader_id, path, body, on_reply, deadline_s)
+        else:
+            # Not at once: an answer never comes from inside the call that asked for it.
+            self._pipeline.serve_local(lambda error: done(None, error or NoLeaderError()))
 
     def _renew(self, lease_id: int) -> int:
         ttl_s = self.lessor.renew(lease_id, self._now_s())
@@ -183,12 +189,14 @@ class Leases:
         found = self.lessor.expired(now_s, EXPIRIES_MAX)
         if found:
             self._looking = True
-            self._with_leader(lambda: self._expire(found), lambda _: self._look_failed(found))
+            term = self._pipeline.node.term
+            self._with_leader(lambda: self._expire(found), lambda _: self._look_failed(found, term))
 
-    def _look_failed(self, found: list[int]) -> None:
-        """Not confirmed: the leases stand, and their keepalives are served."""
-        self._looking = False
-        self.lessor.release(found)
+    def _look_failed(self, found: list[int], term: int) -> None:
+        """Not confirmed: the leases stand, and their keepalives are served. A later leadership has looked for itself."""
+        if self._pipeline.node.term == term:
+            self._looking = False
+            self.lessor.release(found)
 
     def _expire(self, found: list[int]) -> None:
         self._looking = False

@@ -71,11 +71,27 @@ class LocalView:
 
     def hash(self, done: Done) -> None:
         """See `LocalApi`."""
-        self._core.pipeline.add_slices(HashJob(self._core.store, done))
+
+        def serve(error: Exception | None) -> None:
+            if error is not None:
+                done(None, error)
+            else:
+                self._core.pipeline.add_slices(HashJob(self._core.store, done, serve))
+
+        self._core.pipeline.serve_local(serve)
 
     def hash_kv(self, revision: int, done: Done) -> None:
         """See `LocalApi`."""
-        try:
-            self._core.pipeline.add_slices(HashKVJob(self._core.store, revision, done))
-        except RaftKVError as error:
-            self._loop.call_soon(done, None, error)
+
+        def serve(error: Exception | None) -> None:
+            if error is not None:
+                done(None, error)
+                return
+            try:
+                job = HashKVJob(self._core.store, revision, done, serve)
+            except RaftKVError as refused:
+                done(None, refused)
+            else:
+                self._core.pipeline.add_slices(job)
+
+        self._core.pipeline.serve_local(serve)

@@ -35,7 +35,8 @@ RECONNECT_S_MAX = 1.0
 GREETING_TIMEOUT_S = 5.0
 
 PING_S = 1.0
-PEER_CHANNEL = ChannelLimits(keepalive_s=PING_S, keepalive_timeout_s=2.0)
+PONG_TIMEOUT_S = 2.0
+PEER_CHANNEL = ChannelLimits(keepalive_s=PING_S, keepalive_timeout_s=PONG_TIMEOUT_S)
 """A connection into nothing (a partition, a stopped machine) is noticed within three seconds and made again: TCP alone would go
 on retrying ever more rarely, and a healed link would stay silent for as long as it was cut."""
 
@@ -67,9 +68,13 @@ class PeerView(Protocol):
 def parse_peer_url(url: str) -> tuple[str, int]:
     """Host and port of a peer URL."""
     parts = urlsplit(url)
-    if parts.hostname is None or parts.port is None:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"peer URL {url!r}: {error}") from error
+    if host is None or port is None:
         raise ConfigError(f"peer URL {url!r} has no host and port")
-    return parts.hostname, parts.port
+    return host, port
 
 
 class Lane:
@@ -94,6 +99,11 @@ class Lane:
         """True once the peer has accepted the greeting."""
         return self._call is not None
 
+    @property
+    def takes_messages(self) -> bool:
+        """True when `flush` would send and not drop."""
+        return self._call is not None and self._call.unsent_bytes <= UNSENT_BYTES_MAX
+
     def queue(self, message: Message) -> None:
         """Adds to what `flush` sends as one batch."""
         self._queue.append(message)
@@ -105,7 +115,7 @@ class Lane:
             return
         self._queue = []
         call, channel = self._call, self._channel
-        if call is None or channel is None or call.unsent_bytes > UNSENT_BYTES_MAX:
+        if call is None or channel is None or not self.takes_messages:
             self.dropped_total += len(messages)
             self._owner.view.on_unreachable(self.peer_id)
             return
@@ -129,7 +139,7 @@ class Lane:
             try:
                 await self._session(self.urls[attempt % len(self.urls)])
                 delay_s = RECONNECT_S_MIN
-            except (OSError, RpcError, TimeoutError, RemoteProtocolError) as error:
+            except (OSError, RpcError, TimeoutError, RemoteProtocolError, ConfigError) as error:
                 self._problem(str(error) or type(error).__name__)
             attempt += 1
             await asyncio.sleep(delay_s * (0.75 + 0.5 * self._owner.random.random()))
@@ -268,6 +278,11 @@ class Peers:
             extra={"fields": {"remote-peer-id": f"{lane.peer_id:x}", "lane": lane.name}},
         )
         self.view.on_connected()
+
+    def reaches(self, peer_id: int) -> bool:
+        """True when a proposal sent to the peer now would leave this member."""
+        pair = self._lanes.get(peer_id)
+        return pair is not None and pair[1].takes_messages
 
     def connected(self) -> list[int]:
         """Peers whose control lane is open."""

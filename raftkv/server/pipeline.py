@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from raftkv.errors import RaftKVError
+from raftkv.errors import StoppedError
 from raftkv.raft.messages import Message, MessageKind, Ready, Role, SoftState
 from raftkv.raft.proposals import ProposalDroppedError
 from raftkv.raft.raw_node import RawNode
@@ -36,8 +36,15 @@ READ_SLICE = 16
 class Slices(Protocol):
     """Long work that goes on in later turns: a long range, a watch catch-up, a hash."""
 
+    @property
+    def again(self) -> Serve | None:
+        """Begins the request anew, or ends it with an error; None for work that nobody asked for."""
+
     def step(self) -> bool:
-        """Does about a quarter of a millisecond of work; False when there is nothing left."""
+        """Does about a quarter of a millisecond of work; False when there is nothing left. What it raises ends the member."""
+
+    def close(self) -> None:
+        """Lets go of what it reads from; there are no more steps."""
 
 
 class PipelineHooks(Protocol):
@@ -87,7 +94,10 @@ class Pipeline:
         self._hooks = hooks
         self._armed = False
         self._running = False
+        self._refused = False
         self.stopped = False
+        self.suspended = False
+        """The store is being replaced: nothing is read from it."""
         self._durable: list[Durable] = []
         self._incoming: deque[Message] = deque()
         self._ticks = 0
@@ -122,12 +132,34 @@ class Pipeline:
 
     def serve_local(self, serve: Serve) -> None:
         """A read that needs no round: served in the next turn, after what is applied by then."""
+        if self.stopped:
+            self._loop.call_soon(serve, StoppedError())
+            return
         self._serving.append(serve)
         self.wake()
 
     def add_slices(self, work: Slices) -> None:
         """Long work, done a slice a turn."""
         self._slices.append(work)
+        self.wake()
+
+    def suspend(self) -> None:
+        """The store is about to be replaced: no read is served until `resume`, and long ones begin anew then."""
+        if self.suspended:
+            return
+        self.suspended = True
+        standing: deque[Slices] = deque()
+        for work in self._slices:
+            if work.again is None:
+                standing.append(work)
+            else:
+                work.close()
+                self._serving.append(work.again)
+        self._slices = standing
+
+    def resume(self) -> None:
+        """Another store is in place."""
+        self.suspended = False
         self.wake()
 
     # The turn.
@@ -165,11 +197,16 @@ class Pipeline:
             self.wake()
 
     def _more(self) -> bool:
-        if self._durable or self._incoming or self._ticks or self._serving or self._slices:
+        if self._durable or self._incoming or self._ticks:
             return True
-        if self.applier.queue and not self.applier.paused:
+        if not self.suspended and (self._serving or self._slices or self.reads.is_due(self.applier.applied)):
             return True
-        return bool(self.proposals.queue) and self.writer.idle and self.node.leader_id != 0
+        if self.applier.paused:
+            return False
+        if self.applier.queue:
+            return True
+        # What consensus refused is tried again when something happens, at the latest at the next tick.
+        return bool(self.proposals.queue) and self.writer.idle and self.node.leader_id != 0 and not self._refused
 
     def _step_consensus(self) -> None:
         node = self.node
@@ -228,24 +265,33 @@ class Pipeline:
 
     def _propose(self) -> None:
         proposals = self.proposals
+        self._refused = False
         if not proposals.queue or not self.writer.idle or self.applier.paused:
             return
         node = self.node
         if node.leader_id == 0:
             return
+        if node.role != Role.LEADER and not self._peers.reaches(node.leader_id):
+            # Sent now it would be lost, and its caller would wait in vain: what was never sent may wait.
+            self._refused = True
+            return
         batch = proposals.peek_batch()
         try:
             node.propose(batch)
         except ProposalDroppedError:
+            self._refused = True
             return
         proposals.drop_batch(len(batch), node.term)
 
     def _read(self, now: Callable[[], float], deadline_s: float) -> None:
         node, reads = self.node, self.reads
-        if reads.waiting and node.leader_id != 0:
-            context = reads.start_round(node.term, now())
+        if reads.waiting or reads.is_unasked:
+            # Also without a leader: the round's time runs, and the next leader is asked.
+            context = reads.start_round(node.term, now()) or reads.take_unasked(node.term, now())
             if context is not None:
                 self._ask_read_index(context)
+        if self.suspended:
+            return
         serving = self._serving
         serving.extend(reads.take_ready(self.applier.applied))
         count = 0
@@ -258,7 +304,7 @@ class Pipeline:
     def ask_again(self, now_s: float) -> None:
         """Once a tick: a read round that got no answer is asked under a new context."""
         context = self.reads.retry(self.node.term, now_s)
-        if context is not None and self.node.leader_id != 0:
+        if context is not None:
             self._ask_read_index(context)
             self.wake()
 
@@ -269,14 +315,11 @@ class Pipeline:
 
     def _long_work(self) -> None:
         slices = self._slices
+        if self.suspended:
+            return
         for _ in range(min(2, len(slices))):
             work = slices.popleft()
-            try:
-                more = work.step()
-            except RaftKVError as error:
-                log.error("long work ended with an error", extra={"fields": {"error": str(error)}})
-                continue
-            if more:
+            if work.step():
                 slices.append(work)
 
     def is_leader(self) -> bool:
@@ -284,8 +327,12 @@ class Pipeline:
         return self.node.role == Role.LEADER
 
     def stop(self) -> None:
-        """No turn runs after this."""
+        """No turn runs after this; whoever waits for a read is told."""
         self.stopped = True
-        for serve in self._serving:
-            serve(RaftKVError("etcdserver: server stopped"))
-        self._serving.clear()
+        for work in self._slices:
+            work.close()
+            if work.again is not None:
+                self._serving.append(work.again)
+        self._slices.clear()
+        while self._serving:
+            self._serving.popleft()(StoppedError())

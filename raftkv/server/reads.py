@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from raftkv.errors import (
-    LeaderChangedError,
     RequestTooManyRequestsError,
     StoppedError,
     TimeoutError,
@@ -53,7 +52,18 @@ class Reads:
     3. every read's callable is called exactly once.
     """
 
-    __slots__ = ("_confirmed", "_counter", "_round", "_timeout_s", "_wake", "retries_total", "slow_total", "waiting")
+    __slots__ = (
+        "_confirmed",
+        "_counter",
+        "_round",
+        "_stopped",
+        "_timeout_s",
+        "_wake",
+        "is_unasked",
+        "retries_total",
+        "slow_total",
+        "waiting",
+    )
 
     def __init__(self, *, timeout_s: float, wake: Callable[[], None], first_context: int = 0) -> None:
         """`first_context` must be above every counter an earlier process of this member used."""
@@ -63,11 +73,16 @@ class Reads:
         self._round: _Round | None = None
         self._confirmed: deque[_Confirmed] = deque()
         self._counter = first_context
+        self._stopped = False
+        self.is_unasked = False
+        """The round under way was not asked of the leader there is now."""
         self.retries_total = 0
         self.slow_total = 0
 
     def submit(self, serve: Serve) -> None:
-        """Joins the next round. Raises RequestTooManyRequestsError."""
+        """Joins the next round. Raises RequestTooManyRequestsError, StoppedError."""
+        if self._stopped:
+            raise StoppedError
         waiting = self.waiting
         if len(waiting) >= WAITING_MAX:
             raise RequestTooManyRequestsError
@@ -89,6 +104,10 @@ class Reads:
             if self._round is not None and state.context in self._round.contexts:
                 self._confirmed.append(_Confirmed(state.index, self._round.reads))
                 self._round = None
+
+    def is_due(self, applied: int) -> bool:
+        """True when `take_ready` would return something at this applied index."""
+        return bool(self._confirmed) and self._confirmed[0].index <= applied
 
     def take_ready(self, applied: int) -> list[Serve]:
         """Reads that may be served at this applied index."""
@@ -119,13 +138,21 @@ class Reads:
         return self._new_context(term)
 
     def leader_changed(self, *, known: bool) -> None:
-        """The round asked of an earlier leader cannot be answered; with a new leader it is asked again at the next tick."""
-        current = self._round
-        if current is not None and known:
-            current.asked_s = float("-inf")
+        """The round asked of an earlier leader cannot be answered; with a new leader it is asked again."""
+        self.is_unasked = known and self._round is not None
+
+    def take_unasked(self, term: int, now_s: float) -> bytes | None:
+        """A fresh context for a round that the present leader was not asked, if there is one."""
+        self.is_unasked = False
+        if self._round is None:
+            return None
+        self._round.asked_s = now_s
+        self.retries_total += 1
+        return self._new_context(term)
 
     def stop(self) -> None:
-        """Ends every read."""
+        """Ends every read; none is taken any more."""
+        self._stopped = True
         groups = [self.waiting, *(group.reads for group in self._confirmed)]
         if self._round is not None:
             groups.append(self._round.reads)
@@ -134,13 +161,6 @@ class Reads:
         for reads in groups:
             for serve in reads:
                 serve(StoppedError())
-
-    def fail_round(self) -> None:
-        """The leader was lost while the round was under way and is not coming back under this term."""
-        current, self._round = self._round, None
-        if current is not None:
-            for serve in current.reads:
-                serve(LeaderChangedError())
 
     def _new_context(self, term: int) -> bytes:
         self._counter += 1

@@ -184,7 +184,7 @@ class Service(LocalView):
             if type(answer) is tuple:
                 done(answer, None)
             else:
-                self._pipeline.add_slices(BodyJob(answer, done))
+                self._pipeline.add_slices(BodyJob(answer, done, serve))
 
         if self._core.stopping:
             raise StoppedError
