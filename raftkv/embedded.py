@@ -27,7 +27,7 @@ from raftkv.server.bootstrap import Platform, boot
 from raftkv.server.discovery import check_cluster
 from raftkv.server.member import MemberCore, Workers
 from raftkv.server.peer_port import PeerPort
-from raftkv.server.peers import PING_S
+from raftkv.server.peers import PING_S, PONG_TIMEOUT_S
 from raftkv.server.service import Service
 from raftkv.server.settings import MemberSettings
 from raftkv.storage.fs import OsFileSystem
@@ -113,13 +113,21 @@ class RunningMember:
         self._stopped = True
         for listener in self.listeners:
             listener.close()
-        if drain and not self.core.failure.done():
-            await self.core.hand_over()
+        try:
+            if drain and not self.core.failure.done():
+                await self.core.hand_over()
+            self.core.stopping = True
+            self.services.stop()
+            if drain:
+                # Not the peers' server: its streams end with the members at their other ends.
+                await self.servers[0].drain(DRAIN_S)
+        finally:
+            # Also when the wait was cancelled: what is open would stay open for as long as the process lives.
+            await self._close()
+
+    async def _close(self) -> None:
         self.core.stopping = True
         self.services.stop()
-        if drain:
-            # Not the peers' server: its streams end with the members at their other ends.
-            await self.servers[0].drain(DRAIN_S)
         await self.core.stop()
         for server in self.servers:
             server.close()
@@ -187,9 +195,14 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         http2_plain=services.plain,
     )
     services.count_calls(client_server.statistics)
-    peer_server = GrpcServer(
-        loop, peer_routes(PeerPort(core)), ServerLimits(message_bytes_max=PEER_MESSAGE_BYTES_MAX, ping_interval_min_s=PING_S / 2)
+    # Both ends of a peer connection look whether the other is there: a snapshot whose sender vanished must not bar the next.
+    peer_limits = ServerLimits(
+        message_bytes_max=PEER_MESSAGE_BYTES_MAX,
+        ping_interval_min_s=PING_S / 2,
+        keepalive_s=PING_S,
+        keepalive_timeout_s=PONG_TIMEOUT_S,
     )
+    peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), peer_limits)
     member.servers = [client_server, peer_server]
     booted.flush = _flusher(client_server, peer_server)
     core.on_published = lambda: _announce(member)
@@ -197,7 +210,7 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         for urls, server in ((settings.listen_peer_urls, peer_server), (settings.listen_client_urls, client_server)):
             for url in urls:
                 member.listeners.append(await _listen(loop, url, server))
-    except OSError:
+    except BaseException:
         await member.stop(drain=False)
         raise
     # What recovery made lives as long as the member: no collection need look at it again.

@@ -24,7 +24,8 @@ def status_of(core: MemberCore) -> MemberStatus:
         raft_term=core.node.term,
         applied_index=core.applier.applied,
         db_size_bytes=backend.size_bytes(),
-        db_size_in_use_bytes=backend.size_in_use_bytes(),
+        # A store that is being replaced cannot be asked.
+        db_size_in_use_bytes=backend.size_bytes() if core.pipeline.suspended else backend.size_in_use_bytes(),
         quota_bytes=core.quota.limit_bytes,
         is_learner=core.is_learner,
         revision=store.revision,

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raftkv.errors import CorruptionError, RequestError
+from raftkv.errors import ConfigError, CorruptionError, RequestError, StoppedError
 from raftkv.pb import peer
 from raftkv.raft.messages import ConfState, Message, Ready, SnapshotMeta
 from raftkv.server.bootstrap import StateParts, applied_in, state_of
@@ -44,16 +44,18 @@ class SnapshotTransfers:
     """Both directions.
 
     Invariants: 1. at most one transfer runs to each member; 2. at most one snapshot is taken in at a time, and one that
-    consensus refused is removed; 3. `report_snapshot` is called once for each SNAPSHOT message.
+    consensus refused is removed; 3. `report_snapshot` is called once for each SNAPSHOT message; 4. from `install` on the
+    snapshot's files are the installation's alone.
     """
 
     def __init__(self, core: MemberCore) -> None:
         self._core = core
         self._group: asyncio.TaskGroup | None = None
-        self._sending: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        self._sending: dict[int, tuple[int, asyncio.Task[bool]]] = {}
         self._sent: dict[int, int] = {}
         self._intake: Intake | None = None
         self._complete: SnapshotMeta | None = None
+        self._installing: SnapshotMeta | None = None
         self.sent_total = 0
         self.received_total = 0
 
@@ -85,24 +87,31 @@ class SnapshotTransfers:
             return
         task = self._group.create_task(self._send(message), name=f"snapshot to {message.to:x}")
         self._sending[message.to] = (self._core.applier.applied, task)
+        # Not in the task: one that is cancelled before its first step runs nothing.
+        task.add_done_callback(lambda ended: self._on_sent(message.to, ended))
 
-    async def _send(self, message: Message) -> None:
-        core, ok = self._core, False
-        view = core.store_writer.tables.view()
+    def _on_sent(self, member_id: int, task: asyncio.Task[bool]) -> None:
+        core = self._core
+        index, _ = self._sending.pop(member_id, (0, None))
+        ok = not task.cancelled() and task.exception() is None and task.result()
+        if ok:
+            self.sent_total += 1
+            self._sent[member_id] = index
+        if not core.pipeline.stopped:
+            core.node.report_snapshot(member_id, ok=ok)
+            core.pipeline.wake()
+
+    async def _send(self, message: Message) -> bool:
+        view = self._core.store_writer.tables.view()
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._stream(message, view)
-            ok = True
-            self.sent_total += 1
-            self._sent[message.to] = self._sending[message.to][0]
-        except (OSError, RpcError, TimeoutError) as error:
+            return True
+        except (OSError, RpcError, TimeoutError, ConfigError) as error:
             log.warning("failed to send database snapshot", extra={"fields": {"remote-peer-id": f"{message.to:x}", "error": str(error)}})
+            return False
         finally:
             view.close()
-            self._sending.pop(message.to, None)
-            if not core.pipeline.stopped:
-                core.node.report_snapshot(message.to, ok=ok)
-                core.pipeline.wake()
 
     async def _stream(self, message: Message, view: Reader) -> None:
         core = self._core
@@ -156,10 +165,15 @@ class SnapshotTransfers:
 
     def begin(self, intake: Intake) -> bool:
         """False while another snapshot is on its way in."""
-        if self._intake is not None or self._complete is not None:
+        if self._intake is not None or self._complete is not None or self._installing is not None:
             return False
         self._intake = intake
         return True
+
+    @property
+    def is_receiving(self) -> bool:
+        """True from the first chunk of a snapshot until it is in force, or dropped."""
+        return self._intake is not None or self._complete is not None or self._installing is not None
 
     def release(self, intake: Intake) -> None:
         """The intake ended without a snapshot."""
@@ -177,7 +191,7 @@ class SnapshotTransfers:
         self._core.loop.call_later(1.0, self._drop_refused, message.snapshot)
 
     def _drop_refused(self, meta: SnapshotMeta) -> None:
-        if self._complete == meta:
+        if self._complete == meta and not self._core.stopping:
             self._complete = None
             log.info("dropped a database snapshot that was not needed", extra={"fields": {"snapshot-index": meta.index}})
             self._submit_store(self._install_of(meta).discard, lambda: None)
@@ -186,6 +200,7 @@ class SnapshotTransfers:
         """Consensus took the snapshot: the log marks it, then it replaces the store, then both are told."""
         meta, core = ready.snapshot, self._core
         assert meta is not None and self._complete == meta, "a snapshot is installed that was not received"
+        self._complete, self._installing = None, meta
         core.applier.paused = True
         core.applier.queue.clear()
         wal = core.writer.wal
@@ -196,8 +211,14 @@ class SnapshotTransfers:
 
     def _replace(self, ready: Ready, meta: SnapshotMeta) -> None:
         core = self._core
-        if core.store_writer.busy:
-            # A commit to the store that is about to go: it must return before the store is closed.
+        if core.pipeline.stopped:
+            # The log's mark and the ready store are durable: the next start finishes the installation.
+            return
+        core.pipeline.suspend()
+        for _, task in self._sending.values():
+            task.cancel()
+        if core.store_writer.busy or self._sending:
+            # What still uses the store that is about to go must have returned before it is closed.
             core.loop.call_later(0.001, self._replace, ready, meta)
             return
         install = self._install_of(meta)
@@ -222,10 +243,11 @@ class SnapshotTransfers:
 
     def _installed(self, ready: Ready, meta: SnapshotMeta, state: StateParts) -> None:
         core = self._core
-        self._complete = None
+        self._installing = None
         core.raft_storage.apply_snapshot(meta)
         core.use_state(state, meta.index)
         core.writer.resume()
+        core.pipeline.resume()
         log.info("applied database snapshot", extra={"fields": {"snapshot-index": meta.index, "revision": state.store.revision}})
         core.pipeline.on_durable([Durable(ready.write_number, meta.term, meta.index, (), list(ready.held))])
 
@@ -238,7 +260,7 @@ class SnapshotTransfers:
             if error is not None:
                 self._core.fail(error)
             else:
-                done()
+                self._core.guarded(done)
 
         self._core.workers.store.submit(job, report)
 
@@ -262,6 +284,8 @@ class Intake:
             return
         if self._failed is not None:
             raise RequestError(str(self._failed))
+        if self._core.stopping:
+            raise StoppedError
         receiver, data = self._receiver, part.data
         assert receiver is not None
         self._core.workers.store.submit(lambda: receiver.write(data), self._on_written)
@@ -275,12 +299,19 @@ class Intake:
         if message.snapshot is None or message.sender != part.hello.sender_id or message.to != core.member_id:
             raise RequestError("a snapshot transfer began without a snapshot message of its sender")
         if message.snapshot.index <= core.node.commit:
+            # Consensus refuses it too, and tells the leader how far this member is: it may not know.
+            core.pipeline.on_message(message)
             raise RequestError(f"the snapshot at {message.snapshot.index} is not above the commit index {core.node.commit}")
+        if core.stopping:
+            raise StoppedError
         if not self._transfers.begin(self):
             raise RequestError("another snapshot is on its way in")
-        platform = core.booted.platform
+        try:
+            self._receiver = SnapshotReceiver(core.booted.platform.fs, core.booted.directory.store, message.snapshot)
+        except OSError as error:
+            self._transfers.release(self)
+            raise RequestError(f"the snapshot cannot be stored: {error}") from error
         self._message = message
-        self._receiver = SnapshotReceiver(platform.fs, core.booted.directory.store, message.snapshot)
         log.info(
             "receiving database snapshot",
             extra={"fields": {"from": f"{message.sender:x}", "snapshot-index": message.snapshot.index}},
@@ -295,6 +326,9 @@ class Intake:
         message, receiver = self._message, self._receiver
         if message is None or receiver is None or message.snapshot is None:
             done("the transfer ended before it began")
+            return
+        if self._core.stopping:
+            done(StoppedError.text)
             return
         self._ended = True
         meta = message.snapshot
@@ -326,9 +360,9 @@ class Intake:
         if receiver is None or self._ended:
             return
         self._ended = True
-        self._transfers.release(self)
         if not self._core.stopping:
-            self._core.workers.store.submit(receiver.abort, lambda _r, _e: None)
+            # The next transfer may use the same file: it must be gone before.
+            self._core.workers.store.submit(receiver.abort, lambda _r, _e: self._transfers.release(self))
 
 
 def _meta_of(view: Reader) -> SnapshotMeta:

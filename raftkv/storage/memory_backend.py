@@ -76,6 +76,7 @@ class MemoryBackend:
         self._undo_base = 0
         self.readers: WeakSet[MemoryReader] = WeakSet()
         self._failure: OSError | None = None
+        self._closed = False
         self._in_use = 0
         if fs.exists(path):
             self._offset = self._replay(read_all(fs, path))
@@ -114,6 +115,7 @@ class MemoryBackend:
 
     def reader(self) -> Reader:
         """See Backend."""
+        assert not self._closed, "the store is closed"
         with self._lock:
             reader = MemoryReader(self, self._version)
             self.readers.add(reader)
@@ -125,15 +127,18 @@ class MemoryBackend:
 
     def size_in_use_bytes(self) -> int:
         """See Backend."""
+        assert not self._closed, "the store is closed"
         return self._in_use
 
     def close(self) -> None:
         """See Backend."""
+        self._closed = True
         self._file.close()
         self._failure = self._failure or OSError(errno.EBADF, "the store is closed")
 
     def value_at(self, version: int, table: Table, key: bytes) -> bytes | None:
         """The value a view of that version sees."""
+        assert not self._closed, "the store is closed"
         with self._lock:
             for undo in self._undos[version - self._undo_base :]:
                 if (table, key) in undo:
@@ -143,6 +148,7 @@ class MemoryBackend:
 
     def pairs_at(self, version: int, table: Table, low: bytes, high: bytes | None, *, reverse: bool) -> list[tuple[bytes, bytes]]:
         """The pairs a view of that version sees."""
+        assert not self._closed, "the store is closed"
         with self._lock:
             old: dict[bytes, bytes | None] = {}
             for undo in reversed(self._undos[version - self._undo_base :]):

@@ -1,0 +1,169 @@
+"""A snapshot that arrives while the member goes on living: reads, slow disks, connections that die, stops."""
+
+from __future__ import annotations
+
+import asyncio
+
+from raftkv.pb import rpc
+from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember, simulate
+
+SMALL = {"snapshot_count": 10, "snapshot_catchup_entries": 2, "wal_segment_bytes": 4096}
+
+
+async def _behind(cluster: SimulatedCluster, value_bytes: int = 0) -> tuple[SimulatedMember, SimulatedMember, SimulatedMember]:
+    """Leader, another, and a member that is cut off and so far behind that it needs a snapshot."""
+    cluster.start()
+    await cluster.serving()
+    await cluster.until(cluster.leader, what="a leader")
+    leader = cluster.leader()
+    assert leader is not None
+    lagging, other = [member for member in cluster.members if member is not leader]
+    client = SimulatedClient(leader)
+    for number in range(40):
+        await client.put(b"k%d" % (number % 20), b"first %d" % number)
+    cluster.loop.network.isolate(lagging.host, [leader.host, other.host])
+    # Until the others have noticed: the log is kept for members that are connected.
+    await asyncio.sleep(5)
+    for number in range(60):
+        await client.put(b"k%d" % (number % 20), b"%d" % number + bytes(value_bytes))
+    await asyncio.sleep(0.5)
+    return leader, other, lagging
+
+
+def _revision(member: SimulatedMember) -> int:
+    return member.running.core.store.revision if member.running is not None else 0
+
+
+async def _caught_up(cluster: SimulatedCluster, member: SimulatedMember, revision: int, timeout_s: float = 20.0) -> None:
+    await cluster.until(lambda: _revision(member) >= revision, timeout_s, f"{member.host} has revision {revision}")
+    assert not cluster.failures, cluster.failures
+
+
+def test_install_on_a_disk_slower_than_a_second_ends_well() -> None:
+    """A snapshot that is being installed is not taken for one that was refused, however long its steps take."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster)
+        lagging.disk_s = (1.5, 2.0)
+        cluster.loop.network.heal()
+        await _caught_up(cluster, lagging, _revision(leader), 60.0)
+        assert lagging.running is not None and lagging.running.core.transfers.received_total >= 1
+        lagging.disk_s = None
+        lagging.crash(power=True)
+        lagging.start()
+        await cluster.serving()
+        await _caught_up(cluster, lagging, _revision(leader))
+
+    simulate(31, scenario, **SMALL)
+
+
+def test_install_serves_local_reads_and_hashes_before_and_after() -> None:
+    """While the store is replaced no read touches it: reads, long ones and hashes wait and see the new one; nobody is told of a fault."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster)
+        answers: list[int] = []
+        stopping = False
+
+        async def read() -> None:
+            client = SimulatedClient(lagging)
+            while not stopping:
+                try:
+                    found = await client.call(
+                        "/etcdserverpb.KV/Range", rpc.RangeRequest(key=b"k", range_end=b"l", serializable=True), rpc.RangeResponse
+                    )
+                    answers.append(found.header.revision)
+                    past = rpc.RangeRequest(key=b"k", range_end=b"l", serializable=True, revision=15)
+                    assert len((await client.call("/etcdserverpb.KV/Range", past, rpc.RangeResponse)).kvs) == 14
+                    await client.call("/etcdserverpb.Maintenance/Hash", rpc.HashRequest(), rpc.HashResponse)
+                    await client.call("/etcdserverpb.Maintenance/HashKV", rpc.HashKVRequest(), rpc.HashKVResponse)
+                    await client.call("/etcdserverpb.Maintenance/Status", rpc.StatusRequest(), rpc.StatusResponse)
+                except RpcError as error:
+                    raise AssertionError(f"a local read failed: {error}") from error
+                await asyncio.sleep(0.0005)
+
+        lagging.disk_s = (0.2, 0.3)
+        cluster.loop.network.heal()
+        readers = [cluster.loop.create_task(read()) for _ in range(4)]
+        await _caught_up(cluster, lagging, _revision(leader), 60.0)
+        await asyncio.sleep(0.5)
+        stopping = True
+        for reader in readers:
+            await reader
+        assert answers == sorted(answers) or len(set(answers)) > 1
+        assert max(answers) == _revision(leader)
+        assert lagging.running is not None and lagging.running.core.transfers.received_total >= 1
+
+    simulate(32, scenario, **SMALL)
+
+
+def test_snapshot_whose_acknowledgement_was_lost_does_not_block_the_follower() -> None:
+    """A follower refuses a snapshot it has passed already, and its leader learns from that where it stands (raft's on_snapshot)."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, other, lagging = await _behind(cluster)
+        other.crash()
+        network = cluster.loop.network
+        network.heal()
+        # What the follower says of the state it gets is held back, then lost with its connections.
+        lagging.disk_s = (0.02, 0.03)
+        await _receiving(lagging)
+        network.cut(lagging.host, leader.host)
+        await cluster.until(lambda: _revision(lagging) == _revision(leader), what="installed")
+        network.reset(lagging.host, leader.host)
+        await asyncio.sleep(0.01)
+        network.heal()
+        revision = (await _put_until_ok(SimulatedClient(leader), b"after", b"x")).header.revision
+        await _caught_up(cluster, lagging, revision)
+
+    simulate(33, scenario, **SMALL)
+
+
+async def _receiving(member: SimulatedMember) -> None:
+    """Waits until the first chunk is there, and not a millisecond longer."""
+    while True:
+        if member.running is not None and member.running.core.transfers.is_receiving:
+            return
+        await asyncio.sleep(0.0003)
+
+
+async def _put_until_ok(client: SimulatedClient, key: bytes, value: bytes) -> rpc.PutResponse:
+    for _ in range(5):
+        try:
+            return await client.put(key, value, timeout_s=5.0)
+        except RpcError:
+            await asyncio.sleep(0.2)
+    raise AssertionError("no write succeeds with two of three members up")
+
+
+def test_snapshot_sender_that_vanished_does_not_block_the_next() -> None:
+    """A machine that lost its power in the middle of sending never closes its connection; the receiver must give it up."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, other, lagging = await _behind(cluster, value_bytes=200_000)
+        cluster.loop.network.heal()
+        await _receiving(lagging)
+        leader.crash(power=True, silent=True)
+        revision = (await _put_until_ok(SimulatedClient(other), b"after", b"x")).header.revision
+        await _caught_up(cluster, lagging, revision, 40.0)
+
+    simulate(34, scenario, **SMALL)
+
+
+def test_stop_in_the_middle_of_an_install_leaves_nothing_behind() -> None:
+    """A stop ends at any moment of an installation without an error, and the next start finishes it."""
+
+    async def scenario(cluster: SimulatedCluster, wait_s: float) -> None:
+        leader, _, lagging = await _behind(cluster)
+        lagging.disk_s = (0.1, 0.15)
+        cluster.loop.network.heal()
+        await _receiving(lagging)
+        await asyncio.sleep(wait_s)
+        await lagging.stop()
+        assert not cluster.failures, cluster.failures
+        lagging.disk_s = None
+        lagging.start()
+        await _caught_up(cluster, lagging, _revision(leader))
+
+    for step in range(6):
+        simulate(35 + step, lambda cluster: scenario(cluster, step * 0.19), **SMALL)  # noqa: B023 - called at once
