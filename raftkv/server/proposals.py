@@ -18,6 +18,7 @@ from raftkv.errors import (
     StoppedError,
     TimeoutDueToLeaderFailError,
     TimeoutError,
+    UnavailableError,
 )
 from raftkv.state.requests import OwnRequest, RequestKind, encode, encode_own
 
@@ -154,7 +155,8 @@ class Proposals:
                 lost.append(request_id)
         self.failed_total += len(lost)
         for request_id in lost:
-            self.waiting.pop(request_id)[0](None, LeaderChangedError())
+            # etcd's text, but not its class: of these it is known that they never took effect.
+            self.waiting.pop(request_id)[0](None, UnavailableError(LeaderChangedError.text))
 
     def state_replaced(self) -> None:
         """A received snapshot holds entries that were never applied here one by one; what is under way may be among them."""
