@@ -11,7 +11,6 @@ import asyncio
 import gc
 import logging
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from raftkv.errors import ConfigError
 from raftkv.metrics import Metrics
 from raftkv.rpc.raft_peer import peer_routes
 from raftkv.rpc.services import ClientServices, ServiceSettings
-from raftkv.server.bootstrap import Platform, boot
+from raftkv.server.bootstrap import LOCK_POLL_S, Booted, DirectoryLockedError, Founders, Platform, boot
 from raftkv.server.discovery import check_cluster
 from raftkv.server.member import MemberCore, Workers
 from raftkv.server.peer_port import PeerPort
@@ -71,7 +70,7 @@ class Environment:
         loop = asyncio.get_running_loop()
         no_sync = settings.unsafe_no_fsync
         return cls(
-            Platform(OsFileSystem(unsafe_no_sync=no_sync), LmdbOpener(unsafe_no_sync=no_sync), time.sleep),
+            Platform(OsFileSystem(unsafe_no_sync=no_sync), LmdbOpener(unsafe_no_sync=no_sync)),
             SystemClock(),
             lambda name: ThreadWorker(name, loop.call_soon_threadsafe),
         )
@@ -168,11 +167,22 @@ async def _watch(member: RunningMember) -> None:
     await asyncio.shield(member.core.failure)
 
 
+async def _boot(settings: MemberSettings, environment: Environment, expected: Founders | None, metrics: Metrics) -> Booted:
+    """Opens the data directory, waiting for as long as another process holds it; a signal ends the wait."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return boot(settings, environment.platform, expected, now_s=loop.time, observe_fsync_s=metrics.wal_fsync.observe)
+        except DirectoryLockedError as error:
+            log.warning(str(error))
+            await asyncio.sleep(LOCK_POLL_S)
+
+
 async def _start(settings: MemberSettings, environment: Environment) -> RunningMember:
     loop = asyncio.get_running_loop()
     metrics = Metrics(version=__version__, etcd_version=ETCD_VERSION)
     expected = await check_cluster(settings, environment.platform)
-    booted = boot(settings, environment.platform, expected, now_s=loop.time, observe_fsync_s=metrics.wal_fsync.observe)
+    booted = await _boot(settings, environment, expected, metrics)
     core = MemberCore(
         settings,
         booted,

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from raftkv.errors import ConfigError
+from raftkv.errors import ConfigError, UnavailableError
 from raftkv.mvcc.store import Store
 from raftkv.raft.messages import ConfState, HardState, SnapshotMeta
 from raftkv.server.hello import BOOTSTRAP_INDEX
@@ -39,14 +39,16 @@ LOCK_POLL_S = 1.0
 """How often a data directory that another process holds is tried again."""
 
 
+class DirectoryLockedError(UnavailableError):
+    """Another process holds the data directory; nothing was touched. Try again when it has stopped, as etcd does for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """Files and the kind of store a member stands on."""
 
     fs: FileSystem
     opener: BackendOpener
-    sleep_s: Callable[[float], None]
-    """Blocks before the loop serves, while another process holds the data directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,11 @@ def boot(
 ) -> Booted:
     """Opens the data directory, making it first when there is none. `founders` is needed only then.
 
-    Raises ConfigError, CorruptionError, OSError.
+    Raises DirectoryLockedError, ConfigError, CorruptionError, OSError.
     """
 
     def wait(message: str) -> None:
-        log.warning(message)
-        platform.sleep_s(LOCK_POLL_S)
+        raise DirectoryLockedError(message)
 
     directory = DataDir.open(platform.fs, settings.data_dir, wal_dir=settings.wal_dir, on_wait=wait)
     try:

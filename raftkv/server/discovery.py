@@ -41,7 +41,8 @@ async def check_cluster(settings: MemberSettings, platform: Platform) -> Founder
             if member.id == own.id and member.client_urls:
                 raise ConfigError(
                     f"member {own.id:x} has already been bootstrapped: the cluster remembers data this member no longer has. "
-                    "Remove it from the cluster and add it again, or restore its data directory"
+                    "Remove it from the cluster and add it again, or restore its data directory "
+                    "(this version of raftkv cannot change members yet)"
                 )
     return described
 

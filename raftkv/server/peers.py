@@ -188,7 +188,8 @@ class Lane:
             self._owner.view.on_fatal(
                 ConfigError(
                     f"{reply.refusal}: the cluster remembers data this member no longer has. "
-                    "Remove it from the cluster and add it again, or restore its data directory"
+                    "Remove it from the cluster and add it again, or restore its data directory "
+                    "(this version of raftkv cannot change members yet)"
                 )
             )
         raise RemoteProtocolError(f"{url} refused the connection: {reply.refusal}")

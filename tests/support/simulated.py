@@ -132,7 +132,7 @@ class SimulatedMember:
         assert self._stop is not None and self._ended is not None and self.life is not None
         self.faulty = FaultyFileSystem(self.fs)
         environment = Environment(
-            Platform(self.faulty, MemoryOpener(self.faulty), lambda _: None),
+            Platform(self.faulty, MemoryOpener(self.faulty)),
             SimulatedClock(loop, self.cluster.seed * 1000 + self._starts * 10 + int(self.host[1:])),
             lambda name: SimulatedWorker(loop, lambda: self.disk_s or self.cluster.disk_s),
         )

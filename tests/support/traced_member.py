@@ -12,7 +12,6 @@ import dataclasses
 import os
 import pathlib
 import sys
-import time
 
 from raftkv import logs
 from raftkv.clock import SystemClock
@@ -31,7 +30,7 @@ WAL_SEGMENT_BYTES = 256 << 10
 async def run(settings: MemberSettings, fs: TracedFileSystem) -> None:
     """Serves until it is killed or fails."""
     call_soon = asyncio.get_running_loop().call_soon_threadsafe
-    environment = Environment(Platform(fs, MemoryOpener(fs), time.sleep), SystemClock(), lambda name: ThreadWorker(name, call_soon))
+    environment = Environment(Platform(fs, MemoryOpener(fs)), SystemClock(), lambda name: ThreadWorker(name, call_soon))
     async with running_member(settings, environment=environment):
         await asyncio.Event().wait()
 

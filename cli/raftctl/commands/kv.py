@@ -135,7 +135,7 @@ def delete_operation(words: list[str], *, prefix: bool, from_key: bool, prev_kv:
     """
     if prefix and from_key:
         raise _bad("`--prefix` and `--from-key` cannot be set at the same time, choose one")
-    if not words:
+    if not 1 <= len(words) <= 2:
         raise _bad("del command needs one argument as key and an optional argument as range_end")
     return DeleteOp(_selection(words, prefix=prefix, from_key=from_key), prev_kv)
 
