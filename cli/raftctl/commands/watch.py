@@ -163,12 +163,15 @@ def _standard_input() -> asyncio.Queue[bytes]:
     def read() -> None:
         line = b"\n"
         while line.endswith(b"\n"):
-            line = source.readline()
-            if loop.is_closed():
-                return
             try:
-                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+                line = source.readline()
+            except ValueError:
+                return  # The command has ended, and standard input is closed.
+            put = lines.put(line)
+            try:
+                asyncio.run_coroutine_threadsafe(put, loop).result()
             except (RuntimeError, concurrent.futures.CancelledError):
+                put.close()
                 return  # The command has ended, and its loop with it.
 
     threading.Thread(target=read, name="standard input", daemon=True).start()
