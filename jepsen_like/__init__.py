@@ -1,1 +1,1 @@
-"""Simulation, fault injection and history checkers; not built yet."""
+"""Simulation, fault injection and history checkers: so far the history format and the checkers of key-value histories."""

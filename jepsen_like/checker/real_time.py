@@ -1,0 +1,113 @@
+"""Real time against revisions: what began after something had ended must not know less than it did.
+
+Hot path of the order checker: one bisection per operation. Source: spec/faults.md §4c (1), §5a K4, K6, K8.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from jepsen_like.checker.verdict import Findings
+from jepsen_like.history import FAIL, OK, Operation
+
+COMPACTED = "compacted"
+FUTURE = "future"
+"""Words that a failed read's error carries when its revision was refused."""
+
+
+class Floor:
+    """For every instant the highest revision that some answer had shown by then."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        shown = [operation for operation in operations if operation[7] == OK and operation[8]]
+        ends = [operation[6] for operation in shown]
+        if any(map(int.__gt__, ends, ends[1:])):
+            shown.sort(key=lambda operation: operation[6])
+            ends = [operation[6] for operation in shown]
+        self.shown = shown
+        """Answers with a revision, in order of completion."""
+        self.ends = ends
+        highest = 0
+        heights = [0]
+        for operation in shown:
+            revision = operation[8]
+            if revision > highest:
+                highest = revision
+            heights.append(highest)
+        self.heights = heights
+
+    def at(self, time_ns: int) -> int:
+        """The highest revision in an answer that had come before `time_ns`; 0 when there was none."""
+        return self.heights[bisect_left(self.ends, time_ns)]
+
+    def witness(self, time_ns: int) -> Operation:
+        """An answer that had come before `time_ns` and showed the highest revision."""
+        height = self.at(time_ns)
+        return next(operation for operation in self.shown if operation[8] == height)
+
+
+def check(floor: Floor, writes: set[int], findings: Findings) -> None:
+    """Note every answer whose revision is lower than one seen before its call, and every write that is not above it.
+
+    Args:
+        floor: of the history.
+        writes: the `id()`s of operations that made their revision.
+        findings: gets `stale-revision` and `revision-reused`.
+    """
+    ends, heights = floor.ends, floor.heights
+    for operation in floor.shown:
+        height = heights[bisect_left(ends, operation[5])]
+        if operation[8] > height:
+            continue
+        if operation[8] < height:
+            if _may_be_stale(operation):
+                continue
+            witness = floor.witness(operation[5])
+            findings.add(
+                "stale-revision",
+                f"{operation.f} of {operation.key!r} by process {operation.process} was answered at revision {operation.revision} although "
+                f"process {witness.process} had been answered at revision {witness.revision} before it began",
+                (witness, operation),
+                (operation.key,),
+            )
+        elif id(operation) in writes:
+            witness = floor.witness(operation[5])
+            findings.add(
+                "revision-reused",
+                f"{operation.f} of {operation.key!r} made revision {operation.revision}, which had been shown before it began",
+                (witness, operation),
+                (operation.key,),
+            )
+
+
+def _may_be_stale(operation: Operation) -> bool:
+    """A range that asked for it, and a transaction without steps, which etcd answers from any member's own state."""
+    if operation.f == "range":
+        return bool(operation.argument[3])
+    return operation.f == "txn" and not operation.argument[1] and not operation.argument[2]
+
+
+def check_window(operations: Sequence[Operation], floor: Floor, findings: Findings) -> None:
+    """Note reads of old revisions that were answered although compacted, or refused although they had to be answered."""
+    compactions = [operation for operation in operations if operation[1] == "compact" and operation[7] != FAIL]
+    done = sorted((operation for operation in compactions if operation[7] == OK), key=lambda one: one[6])
+    for operation in operations:
+        f = operation[1]
+        if f not in ("get", "range"):
+            continue
+        asked = operation[3] if f == "get" else operation[3][2]
+        if not asked:
+            continue
+        if operation[7] == OK:
+            before = [one for one in done if one[6] < operation[5] and one[3] > asked]
+            if before:
+                text = f"a read at revision {asked} was answered although everything below {before[0].argument} had been compacted"
+                findings.add("read-below-compaction", text, (before[0], operation), (operation.key,))
+        elif operation[7] == FAIL and COMPACTED in operation.error:
+            if not any(one[5] < operation[6] and one[3] > asked for one in compactions):
+                text = f"a read at revision {asked} was refused as compacted although nobody had compacted above it"
+                findings.add("spurious-compaction", text, (operation,), (operation.key,))
+        elif operation[7] == FAIL and FUTURE in operation.error and asked <= floor.at(operation[5]):
+            text = f"a read at revision {asked} was refused as future although that revision had been shown before it began"
+            findings.add("spurious-future", text, (floor.witness(operation[5]), operation), (operation.key,))

@@ -1,0 +1,103 @@
+"""The smallest part of one key's failing history that still fails, and for the same kind of reason.
+
+Leaving out an observer never makes a possible history impossible. Leaving out a write can, unless nobody in what is left
+observes its value and versions do not count; only such writes are left out. So whatever comes back is itself a proof.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from jepsen_like.history import UNKNOWN, Operation
+
+TRIALS_MAX = 600
+"""Searches spent on making one failing history smaller."""
+
+Fails = Callable[[Sequence[Operation], bool], bool]
+"""Whether these operations are impossible, with versions held to account or without."""
+
+
+def smallest(calls: Sequence[Operation], stuck: Operation, fails: Fails, *, versioned: bool) -> tuple[Operation, ...]:
+    """A failing part of `calls` from which no single operation can be left out, within `TRIALS_MAX` trials.
+
+    Args:
+        calls: one key's operations, impossible as a whole.
+        stuck: the operation whose return the search did not get past: nothing called after it matters.
+        fails: the search.
+        versioned: whether the failure may rest on versions.
+    """
+    kept = [call for call in calls if call.invoke_ns <= stuck.complete_ns]
+    if not fails(kept, versioned):
+        kept = list(calls)
+    if versioned and fails(kept, False):
+        versioned = False
+    trials = TRIALS_MAX
+    chunk = max(len(kept) // 2, 1)
+    while trials > 0:
+        place = 0
+        before = len(kept)
+        while place < len(kept) and trials > 0:
+            staying = _staying(kept, place, chunk, versioned)
+            rest = kept[:place] + staying + kept[place + chunk :]
+            trials -= len(rest) < len(kept)
+            if len(rest) < len(kept) and fails(rest, versioned):
+                kept = rest
+                place += len(staying)
+            else:
+                place += chunk
+        if chunk == 1 and len(kept) == before:
+            break
+        chunk = max(chunk // 2, 1)
+    return tuple(kept)
+
+
+def _staying(kept: list[Operation], place: int, chunk: int, versioned: bool) -> list[Operation]:
+    """What of the chunk cannot be left out: writes that may matter to what stays."""
+    part = kept[place : place + chunk]
+    writes = [call for call in part if not _observes_only(call)]
+    if versioned or not writes:
+        return writes
+    inside = set(map(id, part))
+    staying = [call for call in kept if id(call) not in inside or not _observes_only(call)]
+    if any(call.f == "cas" and call.result == (False,) for call in staying):
+        return writes  # "some other value": every write may be the other one
+    presence = any(call.f == "delete" and call.result for call in staying)
+    observed = Counter(value for call in staying for value in _observed(call))
+    result = []
+    for call in writes:
+        value = _written(call)
+        if observed[value] > _observed(call).count(value) or (presence and value is not None):
+            result.append(call)
+    return result
+
+
+def _observes_only(call: Operation) -> bool:
+    if call.outcome == UNKNOWN:
+        return False
+    return call.f == "get" or (call.f == "cas" and not call.result[0]) or (call.f == "delete" and not call.result)
+
+
+def _depends(kept: Sequence[Operation]) -> bool:
+    """Whether some operation says only that there was a value, or another value: then every write may matter."""
+    return any(call.outcome != UNKNOWN and call.f == "cas" and call.result == (False,) for call in kept)
+
+
+def _written(call: Operation) -> str | None:
+    if call.f == "put":
+        return str(call.argument)
+    return str(call.argument[1]) if call.f == "cas" else None
+
+
+def _observed(call: Operation) -> tuple[str | None, ...]:
+    """The values whose absence from the history could make this call impossible."""
+    if call.f == "cas":
+        shown = () if call.outcome == UNKNOWN or len(call.result) < 2 else (call.result[1],)
+        return (call.argument[0], *(kv.value if kv is not None else None for kv in shown))
+    if call.outcome == UNKNOWN:
+        return ()
+    if call.f == "get":
+        return (call.result.value if call.result is not None else None,)
+    if call.f == "put":
+        return tuple(kv.value if kv is not None else None for kv in call.result)
+    return (None,) if call.f == "delete" and not call.result else ()
