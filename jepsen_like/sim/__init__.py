@@ -1,0 +1,1 @@
+"""Simulated clusters: whole runs on virtual time, repeated exactly from one seed."""
