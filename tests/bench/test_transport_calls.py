@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from jepsen_like.sim.loop import VirtualLoop
 from raftkv.transport import frames, hpack
 from raftkv.transport.deadlines import Deadlines
-from tests.support.loop import VirtualLoop
 from tests.transport.pair import ECHO, STREAM, RawClient, data, headers, message, request
 
 TURNS, CALLS = 200, 64

@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from jepsen_like.sim.loop import VirtualLoop
 from raftkv.client import AsyncClient, Endpoint
 from raftkv.client.link import Metadata
 from raftkv.pb import rpc
 from raftkv.transport.client import RpcError
 from raftkv.transport.grpc_wire import Code
-from tests.support.loop import VirtualLoop
 
 T = TypeVar("T")
 

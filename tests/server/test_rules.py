@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
 from raftkv.errors import ConfigError
 from raftkv.pb import peer, rpc
 from raftkv.server import hello
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember, simulate
 
 ELECTION_S = 1.0
 

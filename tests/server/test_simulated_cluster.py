@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, simulate
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
 
 
 async def _start(cluster: SimulatedCluster) -> None:

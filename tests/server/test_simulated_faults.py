@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from tests.support.faulty_run import ELECTION_S, SETTINGS, faulty_run
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, simulate
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
 from raftkv.pb import rpc
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember, simulate
 
 SMALL = {"snapshot_count": 10, "snapshot_catchup_entries": 2, "wal_segment_bytes": 4096}
 

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
 from raftkv.pb import rpc
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember, simulate
 
 
 async def _start(cluster: SimulatedCluster) -> tuple[SimulatedMember, list[SimulatedMember]]:

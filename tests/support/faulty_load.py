@@ -10,9 +10,10 @@ import asyncio
 import random
 from typing import Any
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
 from raftkv.pb import rpc
 from tests.support.history import Operation
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember
 
 KEYS = [b"a", b"b", b"c"]
 LEASE_TTL_S = 3

@@ -7,9 +7,10 @@ import errno
 import random
 from collections.abc import Awaitable, Callable
 
+from jepsen_like.sim.client import RpcError, SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
 from tests.support.faulty_load import LEASE_TTL_S, Lease, Load, Watch, stored_events, versions_of
 from tests.support.history import Operation, check
-from tests.support.simulated import RpcError, SimulatedClient, SimulatedCluster, SimulatedMember
 
 ELECTION_S = 1.0
 

@@ -11,8 +11,8 @@ import sys
 import time
 import traceback
 
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from tests.support.faulty_run import SETTINGS, faulty_run
-from tests.support.simulated import SimulatedCluster, simulate
 
 
 def run(seed: int) -> bool:

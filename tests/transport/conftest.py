@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.support.loop import VirtualLoop
+from jepsen_like.sim.loop import VirtualLoop
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop, "virtual": lambda: VirtualLoop(1)}

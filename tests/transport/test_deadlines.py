@@ -7,8 +7,8 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepsen_like.sim.loop import VirtualLoop
 from raftkv.transport.deadlines import SLOTS_PER_S, Deadlines
-from tests.support.loop import VirtualLoop
 
 
 class Item:

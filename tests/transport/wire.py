@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from jepsen_like.sim.loop import VirtualLoop
 from raftkv.transport.channel import Channel
 from raftkv.transport.server import GrpcServer, Kind, Route, ServerCall, ServerLimits
-from tests.support.loop import VirtualLoop
 from tests.transport.pair import ECHO, FAIL, KEEP, STREAM, EchoHandler, Handler
 
 
