@@ -1,93 +1,74 @@
-"""Puts mutants into the server, one at a time, and looks which seed or test notices: `python -m tests.mutants [NAME...]`.
+"""Puts mutants into the product, one at a time, and looks which seed or test notices: `python -m tests.mutants [NAME...]`.
 
-For each mutant simulated clusters run under faults (`tests.support.faulty_run`), seed after seed, until one fails; a mutant
-that all seeds miss meets the tests of tests/server and tests/storage. Prints one line a mutant; exits 1 when one survives.
+Prints a line a mutant; exits 1 when one is not noticed. Outcomes are kept (`--cache`), so a run that was stopped goes on where it
+was; `--write` renders what is known to docs/MUTANTS.md without running anything.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-import subprocess
+import os
+import pathlib
 import sys
 import time
+from statistics import median
 
-from tests.mutants import consensus, durability, leases, reads, snapshots
-from tests.mutants.mutant import Mutant, install
+from jepsen_like.sim.mutation import Mutant, directory, load, names
+from tests.mutants import children, table, trials
 
-ALL = [*durability.MUTANTS, *consensus.MUTANTS, *reads.MUTANTS, *leases.MUTANTS, *snapshots.MUTANTS]
-
-TESTS = ["tests/server", "-k", "not under_faults and not failover", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
-SEED_TIMEOUT_S = 120.0
-"""A run that takes longer hangs; that counts as noticed."""
-
-KILLED = 3
-"""Exit status of a child that noticed the mutant."""
-
-
-def named(name: str) -> Mutant:
-    """The mutant of that name. Raises KeyError."""
-    return {mutant.name: mutant for mutant in ALL}[name]
-
-
-def notices(mutant: Mutant, seeds: range) -> str:
-    """What notices the mutant: the first seed or a test; empty when nothing does."""
-    for seed in seeds:
-        if _child(mutant, "--seed", str(seed)):
-            return f"seed {seed}"
-    return "a test of tests/server" if _child(mutant, "--tests") else ""
-
-
-def _child(mutant: Mutant, *arguments: str) -> bool:
-    command = [sys.executable, "-m", "tests.mutants", mutant.name, "--child", *arguments]
-    try:
-        done = subprocess.run(command, timeout=SEED_TIMEOUT_S * (5 if "--tests" in arguments else 1), capture_output=True, text=True)
-    except subprocess.TimeoutExpired:
-        return True
-    if done.returncode not in (0, KILLED):
-        raise RuntimeError(f"{mutant.name}: the run itself failed:\n{done.stdout}\n{done.stderr}")
-    return done.returncode == KILLED
-
-
-def _run_child(mutant: Mutant, seed: int | None) -> int:
-    """One seed, or the tests, with the mutant in place."""
-    logging.disable(logging.CRITICAL)
-    install(mutant)
-    if seed is None:
-        import pytest
-
-        return KILLED if pytest.main(TESTS) else 0
-    from tests.support.faulty_run import SETTINGS, faulty_run
-    from tests.support.simulated import simulate
-
-    try:
-        simulate(seed, faulty_run, **SETTINGS)
-    except Exception as error:
-        print(f"{type(error).__name__}: {str(error)[:300]}")
-        return KILLED
-    return 0
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "raftkv" / "mutants"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "MUTANTS.md"
+BASES = 5
 
 
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="these mutants only")
-    parser.add_argument("--count", type=int, default=12, help="seeds tried before the tests (default 12)")
-    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--tests", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", help="these mutants only, by name or number")
+    parser.add_argument("--bases", type=int, default=BASES, help=f"trials with different first seeds (default {BASES})")
+    parser.add_argument("--levels", default="core,server,unit", help="in this order (default core,server,unit)")
+    parser.add_argument("--seeds", type=int, help="seeds tried in a trial (default: by level)")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after this time")
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help=f"where outcomes are kept (default {CACHE})")
+    parser.add_argument("--write", action="store_true", help="only write docs/MUTANTS.md from what is known")
     arguments = parser.parse_args()
-    chosen = [named(name) for name in arguments.names] or ALL
-    if arguments.child:
-        return _run_child(chosen[0], None if arguments.tests else arguments.seed)
-    survived = 0
-    for mutant in chosen:
-        started_s = time.perf_counter()
-        found = notices(mutant, range(1, arguments.count + 1))
-        survived += not found
-        print(f"{mutant.name:45} {found or 'SURVIVED':25} {time.perf_counter() - started_s:5.0f} s  {mutant.rule}", flush=True)
-    return 1 if survived else 0
+    folder = directory()
+    mutants = [load(folder, name) for name in arguments.names or names(folder)]
+    records = trials.Records(arguments.cache)
+    if arguments.write:
+        PAGE.write_text(table.page([(mutant, records.read(mutant)) for mutant in mutants], bases=arguments.bases), encoding="utf-8")
+        return 0
+    deadline_s = time.monotonic() + arguments.minutes * 60
+    missed = 0
+    for mutant in mutants:
+        if time.monotonic() >= deadline_s:
+            print("the time is up; run again to go on")
+            return 2
+        missed += not _try(mutant, records, arguments)
+    return 1 if missed else 0
+
+
+def _try(mutant: Mutant, records: trials.Records, arguments: argparse.Namespace) -> bool:
+    """Tries one mutant level by level, as far as needed; whether it was noticed."""
+    record = records.read(mutant)
+    for level in arguments.levels.split(","):
+        noticed = record.killed_by()
+        if noticed is not None and noticed[0] != level:
+            break
+        if level not in record.unloaded:
+            count = arguments.seeds or trials.SEEDS[level]
+            trials.try_level(mutant, level, record, records, bases=arguments.bases, count=count)
+    found = record.killed_by()
+    if found is None:
+        print(f"{mutant.name:55} NOT NOTICED     {mutant.rule}", flush=True)
+        return False
+    level, made = found
+    seeds = median(trial.seeds or trial.tried + 1 for trial in made)
+    print(f"{mutant.name:55} {level:6} {seeds:5g} seeds {sum(t.wall_s for t in made):6.1f} s  {made[0].what[:100]}", flush=True)
+    return True
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        sys.exit(children.main(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))
     sys.exit(main())

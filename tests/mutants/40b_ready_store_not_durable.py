@@ -1,0 +1,12 @@
+from jepsen_like.sim.mutation import Level, Mutant
+
+MUTANT = Mutant(
+    module="raftkv.storage.install",
+    old=(
+        '        _rename_store(self._fs, self._opener, f"{self._directory}/{BUILDING}", self._ready)\n'
+        "        self._fs.sync_dir(self._directory)\n"
+    ),
+    new='        _rename_store(self._fs, self._opener, f"{self._directory}/{BUILDING}", self._ready)\n',
+    rule="design §4 rule 8: the received store is durable under its own name before the log records it",
+    level=Level.SERVER,
+)

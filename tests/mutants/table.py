@@ -1,0 +1,73 @@
+"""The table of mutants as a page for people."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from jepsen_like.sim.mutation import Mutant
+from tests.mutants.absent import ABSENT
+from tests.mutants.trials import SEEDS, Record
+
+NUMBERS = range(1, 73)
+"""Of the list of known ways to be wrong."""
+
+LEVELS = {"core": "core simulation", "server": "server simulation", "unit": "tests"}
+
+HEAD = """# Mutants: does the harness notice?
+
+Each line is one way to be wrong, put into raftkv by an import hook while a simulation or a test runs
+(`tests/mutants/NN_name.py`; the sources are never touched). NN is the number in the list of 72 known ways to be wrong that
+distributed stores have shown; letters are further edits for one number, and from 73 on they are ours. `make check` fails
+when an edit no longer fits its module exactly once.
+
+*Seeds* is how many seeds it took until one noticed: the median of {bases} runs with different first seeds, and the range.
+A seed counts only if it finds nothing without the mutant. Simulated clusters come first, the core before the server; what
+they do not notice within {core} and {server} seeds meets the tests.
+
+Made by `python -m tests.mutants --write`; `python -m tests.mutants 13 62b` tries some.
+"""
+
+
+def page(outcomes: list[tuple[Mutant, Record]], *, bases: int) -> str:
+    """The whole page."""
+    lines = [HEAD.format(bases=bases, core=SEEDS["core"], server=SEEDS["server"]), *_summary(outcomes), ""]
+    lines += ["| mutant | rule it breaks | noticed by | seeds | as |", "|---|---|---|---|---|"]
+    for mutant, record in outcomes:
+        found = record.killed_by()
+        number, _, name = mutant.name.partition("_")
+        cells = [f"{number} {name.replace('_', ' ')}", mutant.rule]
+        if found is None:
+            cells += ["**not noticed**" if record.trials else "not tried", "", ""]
+        else:
+            level, trials = found
+            seeds = sorted(trial.seeds or trial.tried + 1 for trial in trials)
+            spread = f" ({seeds[0]}–{seeds[-1]})" if seeds[0] != seeds[-1] else ""
+            cells += [LEVELS[level], "" if level == "unit" else f"{median(seeds):g}{spread}", _shown(trials[0].what or trials[-1].what)]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "## Numbers without a mutant", "", "| number | way to be wrong | why |", "|---|---|---|"]
+    for number, absent in ABSENT.items():
+        why = f"waits for {absent.waits_for}: {absent.why}" if absent.waits_for else f"not applicable: {absent.why}"
+        lines.append(f"| {number} | {absent.what} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _summary(outcomes: list[tuple[Mutant, Record]]) -> list[str]:
+    killed = [mutant for mutant, record in outcomes if record.killed_by() is not None]
+    whole = {n for n in NUMBERS if n not in ABSENT}
+    missed = {mutant.number for mutant, _ in outcomes if mutant not in killed} & whole
+    waiting = sorted(n for n, absent in ABSENT.items() if absent.waits_for)
+    counts = {level: sum(1 for _, r in outcomes if (found := r.killed_by()) is not None and found[0] == level) for level in SEEDS}
+    by_level = ", ".join(f"{count} by the {LEVELS[level]}" for level, count in counts.items() if count)
+    return [
+        f"{len(killed)} of {len(outcomes)} mutants are noticed: {by_level}. Of the 72 numbers {len(whole)} apply: "
+        f"{len(whole) - len(missed)} have every edit noticed"
+        + (f", {', '.join(map(str, sorted(missed)))} not" if missed else "")
+        + f"; {len(waiting)} wait for a feature ({', '.join(map(str, waiting))}), "
+        f"{len(ABSENT) - len(waiting)} have no place in the design."
+    ]
+
+
+def _shown(what: str) -> str:
+    """The start of a finding, fit for a cell."""
+    text = " ".join(what.split()).replace("|", "/")
+    return text if len(text) <= 110 else text[:107] + "..."
