@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from raftctl import fault
-from raftctl.context import GLOBAL_FLAGS, Invocation
+from raftctl.context import GLOBAL_FLAGS, Invocation, write
 from raftctl.flags import Parsed, parse
 
 SEE_OPTIONS = 'Use "raftctl options" for the flags that all commands take.'
@@ -22,7 +22,7 @@ def _absorb(context: click.Context, own: Sequence[click.Option], arguments: list
     except fault.Fault as exc:
         raise fault.Fault(exc.status, exc.text, f"Run '{context.command_path} --help' for usage.") from exc
     if parsed.help:
-        click.echo(context.get_help())
+        write(f"{context.get_help()}\n".encode())
         context.exit(0)
     invocation = context.ensure_object(Invocation)
     own_names = {option.name for option in own}
@@ -93,7 +93,7 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the named command; none shows the help, as etcdctl does."""
         if not ctx.args:
-            click.echo(ctx.get_help())
+            write(f"{ctx.get_help()}\n".encode())
             return None
         name, *rest = ctx.args
         command = self.get_command(ctx, name)

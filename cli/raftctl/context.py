@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from raftctl import fault
 from raftctl.flags import BOOL, DURATION, INT64, STRING, STRING_LIST, flag, read
+from raftctl.go_text import format_duration
 
 if TYPE_CHECKING:
     import ssl
@@ -48,8 +49,14 @@ GLOBAL_FLAGS = (
 )
 """The flags every command takes: etcdctl's names, defaults and meanings."""
 
+OUTPUT_LOST = "What was asked for has been done; only the output is lost."
+
 OTHER_VARIABLES = frozenset(("API", "WATCH_KEY", "WATCH_RANGE_END"))
 """`ETCDCTL_*` that are no flags but mean something (or did)."""
+
+
+SECRETS = frozenset(("password", "auth_jwt_token"))
+"""Global flags whose values are never printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,23 @@ def settle(given: Mapping[str, Any], environment: Mapping[str, str], warn: Calla
     return Settings(**values)
 
 
+def show_settings(settings: Settings) -> None:
+    """Prints what `--debug` prints first: every global flag by its variable, in order, values as Go writes them. Secrets are left out."""
+    for name in sorted(option.name for option in GLOBAL_FLAGS if option.name):
+        value = getattr(settings, name)
+        if name in SECRETS:
+            value = "…" if value else ""
+        elif name == "user":
+            value = value.partition(":")[0]
+        elif isinstance(value, bool):
+            value = str(value).lower()
+        elif isinstance(value, list):
+            value = f"[{','.join(value)}]"
+        elif isinstance(value, float):
+            value = format_duration(value)
+        print(f"ETCDCTL_{name.upper()}={value}", file=sys.stderr)
+
+
 class Invocation:
     """What a command works with: settings, client, printer."""
 
@@ -132,15 +156,8 @@ class Invocation:
         if self._settings is None:
             self._settings = settle(self.given, self.environment, lambda line: print(line, file=sys.stderr))
             if self._settings.debug:
-                self._show_settings(self._settings)
+                show_settings(self._settings)
         return self._settings
-
-    def _show_settings(self, settings: Settings) -> None:
-        for option in GLOBAL_FLAGS:
-            assert option.name is not None
-            secret = option.name in ("password", "auth_jwt_token")
-            value = "…" if secret and getattr(settings, option.name) else getattr(settings, option.name)
-            print(f"RAFTCTL_{option.name.upper()}={value}", file=sys.stderr)
 
     @property
     def printer(self) -> Printer:
@@ -199,6 +216,9 @@ class Invocation:
                 raise fault.Fault(fault.BAD_ARGUMENTS, f"empty string is passed to --{name} option")
         if not (settings.cert or settings.key or settings.cacert or not settings.insecure_transport):
             return None
+        if bool(settings.cert) != bool(settings.key):
+            text = f"KeyFile and CertFile must both be present[key: {settings.key}, cert: {settings.cert}]"
+            raise fault.Fault(fault.BAD_ARGUMENTS, text)
         for path in filter(None, (settings.cacert, settings.cert, settings.key)):
             try:
                 with open(path, "rb"):
@@ -228,9 +248,7 @@ class Invocation:
         if settings.password:
             return Credentials(settings.user, settings.password)
         if not separator:
-            import getpass
-
-            password = getpass.getpass("Password: ")
+            password = ask_password()
         return Credentials(user, password)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -250,8 +268,32 @@ class Invocation:
         return self.run(body())
 
 
+def ask_password() -> str:
+    """A password from the terminal, unseen; else, as etcdctl does, the next line of standard input, which may be none."""
+    if sys.stdin.isatty():
+        import getpass
+
+        try:
+            return getpass.getpass("Password: ")
+        except EOFError:
+            return ""
+    write(b"Password: ")
+    line: bytes = sys.stdin.buffer.readline()
+    write(b"\n")
+    return line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+
+
 def write(data: bytes) -> None:
-    """Writes to standard output at once; keys and values are bytes, whatever the terminal's encoding."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """Writes to standard output at once; keys and values are bytes, whatever the terminal's encoding.
+
+    Raises:
+        BrokenPipeError: the reader is gone.
+        Fault: the output cannot be written. etcdctl ends with status 0 then, and a script takes half an answer for a whole one.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise fault.Fault(fault.IO_ERROR, f"write /dev/stdout: {(exc.strerror or str(exc)).lower()}", OUTPUT_LOST) from exc

@@ -5,6 +5,7 @@ Exit statuses and error texts are etcdctl's. Modules of commands are imported wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -47,20 +48,29 @@ def main() -> NoReturn:
     """The console script."""
     # NB: etcdctl dies of SIGINT without a word, also in the middle of a watch; so do we, instead of with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    open_missing_streams()
     status = run(sys.argv[1:])
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     # Taking the interpreter apart would cost 30 of 160 ms and nobody would be the wiser: everything is closed and written.
     os._exit(status)
+
+
+def open_missing_streams() -> None:
+    """Gives /dev/null to each standard stream that was closed, as Go's runtime does: a socket must not get its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken, which is this one: those below it are open.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit status."""
     invocation = Invocation()
     try:
-        try:
-            ROOT.main(list(arguments), prog_name="raftctl", standalone_mode=False, obj=invocation)
-        finally:
-            sys.stdout.flush()
+        ROOT.main(list(arguments), prog_name="raftctl", standalone_mode=False, obj=invocation)
     except fault.Fault as exc:
         _say(exc.text, exc.hint)
         return exc.status
@@ -91,10 +101,11 @@ def _fail(exc: Exception, invocation: Invocation) -> int:
 
 
 def _say(text: str, hint: str) -> None:
-    if text:
-        print(f"Error: {text}", file=sys.stderr)
-    if hint:
-        print(hint, file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a stderr that takes nothing, only the status can tell
+        if text:
+            print(f"Error: {text}", file=sys.stderr)
+        if hint:
+            print(hint, file=sys.stderr)
 
 
 def _die_of_broken_pipe() -> NoReturn:

@@ -76,6 +76,9 @@ class Caller:
             IndeterminateError: the call may have had its effect.
         """
         deadline_s = None if timeout_s is None else self.clock.monotonic_s() + timeout_s
+        if timeout_s is not None and timeout_s <= 0:
+            # Go's expired context: nothing is sent, where an answer might come before a timer of no time fires.
+            raise errors.UnavailableError(DEADLINE_TEXT)
         backoff = Backoff(self.clock, 1 if endpoint else len(self.connections))
         renewed = False
         while True:

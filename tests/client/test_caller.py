@@ -68,6 +68,14 @@ def test_read_only_txn_is_repeated_and_a_writing_one_is_not():
         cluster.run(cluster.client().txn().then(get("k")).else_(put("k", "v")).commit())
 
 
+def test_call_without_any_time_sends_nothing():
+    """Go's expired context: `--command-timeout=0` must not write and then say that it did not."""
+    cluster = ScriptedCluster(a=[PUT_OK])
+    with pytest.raises(errors.UnavailableError, match="context deadline exceeded"):
+        cluster.run(cluster.client(timeout_s=0.0).put("k", "v"))
+    assert not cluster.asked
+
+
 def test_rounds_of_failures_wait_longer_and_longer_until_the_deadline():
     """The deadline covers all attempts; nothing was sent, so the error says that nothing happened."""
     cluster = ScriptedCluster(a=[], b=[])

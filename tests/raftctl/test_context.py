@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
-from raftctl.context import Invocation, settle
+from raftctl.context import Invocation, ask_password, settle, show_settings
 from raftctl.fault import Fault
 
 
@@ -58,6 +60,8 @@ def test_wrong_value_in_the_environment_is_refused():
         ({"cacert": ""}, 128, "empty string is passed to --cacert option"),
         ({"cacert": "/nonexistent"}, 128, "open /nonexistent: no such file or directory"),
         ({"cert": __file__, "key": __file__}, 128, "cannot use"),
+        ({"cert": "x"}, 128, r"^KeyFile and CertFile must both be present\[key: , cert: x\]$"),
+        ({"key": "y"}, 128, r"^KeyFile and CertFile must both be present\[key: y, cert: \]$"),
         ({"discovery_srv": "example.org"}, 4, "name the endpoints"),
         ({"endpoints": []}, 2, "no available endpoints"),
     ],
@@ -70,3 +74,24 @@ def test_connection_settings_that_cannot_work_end_the_command(given, status, tex
     with pytest.raises(Fault, match=text) as caught:
         invocation.client()
     assert caught.value.status == status
+
+
+def test_debug_shows_every_setting_but_no_secret(capsys):
+    """As etcdctl does: by variable, in order, with Go's values."""
+    given = {"endpoints": ["a:1", "b:2"], "debug": True, "password": "hidden", "user": "me:hidden", "command_timeout": 1.5}
+    show_settings(settled(given)[0])
+    shown = capsys.readouterr().err
+    lines = shown.splitlines()
+    assert lines == sorted(lines)
+    assert {"ETCDCTL_ENDPOINTS=[a:1,b:2]", "ETCDCTL_DEBUG=true", "ETCDCTL_COMMAND_TIMEOUT=1.5s", "ETCDCTL_DIAL_TIMEOUT=2s"} <= set(lines)
+    assert {"ETCDCTL_HEX=false", "ETCDCTL_WRITE_OUT=simple", "ETCDCTL_USER=me", "ETCDCTL_PASSWORD=…", "ETCDCTL_CERT="} <= set(lines)
+    assert "hidden" not in shown
+
+
+@pytest.mark.parametrize(("given", "password"), [(b"secret\nrest", "secret"), (b"", "")])
+def test_password_without_a_terminal_is_a_line_of_standard_input(given, password, monkeypatch):
+    """etcdctl asks all the same, and takes an empty one from an empty input."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown := io.BytesIO()))
+    assert ask_password() == password
+    assert shown.getvalue() == b"Password: \n"

@@ -8,7 +8,7 @@ from typing import Any
 
 from raftctl import fault
 from raftctl.command import Command, Entry, Group
-from raftctl.context import Invocation
+from raftctl.context import Invocation, write
 from raftctl.flags import BOOL, STRING, flag
 from raftctl.go_text import GoTextError, parse_int, quote
 from raftkv.client import AsyncClient, MemberList
@@ -64,10 +64,13 @@ def run_add(invocation: Invocation, words: list[str], *, peer_urls: str, learner
 def _print_configuration(name: str, peer_urls: str, result: MemberList, member_id: int) -> None:
     """What the new member is to be started with."""
     initial = [f"{name if member.id == member_id else member.name}={url}" for member in result.members for url in member.peer_urls]
-    print(f"\nETCD_NAME={quote(name.encode())}")
-    print(f"ETCD_INITIAL_CLUSTER={quote(','.join(initial).encode())}")
-    print(f"ETCD_INITIAL_ADVERTISE_PEER_URLS={quote(peer_urls.encode())}")
-    print('ETCD_INITIAL_CLUSTER_STATE="existing"')
+    lines = (
+        f"\nETCD_NAME={quote(name.encode())}",
+        f"ETCD_INITIAL_CLUSTER={quote(','.join(initial).encode())}",
+        f"ETCD_INITIAL_ADVERTISE_PEER_URLS={quote(peer_urls.encode())}",
+        'ETCD_INITIAL_CLUSTER_STATE="existing"\n',
+    )
+    write("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _change(invocation: Invocation, member_id: int, text: str, action: Callable[[AsyncClient], Coroutine[Any, Any, MemberList]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from raftctl import fault
 from raftctl.command import Command
 from raftctl.commands import kv
-from raftctl.context import Invocation
+from raftctl.context import Invocation, write
 from raftctl.flags import BOOL, flag, parse
 from raftctl.go_text import GoTextError, parse_int, split_words, unquote
 from raftkv.client import Compare, CompareResult, CompareTarget, Operation, TxnOp
@@ -118,7 +118,7 @@ def run_txn(invocation: Invocation, words: list[str], *, interactive: bool) -> N
 
     def prompt(text: str) -> None:
         if interactive:
-            print(text, flush=True)
+            write(f"{text}\n".encode())
 
     prompt("compares:")
     compares = [parse_compare(line) for line in _lines()]
