@@ -31,6 +31,10 @@ class Recorder:
         self.count = {OK: 0, FAIL: 0, UNKNOWN: 0}
         """Calls ended so far, by outcome."""
 
+    def now_ns(self) -> int:
+        """The clock of every stamp, for records that are no calls."""
+        return self._now_ns()
+
     def process(self) -> int:
         """A number no client of this run has had: for a new client, and for one whose last outcome is unknown."""
         self._processes += 1

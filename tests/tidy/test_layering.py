@@ -64,7 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "resource_api.embedded": ("resource_api", "raftkv.embedded", "raftkv.clock"),
     "raftctl": ("raftctl", "raftkv.client", "resource_api.client", *LEAVES),
     "raftctl.commands.debug": ("raftctl", "raftkv.client", "resource_api.client", "raftkv.storage.dump", *LEAVES),
-    "jepsen_like": ("jepsen_like", "raftkv.client", *LEAVES),
+    "jepsen_like": ("jepsen_like", "raftkv.client", "raftkv.transport.client", *LEAVES),
     "jepsen_like.sim": ("jepsen_like", "raftkv"),
 }
 
