@@ -1,0 +1,109 @@
+"""Does faults to a cluster one after the other, by a seed, and writes each into the history as it was seen to work.
+
+Owns the schedule. Every fault is healed before the next begins, and all are before `run` returns, so that whatever is broken
+then was broken by the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+from jepsen_like import ledger
+from jepsen_like.cluster.cluster import Cluster, ClusterError
+from jepsen_like.ledger import FaultRecord
+from jepsen_like.nemesis.fault import Fault
+from jepsen_like.nemesis.registry import chosen
+from jepsen_like.recorder import Recorder
+from raftkv.errors import RaftKVError
+
+GAP_S = (0.3, 1.5)
+"""Without a fault, between two."""
+
+log = logging.getLogger("jepsen_like.nemesis")
+
+
+class Nemesis:
+    """A seeded schedule of faults. An instance serves one run."""
+
+    def __init__(self, cluster: Cluster, names: Iterable[str], rng: random.Random, recorder: Recorder) -> None:
+        self._cluster = cluster
+        self._rng = rng
+        self._recorder = recorder
+        self._faults: list[type[Fault]] = []
+        self.records: list[FaultRecord] = []
+        for fault in chosen(list(names)):
+            why = fault.unavailable_because(cluster)
+            if why:
+                self._write(fault.skipped(why, recorder.now_ns()))
+            else:
+                self._faults.append(fault)
+
+    @property
+    def count(self) -> dict[str, int]:
+        """Faults so far by status: `verified`, `unverified`, `skipped`."""
+        return dict(Counter(record.status for record in self.records))
+
+    async def run(self, until_s: float) -> None:
+        """Faults until the loop's time is `until_s`; everything is healed when it returns, also when it is cancelled.
+
+        Raises:
+            ClusterError: the cluster did not recover.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            for fault in self._schedule():
+                gap_s = self._rng.uniform(*GAP_S)
+                hold_s = self._rng.uniform(*fault.hold_s)
+                if loop.time() + gap_s + hold_s > until_s:
+                    break
+                await asyncio.sleep(gap_s)
+                await self.inject(fault, hold_s)
+            await asyncio.sleep(max(0.0, until_s - loop.time()))
+        finally:
+            await self._heal_everything()
+
+    async def inject(self, kind: type[Fault], hold_s: float) -> FaultRecord:
+        """One fault, from beginning to end."""
+        fault = kind(self._cluster, random.Random(self._rng.getrandbits(64)))
+        start_ns = self._recorder.now_ns()
+        try:
+            try:
+                await fault.apply()
+                start_ns = self._recorder.now_ns()
+                await asyncio.sleep(hold_s)
+                await fault.verify()
+            except (OSError, ClusterError, RaftKVError) as error:
+                fault.missed(f"{type(error).__name__}: {error}")
+            finally:
+                end_ns = self._recorder.now_ns()
+                await fault.heal()
+        finally:
+            record = fault.record(start_ns, max(start_ns, end_ns))
+            self._write(record)
+            for name in fault.targets if fault.state else ():
+                self._recorder.write(ledger.member_state(name, fault.state, record.start_ns, record.end_ns))
+        return record
+
+    def _schedule(self) -> Iterable[type[Fault]]:
+        """Every fault once in random order, then again in another: each has its turn even in a short run."""
+        while self._faults:
+            yield from self._rng.sample(self._faults, len(self._faults))
+
+    async def _heal_everything(self) -> None:
+        """Whatever a fault left behind."""
+        cluster = self._cluster
+        await cluster.heal_network()
+        for member in cluster.members:
+            cluster.resume(member)
+        stopped = [member for member in cluster.members if not member.running]
+        if stopped:
+            cluster.start(*stopped)
+
+    def _write(self, record: FaultRecord) -> None:
+        self.records.append(record)
+        self._recorder.write(record.to_mark())
+        log.info("fault %s: %s, %s", record.name, record.status, record.skipped or record.effect)
