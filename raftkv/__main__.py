@@ -216,6 +216,10 @@ def report_failure(error: BaseException, *, started: bool) -> int:
     text = listen_fault(cause) if isinstance(cause, OSError) else ""
     if text:
         log.critical("listener failed", extra={"fields": {"error": text}})
+    elif isinstance(cause, OSError) and cause.errno is not None:
+        # The system's own word says it all: no traceback, which would hide it.
+        message = "the member failed" if started else "failed to start etcd"
+        log.critical(message, extra={"fields": {"error": system_fault(cause)}})
     elif isinstance(cause, ConfigError | CorruptionError):
         message = "the member failed" if started else "failed to start etcd"
         log.critical(message, extra={"fields": {"error": str(cause)}})
@@ -229,6 +233,12 @@ def first_error(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def system_fault(error: OSError) -> str:
+    """What the system refused, in Go's form: the path, then its word for the error."""
+    where = f"{error.filename}: " if error.filename and str(error.filename) not in str(error.strerror) else ""
+    return f"{where}{error.strerror}" if error.strerror else str(error)
 
 
 def listen_fault(error: OSError) -> str:

@@ -81,6 +81,22 @@ def test_taken_port_is_told_in_gos_words(text, told):
     assert entry.listen_fault(OSError(errno.ENOSPC, text)) == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "/data/member/wal"), "/data/member/wal: Permission denied"),
+        (
+            OSError(errno.EIO, "/data/member/snap/db: Input/output error", "/data/member/snap/db"),
+            "/data/member/snap/db: Input/output error",
+        ),
+    ],
+)
+def test_what_the_system_refused_is_told_in_one_line(error, told):
+    """A path and a reason; a traceback would hide both."""
+    assert entry.system_fault(error) == told
+
+
 def test_first_error_of_nested_groups_is_found():
     inner = ConfigError("why")
     assert entry.first_error(ExceptionGroup("a", [ExceptionGroup("b", [inner]), ValueError()])) is inner

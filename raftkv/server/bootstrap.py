@@ -145,6 +145,11 @@ def boot(
         wal_settings = WalSettings(segment_bytes=settings.wal_segment_bytes, now_s=now_s, on_sync=observe_fsync_s)
         if founders is not None:
             _found(platform, directory, wal_settings, founders, own_member(settings, founders).id)
+        elif not Wal.exists(platform.fs, directory.wal):
+            raise ConfigError(
+                f"the data directory {directory.path} holds the store of a member that was started, but its log {directory.wal} is "
+                "missing, and with it the member's vote: put the log back (or name it with --wal-dir), or replace the member"
+            )
         return _open(settings, platform, directory, wal_settings)
     except BaseException:
         directory.close()

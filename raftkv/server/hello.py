@@ -15,6 +15,9 @@ PROTOCOL = 1
 FORMAT = 1
 """Newest format of log entries, peer messages and snapshots this version reads and writes."""
 
+CHECK_FORMING = "check that --initial-cluster and --initial-cluster-token are the same on all members"
+"""What a cluster's id is made of. Neither side gives up, as with etcd: the wrong one is corrected by a person."""
+
 BOOTSTRAP_INDEX = 1
 """A member's log begins with the snapshot at this index that holds the bootstrapped members; at or below it the log is empty."""
 
@@ -66,7 +69,7 @@ def refusal(me: Self, hello: peer.Hello, *, known: bool, removed: bool, started:
     if hello.protocol != PROTOCOL:
         return f"{other} speaks peer protocol {hello.protocol}, {here} speaks {PROTOCOL}: run versions that share one", False
     if hello.cluster_id != me.cluster_id:
-        return f"{other} is of cluster {hello.cluster_id:x}, {here} is of cluster {me.cluster_id:x}: check --initial-cluster", False
+        return f"{other} is of cluster {hello.cluster_id:x}, {here} is of cluster {me.cluster_id:x}: {CHECK_FORMING}", False
     if hello.receiver_id != me.member_id:
         return f"{other} looked for member {hello.receiver_id:x} and reached {here}: check the peer URLs", False
     if removed:

@@ -10,7 +10,8 @@ Owns these names, the lock and the stamp (design §4 rule 10). Runs before the l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from raftkv.errors import ConfigError
 from raftkv.storage.fs import FileSystem, Lock, parent, read_all, write_durably
@@ -35,26 +36,28 @@ class DataDir:
         """Makes the directory where it is missing, locks it and checks its stamp.
 
         on_wait is called with a message each time the lock is found taken; it sleeps, and raises to give up (etcd waits
-        for ever). Raises ConfigError for a directory that holds something else or another format, OSError.
+        for ever). Raises ConfigError for a directory that holds something else or another format, or that cannot be made or used.
         """
         path = path.rstrip("/") or "/"
         member = f"{path}/member"
-        _refuse_strangers(fs, path, member)
-        for directory in (*_missing_above(fs, path), path, member):
-            fs.mkdir(directory)
-            fs.sync_dir(parent(directory))
-        lock = fs.lock(f"{member}/lock")
+        with _reachable():
+            _refuse_strangers(fs, path, member)
+            for directory in (*_missing_above(fs, path), path, member):
+                fs.mkdir(directory)
+                fs.sync_dir(parent(directory))
+            lock = fs.lock(f"{member}/lock")
         while lock is None:
             on_wait(f"the data directory {path} is locked by another process; waiting for it to stop")
             lock = fs.lock(f"{member}/lock")
         try:
-            _check_stamp(fs, f"{member}/format")
-            fs.mkdir(f"{member}/snap")
-            if wal_dir:
-                for directory in (*_missing_above(fs, wal_dir), wal_dir):
-                    fs.mkdir(directory)
-                    fs.sync_dir(parent(directory))
-            fs.sync_dir(member)
+            with _reachable():
+                _check_stamp(fs, f"{member}/format")
+                fs.mkdir(f"{member}/snap")
+                if wal_dir:
+                    for directory in (*_missing_above(fs, wal_dir), wal_dir):
+                        fs.mkdir(directory)
+                        fs.sync_dir(parent(directory))
+                fs.sync_dir(member)
         except BaseException:
             lock.release()
             raise
@@ -63,6 +66,17 @@ class DataDir:
     def close(self) -> None:
         """Releases the lock. Idempotent."""
         self._lock.release()
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Gives what the system says of a directory etcd's words. Raises ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        reason = "not a directory" if isinstance(error, FileExistsError) else (error.strerror or str(error)).lower()
+        where = f"{error.filename}: " if error.filename else ""
+        raise ConfigError(f"cannot access data directory: {where}{reason}") from error
 
 
 def _refuse_strangers(fs: FileSystem, path: str, member: str) -> None:

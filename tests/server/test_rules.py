@@ -231,6 +231,7 @@ def test_peer_of_another_cluster_is_refused_naming_both() -> None:
         return hello.refusal(me, wrong, known=True, removed=False, started=True)[0]
 
     assert "cluster c2" in text(cluster_id=0xC2) and "cluster c1" in text(cluster_id=0xC2)
+    assert "--initial-cluster-token" in text(cluster_id=0xC2)
     assert "member dd" in text(receiver_id=0xDD) and "member a" in text(receiver_id=0xDD)
     assert "peer protocol 9" in text(protocol=9)
     assert "not a member" in hello.refusal(me, good, known=False, removed=False, started=False)[0]

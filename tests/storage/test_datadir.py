@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import random
+
 import pytest
 
 from raftkv.errors import ConfigError
 from raftkv.storage.datadir import DataDir
+from raftkv.storage.faulty_fs import Fault, FaultyFileSystem
 from raftkv.storage.fs import OsFileSystem, write_durably
 from raftkv.storage.memory_fs import MemoryFileSystem
 
@@ -70,18 +74,33 @@ def test_directory_of_etcd_is_refused_and_untouched():
 
 def test_first_start_cut_off_at_any_point_is_taken_up_again():
     """Power may go between any two steps."""
-    import errno
-    import random
-
-    from raftkv.storage.faulty_fs import Fault, FaultyFileSystem
-
     probe = FaultyFileSystem(MemoryFileSystem())
     DataDir.open(probe, "/a/data", wal_dir="/w/wal", on_wait=never)
     for call in range(1, len(probe.log) + 1):
         for seed in range(4):
             inner = MemoryFileSystem()
-            with pytest.raises(OSError):
+            with pytest.raises(ConfigError):
                 DataDir.open(FaultyFileSystem(inner, [Fault(call, errno.EIO)]), "/a/data", wal_dir="/w/wal", on_wait=never)
             inner.lose_power(random.Random(seed))
             opened = DataDir.open(inner, "/a/data", wal_dir="/w/wal", on_wait=never)
             assert inner.listdir(opened.store) == []
+
+
+@pytest.mark.parametrize(("path", "told"), [("file", "file: not a directory"), ("file/data", "file/data: not a directory")])
+def test_directory_with_a_file_in_the_way_is_refused_in_etcds_words(tmp_path, path, told):
+    """A reason a person can act on, instead of an errno."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=f"^cannot access data directory: {tmp_path}/{told}$"):
+        DataDir.open(OsFileSystem(), f"{tmp_path}/{path}", on_wait=never)
+
+
+@pytest.mark.parametrize("wal_dir", ["", "/fast/wal"])
+def test_directory_that_cannot_be_written_is_refused_at_each_step_and_unlocked(wal_dir):
+    """No step of the opening lets an errno through, and none leaves the lock behind."""
+    calls = FaultyFileSystem(MemoryFileSystem())
+    DataDir.open(calls, "/deep/data", wal_dir=wal_dir, on_wait=never).close()
+    for call in range(1, len(calls.log) + 1):
+        inner = MemoryFileSystem()
+        with pytest.raises(ConfigError, match="^cannot access data directory: .*(denied|error)"):
+            DataDir.open(FaultyFileSystem(inner, [Fault(call, errno.EACCES)]), "/deep/data", wal_dir=wal_dir, on_wait=never)
+        DataDir.open(inner, "/deep/data", wal_dir=wal_dir, on_wait=never).close()
