@@ -58,6 +58,8 @@ class Changes:
         """Revision -> the acknowledged write of the key-value API that made it."""
         self._taken: dict[tuple[int, str], KeyValue] = {}
         """What was merged as it stood, so that the same thing shown again costs one look."""
+        self._ranged: list[int] | None = None
+        """Revisions that deleted a range."""
         self.compacted = 0
         """The highest revision that a compaction was asked for."""
         for kv in initial.values():
@@ -112,6 +114,16 @@ class Changes:
         span = self.order[bisect_left(self.revisions, first) : bisect_right(self.revisions, last)]
         return [known[place] for place in span if covers(key, range_end, place[1])]
 
+    def in_deleted_range(self, key: str, after: int, last: int) -> bool:
+        """Whether an acknowledged delete of a range, above `after` and up to `last`, may have taken the key."""
+        revisions = self._ranged
+        if revisions is None:
+            revisions = self._ranged = sorted(revision for revision, maker in self.made.items() if deleted_ranges(maker))
+        for revision in revisions[bisect_right(revisions, after) : bisect_right(revisions, last)]:
+            if any(covers(start, end, key) for start, end in deleted_ranges(self.made[revision])):
+                return True
+        return False
+
     def may_hold(self, revision: int, key: str, put: bool) -> bool:
         """Whether, by the answers alone, the revision may hold a change of the key that nobody saw."""
         if revision < 2 or (revision, key) in self.known:
@@ -129,7 +141,7 @@ class Changes:
             self._add(change)
         elif f == "cas" and operation.result[0]:
             self.made.setdefault(revision, operation)
-            change = Change(revision, operation.key, True, operation.argument[1], source=operation)
+            change = Change(revision, operation.key, True, operation.argument[1], lease=operation.lease, source=operation)
             self._add(change if operation.argument[0] is not None else _after(change, None))
         elif f == "delete" and operation.result:
             self.made.setdefault(revision, operation)
@@ -244,7 +256,7 @@ def _steps(operation: Operation) -> Iterator[tuple[tuple[str, ...], Any]]:
 def _of_txn(operation: Operation) -> Iterator[Change]:
     for step, response in _steps(operation):
         if step[0] == "put":
-            yield Change(operation.revision, step[1], True, step[2], source=operation)
+            yield Change(operation.revision, step[1], True, step[2], lease=operation.lease, source=operation)
         elif step[0] == "delete" and not step[2] and response:
             yield Change(operation.revision, step[1], False, source=operation)
 
