@@ -54,6 +54,11 @@ class NodeView:
         self._log = core.log
 
     @property
+    def inside(self) -> Core:
+        """The state itself, for simulation and tests that look on and change nothing."""
+        return self._core
+
+    @property
     def member_id(self) -> int:
         """This member."""
         return self._core.member_id

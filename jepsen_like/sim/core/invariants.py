@@ -1,0 +1,272 @@
+"""What must hold of a whole cluster at every event, whatever happened to it (spec: faults.md §3c).
+
+Each rule has a name, which a broken run's verdict carries. Seen from outside consensus: from messages as they leave,
+writes as they are handed out or durable, entries as they are applied. What was true once is remembered, so an event is
+looked at in constant time. Hot path: called for every turn, message and entry of the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from raftkv.raft.messages import ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
+
+if TYPE_CHECKING:
+    from jepsen_like.sim.core.member import Member
+
+_LEADER = Role.LEADER
+_APPEND_REPLY = int(MessageKind.APPEND_REPLY)
+_PRE_VOTE = int(MessageKind.PRE_VOTE)
+_PRE_VOTE_REPLY = int(MessageKind.PRE_VOTE_REPLY)
+_VOTE = int(MessageKind.VOTE)
+_VOTE_REPLY = int(MessageKind.VOTE_REPLY)
+_SNAPSHOT = int(MessageKind.SNAPSHOT)
+_TERM_BITS = 24
+"""A key of `written` is the index above, the term below these bits."""
+
+
+class InvariantError(Exception):
+    """A rule was broken. `rule` is its name, `detail` what was seen."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(f"{rule}: {detail}")
+        self.rule = rule
+        self.detail = detail
+
+
+class Invariants:
+    """Sees everything, remembers what was ever true, and raises `InvariantError` as soon as it is not."""
+
+    def __init__(self, members: dict[int, Member], conf: ConfState) -> None:
+        self.commit = 0
+        """The highest index ever committed anywhere."""
+        self.applied: list[Entry] = []
+        """What every member applies, in order; the entry of index i stands at i - 1."""
+        self.confs: dict[int, ConfState] = {0: conf}
+        self.newest_conf = conf
+        self.leaders: dict[int, int] = {}
+        self.refused: set[bytes] = set()
+        """Proposals a client was told had no effect."""
+        self._members = members
+        self._written: dict[int, tuple[Entry, int]] = {}
+        self._votes: dict[tuple[int, int], int] = {}
+        self._committed: list[tuple[int, int]] = [(0, 0)]
+        self._proposals: dict[bytes, int] = {}
+        self._changes: set[tuple[int, int]] = set()
+
+    def on_written(self, member: Member, entries: tuple[Entry, ...]) -> None:
+        """Log matching: an index and a term name one entry and one entry before it, everywhere."""
+        written = self._written
+        before = member.log.term(entries[0].index - 1)
+        for entry in entries:
+            term = entry.term
+            key = (entry.index << _TERM_BITS) | term
+            known = written.get(key)
+            if known is None:
+                written[key] = (entry, before)
+            elif (known[0] is not entry and known[0] != entry) or known[1] != before:
+                raise InvariantError("log matching", f"{known} at one member, {(before, entry)} at {member.id}")
+            before = term
+            if entry.kind:
+                self._on_change_written(member, entry)
+
+    def _on_change_written(self, member: Member, entry: Entry) -> None:
+        """No log holds two changes of which neither is known to be committed."""
+        self._changes.add((entry.index, entry.term))
+        log = member.log
+        above = [index for index, term in self._changes if self.commit < index <= entry.index and log.matches(index, term)]
+        if len(above) > 1:
+            raise InvariantError("one change at a time", f"changes at {sorted(above)} at member {member.id}")
+
+    def on_durable(self, member: Member, before: HardState, after: HardState) -> None:
+        """Term and vote on the disk: the term never falls, a vote is given once a term."""
+        if after.term < before.term or (after.term == before.term and before.vote not in (0, after.vote)):
+            raise InvariantError("term and vote monotone", f"member {member.id}: {before}, then {after}")
+        if after.commit > member.storage.last_index():
+            raise InvariantError("commit within the log", f"member {member.id} stores {after} above {member.storage.last_index()}")
+
+    def on_released(self, member: Member, message: Message) -> None:
+        """Durable before dependent message: what a message says of its sender's disk is true when it leaves."""
+        kind = message.kind
+        term = message.term
+        durable = member.storage.hard_state
+        if durable.term < term and not (
+            (kind == _PRE_VOTE and durable.term >= term - 1) or (kind == _PRE_VOTE_REPLY and not message.reject)
+        ):
+            raise InvariantError("term durable before message", f"member {member.id} has {durable} on disk and sends {message}")
+        if kind == _APPEND_REPLY:
+            if not message.reject and durable.term == term:
+                self._on_acknowledgement(member, message)
+        elif kind == _VOTE:
+            self._on_vote(member, term, member.id)
+        elif kind == _VOTE_REPLY and not message.reject:
+            self._on_vote(member, term, message.to)
+        elif kind == _SNAPSHOT and message.snapshot is not None:
+            self._on_snapshot_sent(member, message.snapshot)
+
+    def _on_vote(self, member: Member, term: int, candidate: int) -> None:
+        durable = member.storage.hard_state
+        if durable.term == term and durable.vote != candidate:
+            raise InvariantError("vote durable before message", f"member {member.id} votes for {candidate}, its disk has {durable}")
+        if self._votes.setdefault((term, member.id), candidate) != candidate:
+            raise InvariantError("one vote a term", f"member {member.id} in term {term}")
+
+    def _on_acknowledgement(self, member: Member, message: Message) -> None:
+        """The disk holds up to the index what the leader of that term holds there."""
+        index = message.index
+        storage = member.storage
+        if index > storage.last_index():
+            raise InvariantError("entries durable before acknowledgement", f"member {member.id}: {message} above {storage.last_index()}")
+        leader = self._members.get(self.leaders.get(message.term, 0))
+        if leader is None or leader.node is None or leader.core.term != message.term or leader.core.role is not _LEADER:
+            return
+        log = leader.log
+        if log.first_index <= index and storage.first_index() <= index and not log.matches(index, storage.term(index)):
+            raise InvariantError("acknowledged what the leader has", f"member {member.id} acknowledges {index} to {leader.id}")
+
+    def _on_snapshot_sent(self, member: Member, snapshot: SnapshotMeta) -> None:
+        if snapshot.index > member.log.commit or snapshot.index > self.commit:
+            raise InvariantError("snapshot within commit", f"member {member.id} sends {snapshot.index}")
+        if snapshot.term != self._committed[snapshot.index][0]:
+            raise InvariantError("state machine safety", f"snapshot {snapshot} at {member.id}")
+        at = max(index for index in self.confs if index <= snapshot.index)
+        if self.confs[at] != snapshot.conf_state:
+            raise InvariantError("snapshot carries its configuration", f"{snapshot} at {member.id}, not {self.confs[at]}")
+
+    def on_match(self, leader: Member, peer: int) -> None:
+        """After an acknowledgement: the leader believes no more than stands on that member's disk."""
+        core = leader.core
+        found = self._members.get(peer)
+        if core.role is not _LEADER or found is None or found.storage.hard_state.term != core.term:
+            return
+        progress = core.tracker.progress.get(peer)
+        if progress is not None and progress.match > found.storage.last_index():
+            raise InvariantError("match within the follower's disk", f"{peer} at leader {leader.id}: {progress.match}")
+
+    def on_turn(self, member: Member) -> None:
+        """After anything happened to a running member."""
+        core = member.core
+        log = member.log
+        term = core.term
+        if term != member.seen_term:
+            if term < member.seen_term:
+                raise InvariantError("term monotone", f"member {member.id}: {member.seen_term}, then {term}")
+            member.seen_term = term
+        commit = log.commit
+        if commit != member.seen_commit:
+            self.on_commit(member)
+        applied = log.applied
+        if applied > commit or applied < member.seen_applied or applied > member.storage.last_index():
+            raise InvariantError("applied within commit and disk", f"member {member.id}: applied {applied}, commit {commit}")
+        member.seen_applied = applied
+        if core.role is _LEADER:
+            if member.led_term != term:
+                self._on_leader(member, term)
+            elif log.last_index < member.led_last or log.truncation_count != member.led_truncations:
+                raise InvariantError("leader append-only", f"member {member.id} in term {term}")
+            member.led_last = log.last_index
+
+    def on_commit(self, member: Member) -> None:
+        """A member's commit index moved just now, in the role and configuration it is still in."""
+        log = member.log
+        commit = log.commit
+        if commit < member.seen_commit:
+            raise InvariantError("commit monotone", f"member {member.id}: {member.seen_commit}, then {commit}")
+        if commit > self.commit:
+            self._on_committed(member, commit)
+        elif log.first_index <= commit and not log.matches(commit, self._committed[commit][0]):
+            raise InvariantError("state machine safety", f"member {member.id} commits another entry at {commit}")
+        member.seen_commit = commit
+
+    def _on_leader(self, member: Member, term: int) -> None:
+        """Election safety and leader completeness; what follows the election is append-only."""
+        if self.leaders.setdefault(term, member.id) != member.id:
+            raise InvariantError("election safety", f"{self.leaders[term]} and {member.id} lead term {term}")
+        log = member.log
+        member.led_term = term
+        member.led_truncations = log.truncation_count
+        index = self.commit
+        while index and self._committed[index][1] >= term:
+            index -= 1
+        if index > log.last_index or (index >= log.first_index and not log.matches(index, self._committed[index][0])):
+            raise InvariantError("leader completeness", f"leader {member.id} of term {term} lacks the committed entry {index}")
+
+    def _on_committed(self, member: Member, commit: int) -> None:
+        """Something is committed for the first time."""
+        log = member.log
+        core = member.core
+        for index in range(self.commit + 1, commit + 1):
+            if index < log.first_index:
+                raise InvariantError("commit known before its snapshot", f"member {member.id} at {index}")
+            self._committed.append((log.term(index), core.term))
+        self.commit = commit
+        if core.role is not _LEADER:
+            # Its disk may know first, when a leader crashed between writing that a change is committed and acting upon it.
+            if commit > member.restarted_commit:
+                raise InvariantError("only a leader commits first", f"member {member.id} at {commit}")
+            return
+        term = self._committed[commit][0]
+        if term != core.term:
+            raise InvariantError("commit of the own term", f"leader {member.id} of term {core.term} commits an entry of term {term}")
+        if not is_quorum(core.tracker.conf, self._holders(commit, term)):
+            raise InvariantError("commit on a quorum of disks", f"leader {member.id} commits {commit} in {core.tracker.conf}")
+
+    def _holders(self, index: int, term: int) -> set[int]:
+        """The members whose disks hold the entry, or a snapshot above it."""
+        holders = set()
+        for member in self._members.values():
+            storage = member.storage
+            if index < storage.first_index() or (index <= storage.last_index() and storage.term(index) == term):
+                holders.add(member.id)
+        return holders
+
+    def on_applied(self, member: Member, entry: Entry) -> None:
+        """State machine safety: every member applies the same entry at an index; a proposal is applied once."""
+        applied = self.applied
+        index = entry.index
+        if index <= len(applied):
+            known = applied[index - 1]
+            if known is not entry and known != entry:
+                raise InvariantError("state machine safety", f"{known} was applied, then {entry} at {member.id}")
+            return
+        if index != len(applied) + 1 or index > member.log.commit:
+            raise InvariantError("applied in order", f"member {member.id} applies {index} after {len(applied)}")
+        applied.append(entry)
+        data = entry.data
+        if data and not entry.kind:
+            if self._proposals.setdefault(data, index) != index:
+                raise InvariantError("a proposal is applied once", f"{data!r} at {self._proposals[data]} and {index}")
+            if data in self.refused:
+                raise InvariantError("a refused proposal has no effect", f"{data!r} at {index}")
+
+    def on_conf(self, member: Member, index: int, conf: ConfState) -> None:
+        """Configurations come in one order everywhere, and quorums of neighbours overlap."""
+        known = self.confs.get(index)
+        if known is not None:
+            if known != conf:
+                raise InvariantError("state machine safety", f"configuration at {index}: {known}, then {conf} at {member.id}")
+            return
+        check_overlap(self.newest_conf, conf)
+        self.confs[index] = self.newest_conf = conf
+
+    def on_read_state(self, member: Member, state: ReadState, floor: int) -> None:
+        """Read index: a linearizable read sees all that was committed before it was asked for."""
+        if state.index < floor:
+            raise InvariantError("read index", f"member {member.id} is told {state.index}, {floor} was committed when it asked")
+
+
+@lru_cache(maxsize=4096)
+def check_overlap(before: ConfState, after: ConfState) -> None:
+    """Any quorum of one configuration shares a member with any of the next. Raises InvariantError."""
+    members = sorted({*before.voters, *before.voters_outgoing, *after.voters, *after.voters_outgoing})
+    for mask in range(1 << len(members)):
+        inside = {member_id for position, member_id in enumerate(members) if mask >> position & 1}
+        if is_quorum(before, inside) and is_quorum(after, set(members) - inside):
+            raise InvariantError("quorums overlap", f"{before} and {after}")
+
+
+def is_quorum(conf: ConfState, members: Container[int]) -> bool:
+    """Whether these are a majority of each half; written out here, so that a fault of the product's own cannot hide itself."""
+    return all(2 * sum(one in members for one in half) > len(half) for half in (conf.voters, conf.voters_outgoing) if half)

@@ -1,0 +1,44 @@
+"""The fingerprint of a run: every event goes in, two runs of one seed must come out equal.
+
+Holds integers only (virtual time, member, kind of event, a digest of what it carried), so that neither the addresses of
+objects nor the interpreter's hash seed can show. Hot path: an event costs one `extend` of a list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+
+_CHUNK = 1 << 15
+"""Numbers gathered before they are hashed."""
+
+
+class TraceHash:
+    """A rolling hash. With `keep`, all numbers stay, so that the first difference of two runs can be shown."""
+
+    __slots__ = ("_hash", "count", "kept", "numbers")
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self.numbers: list[int] = []
+        self.kept: list[int] | None = [] if keep else None
+        self.count = 0
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def flush(self) -> None:
+        """Take in what `numbers` gathered; callers add to it directly and call this now and then."""
+        numbers = self.numbers
+        self.count += len(numbers)
+        self._hash.update(array("q", numbers).tobytes())
+        if self.kept is not None:
+            self.kept += numbers
+        numbers.clear()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to flush."""
+        return len(self.numbers) >= _CHUNK
+
+    def hexdigest(self) -> str:
+        """The hash of all events so far."""
+        self.flush()
+        return self._hash.hexdigest()

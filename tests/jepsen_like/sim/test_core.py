@@ -1,0 +1,93 @@
+"""The core simulation: seeds of the swarm stay valid, equal seeds give equal runs, and what is wrong is noticed and shrunk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from jepsen_like.sim.core.runs import Result, run, run_parallel, shrink
+from jepsen_like.sim.core.scenario import Fault, Scenario
+from jepsen_like.sim.core.swarm import draw
+
+FULL_SEEDS = range(1, 501)
+"""What `make test` runs; `check_seeds` is its way in."""
+
+CALM = Scenario(seed=1, virtual_s=10.0)
+
+
+def check_seeds(seeds: range, *, virtual_s: float = 60.0, processes: int = 1) -> dict[str, int]:
+    """Runs the seeds; fails with the command that repeats it at the first that is not valid. Returns what was reached."""
+    reached: dict[str, int] = {}
+    for result in run_parallel(seeds, virtual_s, processes):
+        assert result.verdict == "valid", f"{result.replay}: {result.verdict}: {result.rule}\n{result.detail}"
+        for name, count in result.reached.items():
+            reached[name] = reached.get(name, 0) + count
+    return reached
+
+
+def test_scenario_written_as_json_is_read_back_equal():
+    """A failing run can be handed on as a file."""
+    scenario = draw(7)
+    assert scenario.faults and Scenario.from_json(scenario.to_json()) == scenario
+    with pytest.raises(ValueError, match="no wether"):
+        Scenario.from_json('{"seed": 1, "wether": 2}')
+
+
+@pytest.mark.slow
+def test_swarm_seeds_keep_every_invariant():
+    """Sixty virtual seconds a seed, faults of half the families, and progress after they end."""
+    reached = check_seeds(range(1, 13))
+    assert reached["leader_elected"] > 12 and reached["read_answered"] > 1_000 and reached["log_cut"] > 10
+
+
+@pytest.mark.slow
+def test_same_seed_gives_the_same_trace_in_any_process():
+    """Twice in this process and once in another, whose hashes of strings differ."""
+    seeds = (3, 5, 47)
+    here = [run(seed, virtual_s=15.0).trace_hash for seed in seeds]
+    assert here == [run(seed, virtual_s=15.0).trace_hash for seed in seeds]
+    assert len(set(here)) == len(seeds)
+    code = f"from jepsen_like.sim.core.runs import run\nfor seed in {seeds}: print(run(seed, virtual_s=15.0).trace_hash)"
+    there = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": "12345"}, capture_output=True, text=True, check=True
+    )
+    assert there.stdout.split() == here
+
+
+def test_run_without_a_fault_beside_its_load_is_rejected():
+    """A run in which nothing went wrong proves nothing."""
+    result = run(1, CALM)
+    assert (result.verdict, result.rule) == ("rejected", "no fault met an operation")
+
+
+def test_run_with_too_few_operations_is_rejected():
+    """So does one in which nothing was done."""
+    result = run(1, replace(CALM, ops_per_s=2.0, burst=1, faults=(Fault(2_000, "pause", (1,), 500),)))
+    assert result.verdict == "rejected" and "operations completed" in result.rule
+
+
+def test_fault_on_the_way_makes_a_run_count():
+    """One pause of the leader is a fault that operations meet."""
+    result = run(1, replace(CALM, faults=(Fault(4_000, "pause", (0,), 500),)))
+    assert result.verdict == "valid" and result.faults == {"pause": 1} and result.ops > 200
+
+
+def test_failing_scenario_shrinks_to_the_faults_it_needs(monkeypatch):
+    """Of many faults those are left without which the rule holds."""
+    from jepsen_like.sim.core import runs
+
+    def fake(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) -> Result:
+        assert scenario is not None
+        kinds = [fault.kind for fault in scenario.faults]
+        rule = "broken" if "pause" in kinds and "crash" in kinds else ""
+        return Result(seed, "invalid" if rule else "valid", "", 60.0, 0.0, 0, {}, {}, rule, scenario=scenario)
+
+    many = [Fault(1_000 * at, kind, (1,), 100) for at, kind in enumerate(["skew", "crash", "isolate", "ring", "pause", "lossy"])]
+    scenario = replace(CALM, loss=0.1, faults=tuple(many))
+    monkeypatch.setattr(runs, "run", fake)
+    shrunk = shrink(fake(1, scenario))
+    assert [fault.kind for fault in shrunk.faults] == ["crash", "pause"] and shrunk.loss == 0.0
