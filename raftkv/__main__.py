@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import raftkv
 from raftkv import logs
-from raftkv.config import Launch, Stop, bootstrap_faults, holds_data, read_launch
+from raftkv.clock import SystemClock
+from raftkv.config import FailpointSettings, Launch, Stop, bootstrap_faults, holds_data, read_failpoints, read_launch
 from raftkv.errors import ConfigError, CorruptionError
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ def serve(arguments: Sequence[str]) -> int:
     except OSError as exc:
         return _show(Stop(1, stderr=f"open sink: {exc}\n"))
     _log_notices(launch)
+    failpoints = read_failpoints(os.environ)
+    if failpoints.asked and not switch_failpoints_on(failpoints):
+        return 1
     faults = [] if holds_data(launch.member) else bootstrap_faults(launch.member)
     for fault in faults:
         log.critical("discovery failed", extra={"fields": {"error": fault}})
@@ -123,6 +127,25 @@ def _log_notices(launch: Launch) -> None:
     )
     for url in member.listen_peer_urls:
         log.warning(PEERS_OPEN, extra={"fields": {"address": url.partition("://")[2]}})
+
+
+def switch_failpoints_on(settings: FailpointSettings) -> bool:
+    """Has the process fail where it was asked to; False, and a line in the log, when what was asked is not understood."""
+    from raftkv import failpoint_http
+    from raftkv.failpoints import ProcessEffects, switch_on_all
+
+    effects = ProcessEffects(SystemClock().random())
+    log.warning(
+        "failpoints are on: this member fails on purpose", extra={"fields": {"places": settings.places, "address": settings.address}}
+    )
+    try:
+        switch_on_all(settings.places, effects)
+        if settings.address:
+            failpoint_http.FailpointServer(settings.address, effects).start()
+    except (ConfigError, OSError) as exc:
+        log.critical("failpoints cannot be switched on", extra={"fields": {"error": str(exc)}})
+        return False
+    return True
 
 
 def raise_descriptor_limit() -> None:

@@ -6,8 +6,9 @@ the package reads flags, files or environment. Called once by the process entry.
 
 from __future__ import annotations
 
+from raftkv.config.failpoints import FailpointSettings, read_failpoints
 from raftkv.config.launch import Launch, Stop, read_launch
 from raftkv.config.sources import Notice
 from raftkv.config.validation import bootstrap_faults, holds_data
 
-__all__ = ["Launch", "Notice", "Stop", "bootstrap_faults", "holds_data", "read_launch"]
+__all__ = ["FailpointSettings", "Launch", "Notice", "Stop", "bootstrap_faults", "holds_data", "read_failpoints", "read_launch"]

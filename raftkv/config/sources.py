@@ -20,8 +20,8 @@ from raftkv.config.flags import Flag, Kind
 PREFIXES = ("RAFTKV", "ETCD")
 """Prefixes of environment variables; the first one that is set wins."""
 
-NOT_FLAGS = ("ETCD_UNSUPPORTED_ARCH", "ETCD_VERSION", "RAFTKV_GOLDEN")
-"""Variables with these prefixes that other programs read."""
+NOT_FLAGS = ("ETCD_UNSUPPORTED_ARCH", "ETCD_VERSION", "RAFTKV_GOLDEN", "RAFTKV_FAILPOINTS", "RAFTKV_FAILPOINTS_HTTP")
+"""Variables with these prefixes that are read elsewhere."""
 
 CONFLICT = (
     "conflicting environment variable is shadowed by corresponding command-line flag (either unset environment variable or disable flag)"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.mvcc.key_index import KeyIndex
 from raftkv.storage.backend import Table, Tables
 
@@ -61,19 +62,29 @@ class Compaction:
         """Sets the logical mark, which must be above the present one."""
         assert revision > self._revision
         self._revision = revision
+        if FAILPOINTS:
+            hit("compactBeforeCommitScheduledCompact")
         self._tables.put(Table.META, SCHEDULED_MARK, revision.to_bytes(8, "big"))
+        if FAILPOINTS:
+            hit("compactAfterCommitScheduledCompact")
         self._pending.append(self._index.history.take_keys())
 
     def step(self, limit: int = 1000) -> bool:
         """One slice: looks at up to `limit` keys and deletes up to `limit` revisions. True while there is more to do."""
         if not self.is_active:
             return False
+        if FAILPOINTS:
+            hit("compactAfterAcquiredBatchTxLock")
         index, tables, revision = self._index, self._tables, self._revision
         budget = limit
         while budget > 0:
             if not self._pending:
+                if FAILPOINTS:
+                    hit("compactBeforeSetFinishedCompact")
                 self._finished = revision
                 tables.put(Table.META, FINISHED_MARK, revision.to_bytes(8, "big"))
+                if FAILPOINTS:
+                    hit("compactAfterSetFinishedCompact")
                 return False
             keys = self._pending[-1]
             if not keys:
@@ -87,6 +98,8 @@ class Compaction:
                 tables.delete(Table.KEY, table_key)
             self.removed_count += len(removed)
             budget -= len(removed) + 1
+        if FAILPOINTS:
+            hit("compactBeforeCommitBatch")
         return True
 
     def held_keys(self) -> list[bytes]:

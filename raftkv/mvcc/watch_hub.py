@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from sortedcontainers import SortedDict
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.mvcc.catch_up import CatchUp
 from raftkv.mvcc.kv import Event
 from raftkv.mvcc.store import Store
@@ -198,6 +199,8 @@ class WatchHub:
         """One slice of catching up, of about so many records and watchers. True while there is more to do."""
         catch_up = self._catch_up
         if catch_up:
+            if FAILPOINTS:
+                hit("beforeSyncWatchers")
             outcome = catch_up.slice(self._store, self._revision, budget_count)
             self._events_total += outcome.event_count
             for watcher in outcome.parked:
@@ -265,6 +268,8 @@ class WatchHub:
 
     def resume(self, stream: HubStream) -> None:
         """The sink of a stream takes events again."""
+        if FAILPOINTS:
+            hit("beforeMoveVictims")
         stream.is_paused = False
         for watcher in tuple(stream.parked):
             self._move(watcher, _LAGGING)
@@ -278,6 +283,8 @@ class WatchHub:
         """Answers a progress request of the stream if one is waiting and may be answered now."""
         if not stream.progress_wanted:
             return
+        if FAILPOINTS:
+            hit("beforeProgressIfSync")
         revision = self._revision
         if stream.behind or any(watcher.start_revision > revision for watcher in stream.watchers.values()) or not stream.accepts():
             self._progress_wanted[stream] = None
@@ -300,6 +307,8 @@ class WatchHub:
                     places.append(place)
         if not touched:
             return
+        if FAILPOINTS:
+            hit("beforeSendWatchResponse")
         batch = EventBatch(events, self._store.previous)
         refused: list[HubWatcher] = []
         for group, places in touched.items():

@@ -6,6 +6,7 @@ and a client that does not read holds no memory here. Source: etcd 3.7's api/v3r
 
 from __future__ import annotations
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.status import Code
@@ -51,6 +52,8 @@ class RangeStream:
         if self._busy or not self._stream.open or not self._stream.writable:
             return
         self._busy = True
+        if FAILPOINTS:
+            hit("beforeRangeStreamChunk")
         if not self._next.count_only:
             self._next.limit = min(self._keys, self._left) if self._left else self._keys
         self._api.range(self._next, self._take)

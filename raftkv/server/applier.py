@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.mvcc.watch_hub import WatchHub
 from raftkv.raft.messages import Entry, EntryKind
 from raftkv.server.proposals import Proposals
@@ -79,6 +80,8 @@ class Applier:
                 return
 
     def _slice(self) -> None:
+        if FAILPOINTS:
+            hit("beforeApplyOneEntryNormal")
         queue, machine = self.queue, self.machine
         apply, pop_waiting = machine.apply, self._proposals.waiting.pop
         completed = []
@@ -97,7 +100,11 @@ class Applier:
                 apply(term, index, data)
             else:
                 completed.append((waiting[0], apply(term, index, data, waiting[1])))
+        if FAILPOINTS:
+            hit("commitBeforePreCommitHook")
         machine.note_applied(self.applied, self.term)
+        if FAILPOINTS:
+            hit("commitAfterPreCommitHook")
         events = machine.store.take_events()
         if events:
             deletes = sum([event[4] for event in events])

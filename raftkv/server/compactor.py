@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.mvcc.compaction import Compaction
 from raftkv.server.store_writer import StoreWriter
 
@@ -65,6 +66,8 @@ class Compactor:
             return
         limit = min(self._batch_limit, SLICE_MAX)
         if self._compaction().step(limit):
+            if FAILPOINTS:
+                hit("compactAfterCommitBatch")
             # The pause belongs to a whole batch; smaller slices share it.
             self._timer = self._loop.call_later(self._pause_s * limit / self._batch_limit, self._guarded, self._slice)
             return

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from raftkv import ETCD_VERSION
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.raft.messages import SnapshotMeta
 from raftkv.state.requests import ClusterVersion, Publication
 
@@ -41,6 +42,8 @@ class Publisher:
         if self.published or now_s < self._next_s or not self._core.node.leader_id:
             return
         self._next_s = now_s + RETRY_S
+        if FAILPOINTS:
+            hit("beforePublishing")
         settings = self._core.settings
         request = Publication(self._core.member_id, settings.name, tuple(settings.advertise_client_urls))
         self._core.proposals.submit_own(request, self._done)
@@ -139,4 +142,10 @@ class LogCutter:
         core.raft_storage.compact(keep_from)
         log.info("compacted Raft logs", extra={"fields": {"compact-index": keep_from}})
         wal = core.writer.wal
-        self._submit(lambda: wal.purge(keep_from), lambda: None)
+
+        def release() -> None:
+            wal.purge(keep_from)
+            if FAILPOINTS:
+                hit("raftAfterWALRelease")
+
+        self._submit(release, lambda: None)

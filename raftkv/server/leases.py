@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from raftkv.errors import NoLeaderError, RaftKVError, TimeoutError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.pb import peer
 from raftkv.server.api import LeaseTTL
 from raftkv.server.peers import Peers
@@ -90,7 +91,13 @@ class Leases:
     def time_to_live(self, lease_id: int, keys: bool, done: TTLDone) -> None:
         """What is left of a lease, by the leader's clock."""
         if self._pipeline.is_leader():
-            self._with_leader(lambda: done(self._ttl(lease_id, keys), None), lambda error: done(None, error))
+
+            def look_up() -> None:
+                if FAILPOINTS:
+                    hit("beforeLookupWhenLeaseTimeToLive")
+                done(self._ttl(lease_id, keys), None)
+
+            self._with_leader(look_up, lambda error: done(None, error))
             return
 
         def on_reply(body: bytes | None, error: Exception | None) -> None:
@@ -104,6 +111,8 @@ class Leases:
 
     def on_peer_renew(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
         """A keepalive another member passed on."""
+        if FAILPOINTS:
+            hit("beforeServeHTTPLeaseRenew")
         request = peer.LeaseRenewRequest.FromString(body)
         self._as_leader(
             lambda: done(peer.LeaseRenewReply(ttls=[self._renew(i) for i in request.ids]).SerializeToString(), None),
@@ -115,6 +124,8 @@ class Leases:
         request = peer.LeaseTtlRequest.FromString(body)
 
         def answer() -> None:
+            if FAILPOINTS:
+                hit("beforeLookupWhenForwardLeaseTimeToLive")
             ttl = self._ttl(request.id, request.keys)
             done(peer.LeaseTtlReply(ttl=ttl.ttl_s, granted_ttl=ttl.granted_ttl_s, keys=ttl.keys).SerializeToString(), None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.raft.messages import Entry, HardState, Message, Ready
 from raftkv.server.peer_codec import EntryBlobs
 from raftkv.storage.raft_storage import RaftStorage
@@ -124,7 +125,11 @@ class LogWriter:
         wal = self.wal
 
         def job() -> None:
+            if FAILPOINTS:
+                hit("raftBeforeSave")
             wal.append(writes, sync=True)
+            if FAILPOINTS:
+                hit("raftAfterSave")
 
         def report(_: None, error: BaseException | None) -> None:
             self.idle = True

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from raftkv import ETCD_VERSION
 from raftkv.clock import Clock
 from raftkv.errors import RaftKVError, StoppedError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.mvcc.watch_hub import WatchHub
 from raftkv.pb import rpc
 from raftkv.raft.confchange import decode_change
@@ -355,6 +356,8 @@ class MemberCore:
             self.compactor.kick()
 
     def _apply_change(self, entry: Entry) -> None:
+        if FAILPOINTS:
+            hit("beforeApplyOneConfChange")
         change = decode_change(entry.data)
         if change.context:
             _, _, error = self.machine.apply_member_change(entry.term, entry.index, decode_member_change(change.context))

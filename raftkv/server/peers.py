@@ -15,6 +15,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from raftkv.errors import ConfigError, RemoteProtocolError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.pb import peer
 from raftkv.raft.messages import Message, MessageKind
 from raftkv.server import hello
@@ -253,6 +254,8 @@ class Peers:
     def send(self, messages: Iterable[Message]) -> None:
         """Queues messages on their lanes; `flush` sends them."""
         lanes = self._lanes
+        if FAILPOINTS and hit("raftDropHeartbeat"):
+            messages = [message for message in messages if message.kind != MessageKind.HEARTBEAT]
         for message in messages:
             pair = lanes.get(message.to)
             if pair is not None:

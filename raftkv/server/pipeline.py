@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from raftkv.errors import StoppedError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.raft.messages import Message, MessageKind, Ready, Role, SoftState
 from raftkv.raft.proposals import ProposalDroppedError
 from raftkv.raft.raw_node import RawNode
@@ -222,10 +223,14 @@ class Pipeline:
         node = self.node
         while self._durable:
             reports, self._durable = self._durable, []
+            if FAILPOINTS:
+                hit("raftBeforeAdvance")
             for report in reports:
                 if report.write_number:
                     node.persisted(report.write_number, report.term, report.index)
                 if report.held:
+                    if FAILPOINTS and node.role != Role.LEADER:
+                        hit("raftBeforeFollowerSend")
                     self._peers.send(report.held)
 
     def _advance(self) -> None:
@@ -258,6 +263,8 @@ class Pipeline:
             self.reads.answered(ready.read_states)
 
     def _send(self, messages: tuple[Message, ...]) -> None:
+        if FAILPOINTS and self.node.role == Role.LEADER:
+            hit("raftBeforeLeaderSend")
         for message in messages:
             if message.kind == MessageKind.SNAPSHOT:
                 self._hooks.send_snapshot(message)

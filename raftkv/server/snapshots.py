@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from raftkv.errors import ConfigError, CorruptionError, RequestError, StoppedError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.pb import peer
 from raftkv.raft.messages import ConfState, Message, Ready, SnapshotMeta
 from raftkv.server.bootstrap import StateParts, applied_in, state_of
@@ -205,9 +206,15 @@ class SnapshotTransfers:
         core.applier.queue.clear()
         wal = core.writer.wal
         log.info("applying database snapshot", extra={"fields": {"snapshot-index": meta.index}})
-        core.writer.replace(
-            lambda: wal.mark_snapshot(meta, hard_state=ready.hard_state, installed=True), lambda: self._replace(ready, meta)
-        )
+
+        def mark() -> None:
+            if FAILPOINTS:
+                hit("raftBeforeSaveSnap")
+            wal.mark_snapshot(meta, hard_state=ready.hard_state, installed=True)
+            if FAILPOINTS:
+                hit("raftAfterSaveSnap")
+
+        core.writer.replace(mark, lambda: self._replace(ready, meta))
 
     def _replace(self, ready: Ready, meta: SnapshotMeta) -> None:
         core = self._core
@@ -229,11 +236,19 @@ class SnapshotTransfers:
 
         def job() -> None:
             backend.close()
+            if FAILPOINTS:
+                hit("raftBeforeApplySnap")
             install.replace()
             install.settle()
+            if FAILPOINTS:
+                hit("raftAfterApplySnap")
             install.clean()
             # The index of a large store takes seconds to read: not on the loop, which must answer the leader meanwhile.
+            if FAILPOINTS:
+                hit("applyBeforeOpenSnapshot")
             opened.append(state_of(platform.opener.open(path)))
+            if FAILPOINTS:
+                hit("applyAfterOpenSnapshot")
 
         def done() -> None:
             self._installed(ready, meta, opened[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.storage.backend import Backend
 from raftkv.storage.buffer import BufferedTables
 from raftkv.storage.worker import Worker
@@ -64,7 +65,11 @@ class StoreWriter:
         backend = self.backend
 
         def job() -> None:
+            if FAILPOINTS:
+                hit("beforeCommit")
             backend.commit(batches)
+            if FAILPOINTS:
+                hit("afterCommit")
 
         def report(_: None, error: BaseException | None) -> None:
             self._busy = False
@@ -73,7 +78,11 @@ class StoreWriter:
                     raise error
                 self.commits_total += 1
                 self.durable_index = max(self.durable_index, applied)
+                if FAILPOINTS:
+                    hit("beforeWritebackBuf")
                 tables.committed(batches)
+                if FAILPOINTS:
+                    hit("afterWritebackBuf")
                 if self._observe_s is not None:
                     self._observe_s(self._now_s() - now_s)
                 self._release()

@@ -19,6 +19,7 @@ from typing import Any
 import lmdb
 
 from raftkv.errors import ConfigError, CorruptionError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.storage.backend import Backend, Reader, Table, WriteBatch
 from raftkv.storage.fs import FILE_MODE
 
@@ -109,7 +110,11 @@ class LmdbBackend:
         if self._failure is not None:
             raise OSError(self._failure.errno, f"the store {self._path} failed before and takes no more writes: {self._failure}")
         try:
+            if FAILPOINTS:
+                hit("beforeStartDBTxn")
             with self._env.begin(write=True) as txn:
+                if FAILPOINTS:
+                    hit("afterStartDBTxn")
                 for table in Table:
                     changes: dict[bytes, bytes | None] = {}
                     for batch in batches:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from raftkv.errors import CorruptionError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.raft.messages import Entry, HardState, SnapshotMeta
 from raftkv.raft.storage import CompactedIndexError, UnavailableIndexError
 from raftkv.storage.fs import File, FileSystem, parent
@@ -209,6 +210,8 @@ class Wal:
             if self._offset >= self._settings.segment_bytes:
                 self._cut()
             parts: list[bytes] = []
+            if FAILPOINTS:
+                hit("raftBeforeWALSaveSnapshot")
             self._add(parts, RecordType.SNAPSHOT, [encode_snapshot(mark, state)])
             self._write(parts, sync=True)
         except OSError as exc:
@@ -314,6 +317,8 @@ class Wal:
             self._sync()
 
     def _sync(self) -> None:
+        if FAILPOINTS:
+            hit("walBeforeSync")
         now_s, on_sync = self._settings.now_s, self._settings.on_sync
         if now_s is None or on_sync is None:
             self._file.datasync()
@@ -321,6 +326,8 @@ class Wal:
             start_s = now_s()
             self._file.datasync()
             on_sync(now_s() - start_s)
+        if FAILPOINTS:
+            hit("walAfterSync")
         self._synced_sequence = self._sequence
 
     def _cut(self) -> None:

@@ -70,5 +70,5 @@ def _try(mutant: Mutant, records: trials.Records, arguments: argparse.Namespace)
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        sys.exit(children.main(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))
+        sys.exit(children.main(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]))
     sys.exit(main())

@@ -33,16 +33,16 @@ TESTS = {
 PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-k", "not under_faults and not failover"]
 
 
-def main(name: str, level: str, first: int, last: int) -> int:
-    """Runs a child. 0 unless the run itself failed."""
+def main(name: str, level: str, first: int, last: int, like: str) -> int:
+    """Runs a child. `like`: of the unchanged product the tests for this mutant are run. 0 unless the run itself failed."""
     logging.disable(logging.CRITICAL)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    # Of the data, not of the address space: a store reserves 256 GiB of that.
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     mutant = None if name == NONE else load(directory(), name)
     if mutant is not None:
         install(mutant)
     if level == "unit":
-        assert mutant is not None
-        return _tests(mutant)
+        return _tests(mutant or load(directory(), like))
     run = {"core": _core, "server": _server}[level]()
     if mutant is not None and mutant.module not in sys.modules:
         print(json.dumps({"unloaded": True}), flush=True)
@@ -55,11 +55,15 @@ def main(name: str, level: str, first: int, last: int) -> int:
     return 0
 
 
+def tests_for(mutant: Mutant) -> list[str]:
+    """The tests that are to notice a mutant that no simulation does."""
+    return list(mutant.tests) or TESTS.get(".".join(mutant.module.split(".")[:2]), ["tests/server"])
+
+
 def _tests(mutant: Mutant) -> int:
     import pytest
 
-    package = ".".join(mutant.module.split(".")[:2])
-    chosen = list(mutant.tests) or TESTS.get(package, ["tests/server"])
+    chosen = tests_for(mutant)
     status = pytest.main([*chosen, *PYTEST])
     # 2: the mutant kept the tests from being collected. Above: there were no such tests.
     assert status <= 2, f"pytest ended with {status}"

@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from jepsen_like.sim.mutation import Mutant, mutated, source_path
-from tests.mutants.children import NONE
+from tests.mutants.children import NONE, tests_for
 
 SEED_TIMEOUT_S = {"core": 60.0, "server": 240.0, "unit": 900.0}
 """A seed that takes longer hangs, which counts as noticed: no seed of the unchanged product takes a tenth of it."""
@@ -86,15 +86,15 @@ class Records:
         temporary.write_text(json.dumps(asdict(record)))
         temporary.rename(path)
 
-    def sound(self, level: str) -> set[int]:
-        """Seeds known to find nothing in the unchanged product."""
+    def sound(self, level: str) -> set[str]:
+        """Seeds, or tests, known to find nothing in the unchanged product."""
         path = self._folder / f"sound-{level}.json"
         return set(json.loads(path.read_text())) if path.exists() else set()
 
-    def add_sound(self, level: str, seed: int) -> None:
-        """The seed found nothing in the unchanged product."""
+    def add_sound(self, level: str, what: str) -> None:
+        """It found nothing in the unchanged product."""
         path = self._folder / f"sound-{level}.json"
-        path.write_text(json.dumps(sorted({*self.sound(level), seed})))
+        path.write_text(json.dumps(sorted({*self.sound(level), what})))
 
     @staticmethod
     def _fingerprint(mutant: Mutant) -> str:
@@ -116,8 +116,8 @@ def try_level(mutant: Mutant, level: str, record: Record, records: Records, *, b
             record.unloaded.append(level)
             records.write(mutant, record)
             return
-        if trial.seeds and level != "unit":
-            _prove_sound(level, first + trial.seeds - 1, records)
+        if trial.seeds:
+            _prove_sound(mutant, level, first + trial.seeds - 1, records)
         trials.append(trial)
         records.write(mutant, record)
 
@@ -134,18 +134,19 @@ def _trial(mutant: Mutant, level: str, first: int, count: int) -> Trial | None:
     return Trial(first, tried if what else 0, tried, what, round(time.monotonic() - started_s, 1))
 
 
-def _prove_sound(level: str, seed: int, records: Records) -> None:
-    if seed in records.sound(level):
+def _prove_sound(mutant: Mutant, level: str, seed: int, records: Records) -> None:
+    what = " ".join(tests_for(mutant)) if level == "unit" else str(seed)
+    if what in records.sound(level):
         return
-    (found,) = _child(NONE, level, seed, seed)
+    (found,) = _child(NONE, level, seed, seed, like=mutant.name)
     if found["what"]:
-        raise BrokenBaselineError(f"{level} seed {seed} fails without any mutant: {found['what']}")
-    records.add_sound(level, seed)
+        raise BrokenBaselineError(f"{level} {what} fails without any mutant: {found['what']}")
+    records.add_sound(level, what)
 
 
-def _child(name: str, level: str, first: int, last: int) -> list[dict[str, object]]:
+def _child(name: str, level: str, first: int, last: int, like: str = "") -> list[dict[str, object]]:
     """The lines of one child; of one that hangs or dies, with a last one that says so."""
-    command = [sys.executable, "-m", "tests.mutants", "--child", name, level, str(first), str(last)]
+    command = [sys.executable, "-m", "tests.mutants", "--child", name, level, str(first), str(last), like]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     found: list[dict[str, object]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:

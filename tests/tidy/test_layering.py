@@ -15,10 +15,10 @@ from tests.tidy.source import PRODUCT, Source, dotted, imports, report, sources,
 
 OURS = ("raftkv", "resource_api", "raftctl", "jepsen_like", "tests")
 
-LEAVES = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.clock")
+LEAVES = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.clock", "raftkv.failpoints")
 """May be imported by everybody, except where a row says less."""
 
-TIMELESS = ("raftkv.pb", "raftkv.errors", "raftkv.metrics")
+TIMELESS = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.failpoints")
 
 COMPOSITION = ("raftkv",)
 
@@ -34,6 +34,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "raftkv.errors": (),
     "raftkv.metrics": (),
     "raftkv.clock": (),
+    "raftkv.failpoints": ("raftkv.errors",),
+    "raftkv.failpoint_http": ("raftkv.failpoints", "raftkv.errors"),
     "raftkv.logs": (),
     "raftkv.raft": ("raftkv.raft", "raftkv.errors"),
     "raftkv.transport": ("raftkv.transport", "raftkv.errors"),
