@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from jepsen_like.checker import watch
+from jepsen_like.checker import lease, lock, watch
 from jepsen_like.checker.verdict import Verdict
+from tests.jepsen_like.leased import leased
+from tests.jepsen_like.locked import locked
 from tests.jepsen_like.watched import watched
 
 
@@ -24,6 +26,10 @@ def main() -> None:
     history = watched(7, 50_000, 20, span=50_000)
     events = sum(len(response.events) for response in history.responses)
     measured("watch", events, "events", lambda: watch.check(history))
+    leases = leased(1, 2_000, 20)
+    measured("lease", len(leases.operations), "calls", lambda: lease.check(leases))
+    locks = locked(1, 20_000)
+    measured("lock", len(locks.operations), "calls", lambda: lock.check(locks))
 
 
 if __name__ == "__main__":
