@@ -30,15 +30,16 @@ def tick(core: Core) -> None:
             core.transferee = 0
     if core.heartbeat_elapsed >= core.config.heartbeat_ticks:
         core.heartbeat_elapsed = 0
+        core.reads.on_heartbeat()
         send_heartbeats(core)
 
 
-def send_heartbeats(core: Core) -> None:
-    """Heartbeats to all; they carry the newest read round, so a lost one is made good by the next."""
+def send_heartbeats(core: Core, to: frozenset[int] | None = None) -> None:
+    """Heartbeats to all, or to some; they carry the newest read round, so a lost one is made good by the next."""
     context = core.reads.newest_context()
     commit = core.log.commit
     for progress in core.tracker.progress.values():
-        if progress.member_id != core.member_id:
+        if progress.member_id != core.member_id and (to is None or progress.member_id in to):
             # Never above match: the member may lack, or differ in, what lies beyond.
             known = min(progress.match, commit)
             progress.on_commit_told(known)
@@ -68,7 +69,7 @@ def start_read_round(core: Core) -> None:
         _answer(core, core.log.commit, core.reads.take_waiting())
         return
     core.reads.start(member_id=core.member_id, commit=core.log.commit)
-    send_heartbeats(core)
+    send_heartbeats(core, core.reads.asked(core.tracker.conf))
 
 
 def confirm_reads(core: Core) -> None:
