@@ -85,7 +85,7 @@ class RunningMember:
         self.services = services
         self.metrics = metrics
         self.servers: list[GrpcServer] = []
-        """The clients' server, then the peers'."""
+        """The clients' server, the peers', and the metrics'."""
         self.listeners: list[asyncio.AbstractServer] = []
         self.ready = asyncio.Event()
         """Set once the member has published itself to the cluster: every kind of request can be served."""
@@ -131,6 +131,7 @@ class RunningMember:
         for server in self.servers:
             server.close()
         await self.services.http1.close()
+        await self.services.monitoring.close()
 
 
 @asynccontextmanager
@@ -213,11 +214,17 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         keepalive_timeout_s=PONG_TIMEOUT_S,
     )
     peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), peer_limits)
-    member.servers = [client_server, peer_server]
+    # A server without services: an HTTP/2 client is told so, HTTP/1.1 is the shell's.
+    metrics_server = GrpcServer(loop, {}, ServerLimits(), http1=services.monitoring)
+    member.servers = [client_server, peer_server, metrics_server]
     booted.flush = _flusher(client_server, peer_server)
     core.on_published = lambda: _announce(member)
     try:
-        for urls, server in ((settings.listen_peer_urls, peer_server), (settings.listen_client_urls, client_server)):
+        for urls, server in (
+            (settings.listen_peer_urls, peer_server),
+            (settings.listen_client_urls, client_server),
+            (settings.listen_metrics_urls, metrics_server),
+        ):
             for url in urls:
                 member.listeners.append(await _listen(loop, url, server))
     except BaseException:

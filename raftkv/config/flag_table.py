@@ -79,12 +79,12 @@ CLUSTERING: tuple[Row, ...] = (
     ("discovery-srv-name", STRING, "", REFUSED, "Suffix of the SRV records' service name."),
     ("strict-reconfig-check", BOOL, "true", INERT, "Refuse membership changes that would lose the quorum."),
     ("pre-vote", BOOL, "true", USED, "A member that was cut off asks the others before it raises the term."),
-    ("auto-compaction-retention", STRING, "0", INERT, "History to keep when compacting by itself; 0 means never."),
+    ("auto-compaction-retention", STRING, "0", USED, "History to keep when compacting by itself; 0 means never."),
     (
         "auto-compaction-mode",
         STRING,
         "periodic",
-        INERT,
+        USED,
         "Whether the retention is a time (`periodic`) or a number of revisions (`revision`).",
     ),
 )
@@ -126,7 +126,7 @@ AUTH: tuple[Row, ...] = (
 MONITORING: tuple[Row, ...] = (
     ("enable-pprof", BOOL, "false", INERT, "Serve profiles under /debug/pprof/."),
     ("metrics", STRING, "basic", INERT, "`extensive` adds a histogram of every call's duration."),
-    ("listen-metrics-urls", URLS, "", INERT, "Separate URLs for /metrics and /health; here they are on the client URLs."),
+    ("listen-metrics-urls", URLS, "", USED, "Further URLs for /metrics and /health, which the client URLs serve too."),
 )
 
 LOGGING: tuple[Row, ...] = (

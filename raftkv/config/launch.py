@@ -147,8 +147,16 @@ def _milliseconds(nanoseconds: int, default: int = 0) -> int:
     return -(-nanoseconds // 10**6) or default
 
 
+def _retention(mode: str, text: str) -> float:
+    """Seconds for a period, where a bare number counts hours, or a number of revisions; 0 for none, as for anything below it in etcd."""
+    if text.isdecimal():
+        return float(text) * (3600 if mode == "periodic" else 1)
+    return max(0.0, values.parse_duration_ns(text) / 10**9) if text else 0.0
+
+
 def _member_settings(chosen: Chosen, advertised: tuple[str, ...], initial_cluster: tuple[tuple[str, str], ...]) -> MemberSettings:
     get = chosen.value
+    mode, retention = get("auto-compaction-mode"), _retention(get("auto-compaction-mode"), get("auto-compaction-retention"))
     return MemberSettings(
         name=get("name"),
         data_dir=get("data-dir") or f"{get('name')}.etcd",
@@ -160,6 +168,7 @@ def _member_settings(chosen: Chosen, advertised: tuple[str, ...], initial_cluste
         advertise_client_urls=get("advertise-client-urls"),
         listen_peer_urls=get("listen-peer-urls"),
         listen_client_urls=get("listen-client-urls"),
+        listen_metrics_urls=get("listen-metrics-urls"),
         heartbeat_interval_ms=get("heartbeat-interval"),
         election_timeout_ms=get("election-timeout"),
         initial_election_tick_advance=get("initial-election-tick-advance"),
@@ -173,6 +182,8 @@ def _member_settings(chosen: Chosen, advertised: tuple[str, ...], initial_cluste
         backend_batch_limit=get("backend-batch-limit") or BATCH_LIMIT,
         compaction_batch_limit=get("compaction-batch-limit"),
         compaction_sleep_interval_ms=_milliseconds(get("compaction-sleep-interval"), COMPACTION_SLEEP_MS),
+        auto_compaction_period_s=retention if mode == "periodic" else 0.0,
+        auto_compaction_revisions=int(retention) if mode == "revision" else 0,
         watch_progress_notify_interval_ms=_milliseconds(get("watch-progress-notify-interval"), 600_000),
         max_concurrent_streams=get("max-concurrent-streams"),
         unsafe_no_fsync=get("unsafe-no-fsync"),

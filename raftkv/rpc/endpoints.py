@@ -1,4 +1,4 @@
-"""The HTTP endpoints beside gRPC: /health, /livez, /readyz, /version, /metrics.
+"""The HTTP endpoints beside gRPC: /health, /livez, /readyz, /version, /metrics, /debug/vars.
 
 Plain functions from a request to a response; refuses to know sockets and HTTP framing, so that the HTTP/1.1 shell
 (`http.py`) and our HTTP/2 transport serve the same ones. An answer that needs a read of the store comes later, through
@@ -16,10 +16,12 @@ from urllib.parse import parse_qs
 from raftkv import ETCD_VERSION
 from raftkv.metrics import CONTENT_TYPE, Metrics
 from raftkv.pb import rpc
+from raftkv.rpc import expvar
 from raftkv.rpc.maintenance import STORAGE_VERSION, alarm_name
 from raftkv.server.api import MemberApi, Result
 
 _TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json; charset=utf-8"
 
 
 class HttpRequest(NamedTuple):
@@ -52,7 +54,8 @@ def text_response(status: int, text: str, *headers: tuple[str, str]) -> HttpResp
 class Endpoints:
     """Answers for one member."""
 
-    def __init__(self, api: MemberApi, metrics: Metrics) -> None:
+    def __init__(self, api: MemberApi, metrics: Metrics, *, monitoring_only: bool = False) -> None:
+        """`monitoring_only`: what --listen-metrics-urls serves, the metrics and the checks."""
         self._api = api
         self._metrics = metrics
         self._checks: dict[str, Callable[[Verdict], None]] = {
@@ -61,6 +64,7 @@ class Endpoints:
             "linearizable_read": partial(self._check_read, serializable=False),
             "non_learner": self._check_voter,
         }
+        self._paths = ("/health",) if monitoring_only else ("/health", "/version", "/debug/vars")
         self._probes = {"livez": ("serializable_read",), "readyz": tuple(self._checks)}
 
     def serve(self, request: HttpRequest, reply: Reply) -> None:
@@ -68,7 +72,7 @@ class Endpoints:
         parts = request.path.split("/")[1:]
         if request.path == "/metrics":
             reply(self._scrape())
-        elif request.path not in ("/health", "/version") and not self._is_probe(parts):
+        elif request.path not in self._paths and not self._is_probe(parts):
             reply(text_response(404, "404 page not found"))
         elif request.method != "GET":
             reply(text_response(405, "Method Not Allowed", ("Allow", "GET")))
@@ -76,6 +80,8 @@ class Endpoints:
             self._health(parse_qs(request.query, keep_blank_values=True), reply)
         elif request.path == "/version":
             reply(self._version())
+        elif request.path == "/debug/vars":
+            reply(self._variables())
         else:
             self._probe(parts, parse_qs(request.query, keep_blank_values=True), reply)
 
@@ -96,6 +102,13 @@ class Endpoints:
             "storage": STORAGE_VERSION,
         }
         return HttpResponse(200, (("Content-Type", "application/json"),), _compact_json(versions))
+
+    def _variables(self) -> HttpResponse:
+        self._metrics.render()  # reads what the process holds
+        argv, descriptors_max = expvar.of_process()
+        resident_bytes = int(self._metrics.number("process_resident_memory_bytes").value)
+        body = expvar.render(self._api.raft(), argv=argv, descriptors_max=descriptors_max, resident_bytes=resident_bytes)
+        return HttpResponse(200, (("Content-Type", _JSON),), body)
 
     # /health
 

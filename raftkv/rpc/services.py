@@ -62,6 +62,8 @@ class ClientServices:
         self.routes: dict[str, Route] = router.routes
         self.endpoints = Endpoints(api, metrics)
         self.http1: Http1Shell = http1_factory(self.endpoints, loop)
+        self.monitoring: Http1Shell = http1_factory(Endpoints(api, metrics, monitoring_only=True), loop)
+        """What the URLs of --listen-metrics-urls serve."""
         metrics.collect_with(member_collector(api, metrics))
         metrics.collect_with(process_collector(metrics))
         self._statistics: Callable[[], ServerStatistics] | None = None

@@ -24,6 +24,8 @@ __all__ = [
     "MemberStatus",
     "PeerApi",
     "PeerMeasure",
+    "ProgressView",
+    "RaftView",
     "Result",
     "SnapshotIntake",
     "WatchSink",
@@ -67,6 +69,29 @@ class MemberStatus(NamedTuple):
     compact_revision: int
     alarms: tuple[Alarm, ...]
     cluster_version: str
+
+
+class ProgressView(NamedTuple):
+    """Where a leader takes one member to be; `state` is raft's name for how it sends to it."""
+
+    member_id: int
+    match: int
+    next: int
+    state: str
+
+
+class RaftView(NamedTuple):
+    """Consensus at one moment, for people; ids are 0 where there is none, and only a leader has progress."""
+
+    member_id: int
+    term: int
+    vote: int
+    commit: int
+    leader_id: int
+    role: str
+    applied: int
+    progress: tuple[ProgressView, ...]
+    transferee: int
 
 
 class PeerMeasure(NamedTuple):
@@ -134,6 +159,8 @@ class LocalApi(Protocol):
         """By id."""
 
     def status(self) -> MemberStatus: ...
+
+    def raft(self) -> RaftView: ...
 
     def current_revision(self) -> int:
         """The store's newest; what headers carry."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from raftkv.errors import RaftKVError
 from raftkv.mvcc.record import varint
 from raftkv.pb import rpc
-from raftkv.server.api import Done, Member, MemberMeasures, MemberStatus, WatchSink, WatchStream
+from raftkv.server.api import Done, Member, MemberMeasures, MemberStatus, RaftView, WatchSink, WatchStream
 from raftkv.server.jobs import HashJob, HashKVJob
-from raftkv.server.measures import measures_of, members_of, status_of
+from raftkv.server.measures import measures_of, members_of, raft_of, status_of
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore
@@ -60,6 +60,10 @@ class LocalView:
     def status(self) -> MemberStatus:
         """See `LocalApi`."""
         return status_of(self._core)
+
+    def raft(self) -> RaftView:
+        """See `LocalApi`."""
+        return raft_of(self._core)
 
     def current_revision(self) -> int:
         """See `LocalApi`."""

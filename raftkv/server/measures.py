@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raftkv.server.api import Alarm, Member, MemberMeasures, MemberStatus, PeerMeasure
+from raftkv.server.api import Alarm, Member, MemberMeasures, MemberStatus, PeerMeasure, ProgressView, RaftView
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore
@@ -32,6 +32,22 @@ def status_of(core: MemberCore) -> MemberStatus:
         compact_revision=store.compact_revision,
         alarms=tuple(Alarm(member_id, kind) for member_id, kind in core.machine.alarms.standing()),
         cluster_version=core.machine.cluster_version,
+    )
+
+
+def raft_of(core: MemberCore) -> RaftView:
+    """Consensus as it stands."""
+    status = core.node.status()
+    return RaftView(
+        member_id=core.member_id,
+        term=status.term,
+        vote=status.vote,
+        commit=status.commit,
+        leader_id=status.leader_id,
+        role=status.role.name,
+        applied=status.applied,
+        progress=tuple(ProgressView(member_id, one.match, one.next, one.state.name) for member_id, one in sorted(status.progress.items())),
+        transferee=status.transferee,
     )
 
 

@@ -23,6 +23,7 @@ from raftkv.raft.messages import Entry, Message, Ready, Role, SoftState
 from raftkv.raft.raw_node import RawNode
 from raftkv.server import hello
 from raftkv.server.applier import Applier
+from raftkv.server.auto_compaction import AutoCompactor
 from raftkv.server.bootstrap import Booted, StateParts
 from raftkv.server.compactor import Compactor
 from raftkv.server.duties import LogCutter, Publisher, VersionKeeper
@@ -170,10 +171,15 @@ class MemberCore:
             guarded=self.guarded,
         )
         self.transfers = SnapshotTransfers(self)
+        self._heartbeat_s = settings.heartbeat_interval_ms / 1000
+        self._build_duties()
+
+    def _build_duties(self) -> None:
+        settings = self.settings
         self.cutter = LogCutter(self, settings.snapshot_count, settings.snapshot_catchup_entries)
         self.publisher = Publisher(self, lambda: self.on_published())
         self.version_keeper = VersionKeeper(self)
-        self._heartbeat_s = settings.heartbeat_interval_ms / 1000
+        self.auto_compactor = AutoCompactor(self)
 
     # Life.
 
@@ -280,6 +286,7 @@ class MemberCore:
         self.leases.tick()
         self.publisher.tick(now_s)
         self.version_keeper.tick(now_s)
+        self.auto_compactor.tick(now_s)
         self.quota.refresh(self.store_writer.backend.size_bytes())
         self.hub.tick_progress(now_s)
         self.store_writer.maybe_commit(self.applier.applied)

@@ -39,6 +39,9 @@ class MemberSettings:
     listen_client_urls: tuple[str, ...] = ("http://localhost:2379",)
     """Where clients are served."""
 
+    listen_metrics_urls: tuple[str, ...] = ()
+    """Where /metrics and the health endpoints are served besides, without anything a client could read or write."""
+
     heartbeat_interval_ms: int = 100
     """One tick. Above 0; at most a fifth of the election timeout."""
 
@@ -80,6 +83,12 @@ class MemberSettings:
 
     compaction_sleep_interval_ms: int = 10
     """Pause between slices of a compaction."""
+
+    auto_compaction_period_s: float = 0.0
+    """History older than this is compacted by the leader; 0 switches it off. Excludes `auto_compaction_revisions`."""
+
+    auto_compaction_revisions: int = 0
+    """Revisions the leader keeps when it compacts every five minutes; 0 switches it off."""
 
     watch_progress_notify_interval_ms: int = 600_000
     """Idle time after which a watcher that asked gets a progress response; at least 100."""

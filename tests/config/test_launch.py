@@ -70,6 +70,24 @@ def test_values_reach_their_settings():
     assert (made.logs.level, made.logs.format, made.logs.outputs) == ("debug", "console", ("stdout", "/x"))
 
 
+@pytest.mark.parametrize(
+    ("flags", "period_s", "revisions"),
+    [
+        (["--auto-compaction-retention=1"], 3600, 0),
+        (["--auto-compaction-retention=90s"], 90, 0),
+        (["--auto-compaction-retention=0"], 0, 0),
+        (["--auto-compaction-retention="], 0, 0),
+        (["--auto-compaction-retention=-1h"], 0, 0),
+        (["--auto-compaction-mode=revision", "--auto-compaction-retention=1000"], 0, 1000),
+        (["--auto-compaction-mode=revision"], 0, 0),
+    ],
+)
+def test_retention_counts_hours_durations_or_revisions(flags, period_s, revisions):
+    """A bare number means hours or revisions, by the mode; nothing and less than nothing switch it off."""
+    member = launch(*flags).member
+    assert (member.auto_compaction_period_s, member.auto_compaction_revisions) == (period_s, revisions)
+
+
 def test_every_used_flag_changes_a_setting():
     """A row marked USED that reached nothing would be accepted in silence."""
     other = {
@@ -84,6 +102,8 @@ def test_every_used_flag_changes_a_setting():
         "new|existing": "existing",
     }
     special = {
+        "auto-compaction-retention": "2",
+        "auto-compaction-mode": "revision --auto-compaction-retention=2",
         "initial-cluster": "default=http://127.0.0.1:22003",
         "log-level": "warn",
         "log-format": "console",
@@ -95,7 +115,7 @@ def test_every_used_flag_changes_a_setting():
             continue
         text = special.get(flag.name) or other[flag.kind.value] or ("false" if flag.default == "true" else "true")
         extra = ["--advertise-client-urls=http://localhost:2379"] if flag.name == "listen-client-urls" else []
-        made = launch(f"--{flag.name}={text}", *extra)
+        made = launch(*f"--{flag.name}={text}".split(), *extra)
         assert (made.member, made.logs) != (MemberSettings(), launch().logs), flag.name
 
 
@@ -211,14 +231,14 @@ def test_refused_flag_at_its_default_is_accepted():
 
 def test_flag_without_effect_is_named_in_a_warning():
     made = launch(
-        "--auto-compaction-retention=1h",
+        "--cors=http://a",
         "--metrics=extensive",
         "--max-wals=5",
         "--feature-gates=LeaseCheckpoint=true,FastLeaseKeepAlive=true",
     )
     named = {fields.get("flag"): fields.get("value") for _, fields in warnings(made)}
-    assert named == {"auto-compaction-retention": "1h", "metrics": "extensive", "feature-gates": "LeaseCheckpoint=true", None: None}
-    assert set(made.member.extra) == {"auto-compaction-retention", "metrics", "feature-gates"}
+    assert named == {"cors": "http://a", "metrics": "extensive", "feature-gates": "LeaseCheckpoint=true", None: None}
+    assert set(made.member.extra) == {"cors", "metrics", "feature-gates"}
 
 
 def test_bad_level_ends_with_status_2_like_etcds_panic():

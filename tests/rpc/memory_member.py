@@ -12,7 +12,7 @@ from typing import Any
 
 from raftkv import errors
 from raftkv.pb import kv, rpc
-from raftkv.server.api import Alarm, LeaseTTL, Member, MemberMeasures, MemberStatus, WatchSink, WatchSpec
+from raftkv.server.api import Alarm, LeaseTTL, Member, MemberMeasures, MemberStatus, ProgressView, RaftView, WatchSink, WatchSpec
 
 Schedule = Callable[..., Any]
 
@@ -215,6 +215,9 @@ class MemoryMember:
             alarms=tuple(self.alarms),
             cluster_version="3.7.0",
         )
+
+    def raft(self):
+        return RaftView(self.member_id, self.term, 7, 5, self.leader_id, "LEADER", 4, (ProgressView(7, 5, 6, "REPLICATE"),), 0)
 
     def current_revision(self):
         return self.revision

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from raftkv.errors import TimeoutError as RequestTimeoutError
-from raftkv.rpc.endpoints import HttpRequest, HttpResponse
+from raftkv.rpc.endpoints import Endpoints, HttpRequest, HttpResponse
 from raftkv.server.api import Alarm
 from tests.rpc.fake_call import Bench
 
@@ -136,3 +136,40 @@ def test_scrape_is_prometheus_text():
     answer = get(Bench(), "/metrics")
     assert answer.headers == (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),)
     assert b'\netcd_server_version{server_version="3.7.0"} 1\n' in answer.body
+
+
+def test_variables_are_those_of_etcd():
+    """/debug/vars: Go's expvar form, one variable a line, with etcd's raft.status."""
+    bench = Bench()
+    answer = get(bench, "/debug/vars")
+    assert answer.headers == (("Content-Type", "application/json; charset=utf-8"),)
+    found = json.loads(answer.body)
+    assert list(found) == ["cmdline", "file_descriptor_limit", "memstats", "raft.status"]
+    assert answer.body.startswith(b'{\n"cmdline": [') and answer.body.endswith(b"}\n}\n")
+    assert found["file_descriptor_limit"] > 0
+    member_id = f"{bench.member.member_id:x}"
+    assert found["raft.status"] == {
+        "id": member_id,
+        "term": bench.member.term,
+        "vote": "7",
+        "commit": 5,
+        "lead": f"{bench.member.leader_id:x}",
+        "raftState": "StateLeader",
+        "applied": 4,
+        "progress": {"7": {"match": 5, "next": 6, "state": "StateReplicate"}},
+        "leadtransferee": "0",
+    }
+    assert get(bench, "/debug/vars", "POST").status == 405
+
+
+def test_metrics_urls_serve_metrics_and_checks_only():
+    """--listen-metrics-urls is for ports that clients do not reach, and the other way round."""
+    bench = Bench()
+    endpoints = Endpoints(bench.member, bench.metrics, monitoring_only=True)
+    statuses = {}
+    for path in ("/metrics", "/health", "/livez", "/readyz/non_learner", "/version", "/debug/vars", "/"):
+        endpoints.serve(HttpRequest("GET", path), lambda answer, path=path: statuses.update({path: answer.status}))
+        bench.turns.run()
+    assert statuses == {"/metrics": 200, "/health": 200, "/livez": 200, "/readyz/non_learner": 200} | dict.fromkeys(
+        ("/version", "/debug/vars", "/"), 404
+    )
