@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import pathlib
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from jepsen_like.cluster.instrumented.levers import Levers
 from jepsen_like.cluster.links import CLIENTS, CUT, OPEN, Conditions, Direction
 from jepsen_like.cluster.member import MemberProcess, clean_environment
 from jepsen_like.cluster.networks import Direct, Network
+from jepsen_like.cluster.power import LoopPower, Power, TracedPower
 from jepsen_like.cluster.proxies import Proxies
 from jepsen_like.cluster.systems import RAFTKV, SYSTEMS, System
 from raftkv.client import AsyncClient
@@ -28,6 +31,11 @@ WITHIN_S = 60.0
 """For what takes a second on an idle machine: long enough for a very busy one."""
 
 ADMIN_TIMEOUT_S = 1.0
+
+
+CLOCK, FILES, TRACE, LOOP = "clock", "files", "trace", "loop"
+LEVERED = {CLOCK, FILES}
+INSTRUMENTED = (sys.executable, "-m", "jepsen_like.cluster.instrumented")
 
 
 class ClusterError(AssertionError):
@@ -64,17 +72,26 @@ class Cluster:
         flags: Sequence[str] = (),
         system: str = RAFTKV,
         network: Network | None = None,
+        instruments: Collection[str] = (),
     ) -> None:
         self.folder = folder
         self.flags = list(flags)
         self.system: System = SYSTEMS[system]
         self.network: Network = network if network is not None else Direct()
-        self.command: Callable[[MemberProcess], Sequence[str]] = lambda member: self.system.command
-        """What stands before a member's flags; replaced for members that run on other files, disks or clocks."""
         self.environment = clean_environment()
         self._conditions: dict[Direction, Conditions] = {}
         names = [f"n{number}" for number in range(1, size + 1)]
         self.members = [MemberProcess(name, folder / name, place) for name, place in zip(names, self.network.places(names), strict=True)]
+        self._instruments = _of_raftkv(self.system, instruments)
+        self.levers: dict[str, Levers] = {}
+        """By member, where they were asked for."""
+        if LEVERED & self._instruments:
+            self.levers = {member.name: Levers(member.folder / "levers", make=True) for member in self.members}
+        self.power: Power | None = None
+        if TRACE in self._instruments:
+            self.power = TracedPower()
+        elif LOOP in self._instruments:
+            self.power = LoopPower(self.members)
 
     async def __aenter__(self) -> Self:
         await self.network.open()
@@ -97,6 +114,13 @@ class Cluster:
     def describe(self) -> str:
         """For people: every member's state and the end of its log."""
         return "\n".join(member.describe() for member in self.members)
+
+    def command(self, member: MemberProcess) -> list[str]:
+        """What stands before a member's flags."""
+        options = [] if self.power is None else self.power.options(member)
+        if member.name in self.levers:
+            options += [f"--levers={member.folder / 'levers'}", *(["--clock"] if CLOCK in self._instruments else [])]
+        return [*INSTRUMENTED, *options] if options else list(self.system.command)
 
     def arguments(self, member: MemberProcess) -> list[str]:
         """A member's whole command line."""
@@ -154,6 +178,8 @@ class Cluster:
         """Ends whatever runs, for good. Idempotent."""
         self.kill()
         await self.network.close()
+        if self.power is not None:
+            self.power.close()
 
     async def wait_ended(self, member: MemberProcess, within_s: float = WITHIN_S) -> int:
         """The member's exit status, as a shell says it."""
@@ -226,6 +252,7 @@ async def open_cluster(
     *,
     system: str = RAFTKV,
     flags: Sequence[str] = (),
+    instruments: Collection[str] = (),
 ) -> AsyncIterator[Cluster]:
     """A cluster that serves; ended and cleaned up at the end of the block.
 
@@ -236,6 +263,8 @@ async def open_cluster(
         directory: for data and logs; kept.
         system: `raftkv` or `etcd`.
         flags: for every member, behind the harness's own.
+        instruments: what stands below the members, as some faults need it (`nemesis.instruments_for`): `clock`, `files`, and for
+            power cuts `trace` or `loop`. None of it for etcd.
 
     Raises:
         ClusterError: it does not come up.
@@ -244,10 +273,19 @@ async def open_cluster(
     why = SYSTEMS[system].unavailable_because()
     if why:
         raise OSError(why)
-    async with Cluster(directory, size=members, flags=flags, system=system, network=_network(backend, seed)) as cluster:
+    network = _network(backend, seed)
+    async with Cluster(directory, size=members, flags=flags, system=system, network=network, instruments=instruments) as cluster:
         cluster.start()
         await cluster.wait_healthy()
         yield cluster
+
+
+def _of_raftkv(system: System, instruments: Collection[str]) -> frozenset[str]:
+    unknown = set(instruments) - LEVERED - {TRACE, LOOP}
+    if unknown or {TRACE, LOOP} <= set(instruments):
+        raise ValueError(f"no such instruments: {', '.join(sorted(instruments))}")
+    # The kernel's disks do not care who writes; the rest stands inside the process.
+    return frozenset(instruments) if system.name == RAFTKV else frozenset(instruments) & {LOOP}
 
 
 def _network(backend: str, seed: int) -> Network:

@@ -131,7 +131,8 @@ class MemberProcess:
     def wipe(self) -> None:
         """Its disk is lost."""
         assert not self.running
-        shutil.rmtree(self.data)
+        for entry in self.data.iterdir():
+            shutil.rmtree(entry)
 
     def log_text(self, start: int = 0) -> str:
         """What it wrote from an offset in bytes on, over all its starts."""

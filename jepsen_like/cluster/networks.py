@@ -25,6 +25,14 @@ class Network(Protocol):
     def shapes(self) -> frozenset[str]:
         """Fields of `Conditions` it can bring about."""
 
+    @property
+    def resets(self) -> bool:
+        """It can end connections by a reset."""
+
+    @property
+    def stalls(self) -> bool:
+        """It can accept for a member and say nothing."""
+
     def places(self, names: Sequence[str]) -> list[Place]:
         """Addresses for members of these names; called once, before `open`."""
 
@@ -58,6 +66,7 @@ class Direct:
 
     name = ""
     shapes: frozenset[str] = frozenset()
+    resets = stalls = False
 
     def __init__(self) -> None:
         self._ports: PortBlock | None = None

@@ -19,6 +19,7 @@ class Proxies:
 
     name = "PX"
     shapes = frozenset({"cut", "delay_ms", "jitter_ms", "loss", "reorder", "rate_bytes_s"})
+    resets = stalls = True
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -7,6 +7,7 @@ nothing must never count. Source of the rows: the fault table of the documentati
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable
 from typing import ClassVar
@@ -56,6 +57,10 @@ class Fault:
     async def apply(self) -> None:
         """Takes effect. Raises when it cannot; `heal` is called all the same."""
         raise NotImplementedError
+
+    async def hold(self, seconds: float) -> None:
+        """Lasts so long."""
+        await asyncio.sleep(seconds)
 
     async def verify(self) -> None:
         """Looks for the effect, while it lasts; says what it `saw` or `missed`."""

@@ -74,7 +74,7 @@ class Nemesis:
             try:
                 await fault.apply()
                 start_ns = self._recorder.now_ns()
-                await asyncio.sleep(hold_s)
+                await fault.hold(hold_s)
                 await fault.verify()
             except (OSError, ClusterError, RaftKVError) as error:
                 fault.missed(f"{type(error).__name__}: {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jepsen_like.nemesis import partitions, processes
+from jepsen_like.nemesis import partitions, processes, traffic
 from jepsen_like.nemesis.fault import Fault
 
 ALL: tuple[type[Fault], ...] = (
@@ -17,6 +17,15 @@ ALL: tuple[type[Fault], ...] = (
     partitions.Bridge,
     partitions.OneWay,
     partitions.ClientsCut,
+    traffic.Flapping,
+    traffic.Delay,
+    traffic.Loss,
+    traffic.Duplicate,
+    traffic.Reorder,
+    traffic.Corrupt,
+    traffic.RateLimit,
+    traffic.Reset,
+    traffic.AcceptStall,
 )
 
 FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in ALL}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from jepsen_like.cluster import Cluster as Processes
 from tests.support.bugs_of_ours import internal_errors
-from tests.support.process_cluster import ProcessCluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One for all tests of the folder; each keeps to keys of its own. A test may compact, but not move the leader for good."""
-    members = ProcessCluster(tmp_path_factory.mktemp("clients"))
+    members = Processes(tmp_path_factory.mktemp("clients"))
     try:
         members.start()
         asyncio.run(members.wait_healthy())
@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         assert all(member.running for member in members.members), members.describe()
         assert [internal_errors(endpoint) for endpoint in members.endpoints] == [0, 0, 0], members.describe()
     finally:
-        members.close()
+        asyncio.run(members.close())
 
 
 @pytest.fixture(params=["leader", "follower"])

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from tests.support.process_cluster import ROOT
+from jepsen_like.cluster.member import ROOT
 
 SUBJECTS = ("put", "get", "delete", "txn", "watch", "lease", "compaction", "status")
 

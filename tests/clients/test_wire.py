@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from jepsen_like.cluster.member import ROOT
 from tests.clients.conftest import Cluster
-from tests.support.process_cluster import ROOT
 
 LEADERS_ONLY = ("test_status_reports_the_member", "test_move_leader_and_defragment_are_answered_without_a_header")
 """These expect to talk to a leader."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.process_cluster import ROOT
+from jepsen_like.cluster.member import ROOT
 
 REPORTS = ROOT / "build" / "crash"
 

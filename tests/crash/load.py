@@ -8,9 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from jepsen_like.cluster.cluster import POLL_S, WITHIN_S, Cluster, ClusterError
+from jepsen_like.cluster.member import MemberProcess
 from raftkv.client import AsyncClient, Prefix
 from raftkv.errors import IndeterminateError, RaftKVError
-from tests.support.process_cluster import POLL_S, WITHIN_S, ClusterError, MemberProcess, ProcessCluster
 from tests.support.write_history import History, Kind, Operation, Outcome, WriteEvent
 
 PREFIX = b"load/"
@@ -28,7 +29,7 @@ PROBE_S = 0.02
 class Load:
     """Writers and readers on every member. Invariant: every call that was begun is in the history once it has ended."""
 
-    def __init__(self, cluster: ProcessCluster, seed: int) -> None:
+    def __init__(self, cluster: Cluster, seed: int) -> None:
         self.history = History()
         self.acknowledged = 0
         """Writes acknowledged so far."""
@@ -159,7 +160,7 @@ async def events_at(member: MemberProcess, revision: int) -> list[WriteEvent]:
     return events
 
 
-async def check(cluster: ProcessCluster, load: Load) -> list[str]:
+async def check(cluster: Cluster, load: Load) -> list[str]:
     """What is wrong with the cluster after all that was done to it; the load has stopped and every member serves."""
     async with AsyncClient(cluster.endpoints) as client:
         now = await client.range(Prefix(PREFIX))

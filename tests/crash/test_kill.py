@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from jepsen_like.cluster import Cluster, ClusterError
 from tests.crash.load import Load, check
-from tests.support.process_cluster import ClusterError, ProcessCluster
 from tests.support.write_history import Outcome
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def percentiles(times_s: list[float]) -> dict[str, Any]:
     }
 
 
-async def kill_rounds(cluster: ProcessCluster, load: Load, count: int, rng: random.Random) -> list[float]:
+async def kill_rounds(cluster: Cluster, load: Load, count: int, rng: random.Random) -> list[float]:
     """Kills and restarts a member so many times; the seconds without a successful write after each leader's death."""
     outages_s: list[float] = []
     async with load.running():
@@ -60,7 +60,7 @@ def test_member_killed_again_and_again_loses_no_acknowledged_write(tmp_path, rou
 
     async def run() -> None:
         rng = random.Random(SEED)
-        async with ProcessCluster(tmp_path, flags=(*rounds.flags, "--snapshot-count=2000", "--snapshot-catchup-entries=500")) as cluster:
+        async with Cluster(tmp_path, flags=(*rounds.flags, "--snapshot-count=2000", "--snapshot-catchup-entries=500")) as cluster:
             cluster.start()
             await cluster.wait_healthy()
             load = Load(cluster, SEED)
@@ -89,7 +89,7 @@ def test_leader_stopped_by_sigterm_hands_over_and_dies_by_the_signal(tmp_path, r
     """SIGTERM moves leadership before the end, answers what is in progress and is raised again: status 143, as etcd."""
 
     async def run() -> None:
-        async with ProcessCluster(tmp_path, flags=rounds.flags) as cluster:
+        async with Cluster(tmp_path, flags=rounds.flags) as cluster:
             cluster.start()
             await cluster.wait_healthy()
             load = Load(cluster, SEED)
@@ -116,7 +116,7 @@ def test_wiped_member_is_refused_and_says_what_to_do(tmp_path, rounds):
     """Design rule 15: a member that lost its disk has forgotten its votes, so it may not come back under its old id."""
 
     async def run() -> None:
-        async with ProcessCluster(tmp_path, flags=rounds.flags) as cluster:
+        async with Cluster(tmp_path, flags=rounds.flags) as cluster:
             cluster.start()
             await cluster.wait_healthy()
             load = Load(cluster, SEED)
@@ -124,7 +124,7 @@ def test_wiped_member_is_refused_and_says_what_to_do(tmp_path, rounds):
                 await load.wait_acknowledged(200)
             lost = await cluster.leader()
             cluster.kill(lost)
-            cluster.wipe(lost)
+            lost.wipe()
             cluster.start(lost)
             assert await cluster.wait_ended(lost) == 1
             end = lost.log_tail()

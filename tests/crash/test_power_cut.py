@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
+from jepsen_like.cluster import Cluster, loop_disk
+from jepsen_like.cluster.cluster import LOOP, TRACE
+from jepsen_like.cluster.instrumented.traced_files import Cut, Loss
+from jepsen_like.cluster.power import TracedPower
 from tests.crash.load import Load, check
-from tests.support import loop_disk
-from tests.support.loop_disk import LoopDisk
-from tests.support.process_cluster import ProcessCluster
-from tests.support.unsynced_files import Cut, Loss, cut_power
 from tests.support.write_history import Outcome
 
 pytestmark = pytest.mark.slow
@@ -30,7 +29,7 @@ FLAGS = ("--snapshot-count=700", "--snapshot-catchup-entries=200")
 
 
 async def cut_rounds(
-    cluster: ProcessCluster, load: Load, count: int, rng: random.Random, cut: Callable[[], None], *, kill_first: float = KILLED_FIRST
+    cluster: Cluster, load: Load, count: int, rng: random.Random, cut: Callable[[], None], *, kill_first: float = KILLED_FIRST
 ) -> None:
     """So many times: load, power cut of everything, start."""
     async with load.running():
@@ -58,19 +57,10 @@ def figures(load: Load, count: int, **more: int) -> dict[str, int]:
     }
 
 
-class TracedCluster(ProcessCluster):
-    """Members on files that know what was synced."""
-
-    def trace_files(self, *, honest: bool) -> None:
-        """Before the start: whether members sync, or only say so."""
-        word = "honest" if honest else "lying"
-        self.command = lambda member: (sys.executable, "-m", "tests.support.traced_member", str(member.folder / "trace"), word)
-
-    def cut_power(self, rng: random.Random, losses: tuple[Loss, ...] = tuple(Loss)) -> Cut:
-        """kill -9 of all, and then the loss."""
-        self.kill()
-        cuts = [cut_power(member.folder / "trace", member.data, rng, losses) for member in self.members]
-        return Cut(sum(cut.files for cut in cuts), sum(cut.bytes for cut in cuts), sum(cut.names for cut in cuts))
+def traced(cluster: Cluster) -> TracedPower:
+    """The cluster's disks, which were asked for as traced files."""
+    assert isinstance(cluster.power, TracedPower)
+    return cluster.power
 
 
 class TestTracedFiles:
@@ -82,12 +72,11 @@ class TestTracedFiles:
         async def run() -> None:
             rng = random.Random(SEED)
             cuts: list[Cut] = []
-            async with TracedCluster(tmp_path, flags=(*rounds.flags, *FLAGS)) as cluster:
-                cluster.trace_files(honest=True)
+            async with Cluster(tmp_path, flags=(*rounds.flags, *FLAGS), instruments={TRACE}) as cluster:
                 cluster.start()
                 await cluster.wait_healthy()
                 load = Load(cluster, SEED)
-                await cut_rounds(cluster, load, rounds.power_cuts, rng, lambda: cuts.append(cluster.cut_power(rng)))
+                await cut_rounds(cluster, load, rounds.power_cuts, rng, lambda: cuts.append(traced(cluster).take(cluster.members, rng)))
                 faults = await check(cluster, load)
             lost = Cut(*(sum(values) for values in zip(*((cut.files, cut.bytes, cut.names) for cut in cuts), strict=True)))
             report(figures(load, len(cuts), files_cut=lost.files, unsynced_bytes=lost.bytes, names_undone=lost.names))
@@ -101,11 +90,10 @@ class TestTracedFiles:
 
         async def run() -> list[str]:
             rng = random.Random(SEED)
-            async with TracedCluster(tmp_path, flags=rounds.flags) as cluster:
-                cluster.trace_files(honest=True)
+            async with Cluster(tmp_path, flags=rounds.flags, instruments={TRACE}) as cluster:
                 await found_cluster(cluster)
-                cluster.trace_files(honest=False)
-                return await faults_after_cut(cluster, lambda: cluster.cut_power(rng, (Loss.ALL,)))
+                traced(cluster).honest = False
+                return await faults_after_cut(cluster, lambda: traced(cluster).take(cluster.members, rng, (Loss.ALL,)))
 
         faults = asyncio.run(run())
         assert sum(fault.startswith("lost: ") for fault in faults) > WRITES_MIN / 2, faults[:5]
@@ -114,67 +102,51 @@ class TestTracedFiles:
 class TestRealDisks:
     """Unmodified members with LMDB, each on an ext4 of its own that stops at once: page cache, journal and all."""
 
-    @pytest.fixture
-    def disks(self, tmp_path) -> Iterator[list[LoopDisk]]:
-        """One per member."""
+    @pytest.fixture(autouse=True)
+    def available(self) -> None:
+        """Loop devices need root."""
         why = loop_disk.unavailable_because()
         if why:
             pytest.skip(f"not available: {why}")
-        made: list[LoopDisk] = []
-        try:
-            for number in range(3):
-                made.append(LoopDisk(tmp_path / f"disk{number}", tmp_path / f"m{number}" / "data"))
-            yield made
-        finally:
-            for disk in made:
-                disk.close()
 
-    def test_power_cut_of_all_loses_no_acknowledged_write(self, tmp_path, disks, rounds, report):
+    def test_power_cut_of_all_loses_no_acknowledged_write(self, tmp_path, rounds, report):
         """Done when 3, with root: nothing acknowledged is missing, no revision is reused, hashes agree."""
 
         async def run() -> None:
             rng = random.Random(SEED)
-            async with ProcessCluster(tmp_path, flags=(*rounds.flags, *FLAGS)) as cluster:
+            async with Cluster(tmp_path, flags=(*rounds.flags, *FLAGS), instruments={LOOP}) as cluster:
                 cluster.start()
                 await cluster.wait_healthy()
                 load = Load(cluster, SEED)
-                await cut_rounds(cluster, load, rounds.power_cuts, rng, lambda: switch_off(cluster, disks, rng))
+                await cut_rounds(cluster, load, rounds.power_cuts, rng, lambda: switch_off(cluster, rng))
                 faults = await check(cluster, load)
-                cluster.close()
             report(figures(load, rounds.power_cuts))
             assert load.acknowledged >= WRITES_MIN * rounds.power_cuts
             assert not faults, "\n".join(faults[:20])
 
         asyncio.run(run())
 
-    def test_power_cut_of_members_that_do_not_sync_is_found_out(self, tmp_path, disks, rounds):
+    def test_power_cut_of_members_that_do_not_sync_is_found_out(self, tmp_path, rounds):
         """The test of the test: with `--unsafe-no-fsync` the check must find acknowledged writes missing."""
 
         async def run() -> list[str]:
             rng = random.Random(SEED)
-            async with ProcessCluster(tmp_path, flags=rounds.flags) as cluster:
+            async with Cluster(tmp_path, flags=rounds.flags, instruments={LOOP}) as cluster:
                 await found_cluster(cluster)
                 cluster.flags.append("--unsafe-no-fsync")
-                try:
-                    return await faults_after_cut(cluster, lambda: switch_off(cluster, disks, rng))
-                finally:
-                    cluster.close()
+                return await faults_after_cut(cluster, lambda: switch_off(cluster, rng))
 
         faults = asyncio.run(run())
         assert sum(fault.startswith("lost: ") for fault in faults) > WRITES_MIN / 2, faults[:5]
 
 
-def switch_off(cluster: ProcessCluster, disks: list[LoopDisk], rng: random.Random) -> None:
+def switch_off(cluster: Cluster, rng: random.Random) -> None:
     """The disks stop within a millisecond of each other; what the members do in that time they do without a disk."""
-    for disk in rng.sample(disks, len(disks)):
-        disk.cut_power()
-    cluster.kill()
-    for disk in disks:
-        disk.unmount()
-        disk.mount()
+    assert cluster.power is not None
+    cluster.power.cut(rng.sample(cluster.members, len(cluster.members)), rng)
 
 
-async def found_cluster(cluster: ProcessCluster) -> None:
+async def found_cluster(cluster: Cluster) -> None:
     """Members that have met and stopped in order, everything synced."""
     cluster.start()
     await cluster.wait_healthy()
@@ -183,7 +155,7 @@ async def found_cluster(cluster: ProcessCluster) -> None:
         await cluster.wait_ended(member)
 
 
-async def faults_after_cut(cluster: ProcessCluster, cut: Callable[[], object]) -> list[str]:
+async def faults_after_cut(cluster: Cluster, cut: Callable[[], object]) -> list[str]:
     """What the check finds after one power cut under load."""
     cluster.start()
     await cluster.wait_healthy()

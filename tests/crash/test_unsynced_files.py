@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import random
 
-from tests.support.unsynced_files import SECTOR_BYTES, Loss, Trace, TracedFileSystem, cut_power
+from jepsen_like.cluster.instrumented.traced_files import SECTOR_BYTES, Loss, Trace, TracedFileSystem, cut_power
 
 ALL = (Loss.ALL,)
 

@@ -8,9 +8,9 @@ import pathlib
 import grpc
 import pytest
 
+from jepsen_like.cluster import Cluster
 from raftkv.client import AsyncClient
 from raftkv.pb import rpc
-from tests.support.process_cluster import ProcessCluster
 
 CHANGES = 6_000
 VALUE = b"x" * 4_000
@@ -32,7 +32,7 @@ def test_watcher_that_stops_reading_costs_bounded_memory_and_misses_nothing(tmp_
 
 
 async def _scenario(folder: pathlib.Path) -> None:
-    async with ProcessCluster(folder, size=1) as cluster:
+    async with Cluster(folder, size=1) as cluster:
         cluster.start()
         await cluster.wait_healthy()
         member = cluster.members[0]

@@ -67,6 +67,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "raftctl": ("raftctl", "raftkv.client", "resource_api.client", *LEAVES),
     "raftctl.commands.debug": ("raftctl", "raftkv.client", "resource_api.client", "raftkv.storage.dump", *LEAVES),
     "jepsen_like": ("jepsen_like", "raftkv.client", "raftkv.transport.client", *LEAVES),
+    "jepsen_like.cluster.instrumented": ("jepsen_like", "raftkv"),
     "jepsen_like.sim": ("jepsen_like", "raftkv"),
 }
 
@@ -97,14 +98,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "jwt": ("raftkv.state", "raftkv.server"),
     "kubernetes_validate": ("resource_api",),
     "lmdb": ("raftkv.storage",),
-    "msgpack": ("raftkv.state", "raftkv.server", "raftkv.storage"),
+    "msgpack": ("raftkv.state", "raftkv.server", "raftkv.storage", "jepsen_like.cluster.instrumented"),
     "msgspec": ("raftkv.rpc", "raftctl", "resource_api"),
     "opentelemetry": ("raftkv.server", "raftkv.rpc", "raftkv.client"),
     "prometheus_client": ("raftkv.metrics", "raftkv.rpc", "raftkv.server"),
     "rich": ("raftctl",),
     "sortedcontainers": ("raftkv.mvcc", "raftkv.storage", "raftkv.state", "jepsen_like"),
     "textual": ("raftctl",),
-    "uvloop": ("raftkv.__main__", "raftkv.embedded", "resource_api.__main__"),
+    "uvloop": ("raftkv.__main__", "raftkv.embedded", "resource_api.__main__", "jepsen_like.cluster.instrumented"),
     "yaml": ("raftkv.config", "resource_api", "raftctl"),
 }
 

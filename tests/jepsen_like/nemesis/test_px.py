@@ -22,3 +22,10 @@ def test_partition_is_seen_and_survived(scenes, name):
     """The proxies counted what they held back."""
     record = scenes("PX", 5 if name == "partition-majorities-ring" else 3).inject(name)
     assert record.verified, record
+
+
+@pytest.mark.parametrize("name", ["partition-flapping", "delay", "loss", "reorder", "rate", "reset", "accept-stall"])
+def test_traffic_fault_is_seen_and_survived(scenes, name):
+    """The proxies measured what they did to streams."""
+    record = scenes("PX").inject(name, hold_s=0.6)
+    assert record.verified, record
