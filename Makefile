@@ -44,6 +44,9 @@ bench: dev ## measure beside etcd where it is installed, print one table
 sim: dev ## simulated clusters under faults: make sim SEED=7, or COUNT=100
 	$(BIN)/python -m tests.support.sim $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
+jepsen: dev ## every workload on a real cluster under kills, pauses and partitions; TIME=30 seconds each
+	$(BIN)/jepsen-like run --workload all --nemesis kill,pause,partition --time $(or $(TIME),30) $(ARGS)
+
 clean: ## remove caches and build products; keeps .venv and data
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -164,7 +164,6 @@ class Session:
             result, revision = await send()
         except Refused as exc:
             self.last_error = str(exc)
-            self.cautious = False
             call.fail(str(exc))
             return None, False
         except RaftKVError as exc:
@@ -181,6 +180,18 @@ class Session:
 
 class Refused(Exception):
     """A call of several requests gave up between them, having changed nothing."""
+
+
+async def looked(asking: Awaitable[etcd.TxnResult]) -> etcd.TxnResult:
+    """The answer of a call's first request, which only reads.
+
+    Raises:
+        Refused: there was none; whatever the reason, the whole call has then changed nothing.
+    """
+    try:
+        return await asking
+    except RaftKVError as exc:
+        raise Refused(str(exc)) from exc
 
 
 def kv_of(kv: etcd.KeyValue) -> KeyValue:

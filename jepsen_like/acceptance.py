@@ -1,0 +1,74 @@
+"""Whether a run proves anything: too little load, faults that were not seen to work, too much that nobody knows.
+
+A run that breaks a rule is rejected: it found nothing wrong, and could not have. Rejection never hides an anomaly. Source:
+spec/faults.md §8 (etcd's robustness suite rejects such runs too), §5c H1-H3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, Operation
+from jepsen_like.ledger import FAULT, SKIPPED, VERIFIED, FaultRecord
+from jepsen_like.workload.catalog import Entry
+from jepsen_like.workload.outcome import BY_TEXT
+
+VERIFIED_MIN = 0.95
+"""Of the faults that were injected."""
+
+SUCCESS_BEFORE_MIN = 0.9
+"""Of the calls that ended before the first fault."""
+
+NOT_SENT = "connection "
+"""How the client's words for a request that reached nobody begin."""
+
+UNKNOWN_FEW = 5
+"""So many unknown outcomes are never too many."""
+
+
+def faults_of(history: History) -> list[FaultRecord]:
+    """The ledger of a history."""
+    return [FaultRecord.from_mark(mark) for mark in history.marks if mark.kind == FAULT]
+
+
+def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: Sequence[str] = ()) -> list[str]:
+    """Every rule the run breaks, in words; none: it counts."""
+    operations = history.operations
+    acknowledged = sum(one.outcome == OK for one in operations)
+    unknown = sum(one.outcome == UNKNOWN for one in operations)
+    reasons = []
+    wanted = entry.ok_per_s_min * time_s
+    if acknowledged < wanted:
+        reasons.append(f"too little was tried: {acknowledged} acknowledged calls, at least {wanted:.0f} are needed")
+    if unknown > max(UNKNOWN_FEW, entry.unknown_max * len(operations)):
+        reasons.append(f"too much is not known: {unknown} of {len(operations)} outcomes, at most {entry.unknown_max:.0%} may be")
+    if wanted_faults:
+        reasons += _about_faults(history, wanted_faults)
+    return reasons
+
+
+def _about_faults(history: History, wanted: Sequence[str]) -> list[str]:
+    faults = faults_of(history)
+    injected = [one for one in faults if one.status != SKIPPED]
+    skipped = sorted({f"{one.name} ({one.skipped})" for one in faults if one.status == SKIPPED})
+    if not injected:
+        return [f"none of the faults {', '.join(wanted)} was injected" + (f": not available: {'; '.join(skipped)}" if skipped else "")]
+    reasons = []
+    verified = sum(one.status == VERIFIED for one in injected)
+    if verified < VERIFIED_MIN * len(injected):
+        missed = next(one for one in injected if one.status != VERIFIED)
+        reasons.append(f"only {verified} of {len(injected)} faults were seen to work; {missed.name}: {missed.effect or 'nothing was seen'}")
+    if not any(one.invoke_ns <= fault.end_ns and one.complete_ns >= fault.start_ns for fault in injected for one in history.operations):
+        reasons.append("no call overlaps a fault")
+    first_ns = min(one.start_ns for one in injected)
+    before = [_was_served(one) for one in history.operations if one.complete_ns < first_ns]
+    if not before or sum(before) < SUCCESS_BEFORE_MIN * len(before):
+        reasons.append(f"the cluster was not well before the first fault: {sum(before)} of {len(before)} calls were served")
+    return reasons
+
+
+def _was_served(operation: Operation) -> bool:
+    """The cluster answered, be it with a refusal: somebody else's lock, a lease that has ended."""
+    if operation.outcome == FAIL:
+        return BY_TEXT.get(operation.error) != UNKNOWN and not operation.error.startswith(NOT_SENT)
+    return operation.outcome == OK

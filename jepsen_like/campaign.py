@@ -1,0 +1,220 @@
+"""What the sub-commands that touch real runs and history files do: several runs one after another, checks, shrinking, reports.
+
+Prints results; everything that is worked out is elsewhere. Every function returns an exit status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import click
+
+from jepsen_like import places
+from jepsen_like import run as runs
+from jepsen_like.checker.verdict import INVALID, VALID
+from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_file
+from jepsen_like.progress import Progress
+from jepsen_like.workload import catalog
+from jepsen_like.workload.workload import Workload
+from raftkv import __version__
+from raftkv.clock import SystemClock
+
+NOTHING_PROVED = 3
+
+SHRINK_TRIES_MAX = 400
+
+
+def run(
+    *,
+    endpoints: str | None,
+    workloads: Sequence[str],
+    nemesis: Sequence[str],
+    time_s: float,
+    rate: float,
+    members: int,
+    system: str,
+    backend: str,
+    flags: Sequence[str],
+    seed: int | None,
+    out: pathlib.Path,
+    as_json: bool,
+) -> int:
+    """The runs, one a workload; the status is the worst of theirs."""
+    names = _named(workloads)
+    number = SystemClock().random().getrandbits(31) if seed is None else seed
+    about = {"raftkv": __version__, "python": platform.python_version(), "command": " ".join(sys.argv[1:])}
+    statuses = []
+    for name in names:
+        folder = places.folder_of(out, name, nemesis, number)
+        plan = runs.Plan(name, number, folder, time_s, rate, tuple(nemesis), about)
+        with Progress(f"{name} {','.join(nemesis) or 'no faults'}", runs.WARM_UP_S + time_s + runs.COOL_DOWN_S) as progress:
+            if endpoints is not None:
+                result = asyncio.run(places.run_at(plan, endpoints, progress.tell))
+            else:
+                own = places.Own(system, backend, members, tuple(flags))
+                result = asyncio.run(places.run_own(plan, own, progress.tell))
+        statuses.append(_print(result, as_json=as_json))
+    return max(statuses, key=lambda status: (status == 1, status))
+
+
+def _named(workloads: Sequence[str]) -> list[str]:
+    if "all" in workloads:
+        return [entry.name for entry in catalog.WORKLOADS if not entry.unavailable and entry.expected == catalog.VALID]
+    for name in workloads:
+        catalog.entry_of(name)
+    if not workloads:
+        raise ValueError(f"no workload is given; there are {', '.join(catalog.BY_NAME)}")
+    return list(workloads)
+
+
+def _print(result: runs.Result, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(result.line())
+    else:
+        faults = ", ".join(f"{count} {status}" for status, count in result.faults.items()) or "none"
+        click.echo(
+            f"{result.workload}: {result.verdict}: {result.ops} calls, {result.ok} ok, {result.unknown} unknown; "
+            f"faults: {faults}; seed {result.seed}"
+        )
+        if result.anomalies:
+            click.echo(f"  {result.anomalies} anomalies: {', '.join(result.kinds)}")
+        for reason in result.reasons[:5]:
+            click.echo(f"  {reason}")
+        click.echo(f"  {result.report}")
+    return _status(result.verdict)
+
+
+def _status(verdict: str) -> int:
+    return 0 if verdict == VALID else 1 if verdict == INVALID else NOTHING_PROVED
+
+
+def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
+    """Judges a history file again; nothing beside it is changed."""
+    history = load_file(path)
+    verdict = _checker(history, workload).check(history)
+    if as_json:
+        ok, unknown = _counts(history)
+        line = runs.Result(
+            verdict=verdict.outcome,
+            ops=len(history.operations),
+            ok=ok,
+            unknown=unknown,
+            anomalies=verdict.anomaly_count,
+            report="",
+            workload=_name(history, workload),
+            nemesis=(),
+            seed=0,
+            time_s=0.0,
+            faults={},
+            kinds=verdict.kinds,
+            reasons=verdict.reasons,
+        )
+        click.echo(line.line())
+    else:
+        click.echo(f"{verdict.outcome}: {verdict.checked} records checked, {verdict.anomaly_count} anomalies")
+        for anomaly in verdict.anomalies[:10]:
+            click.echo(f"  {anomaly.kind}: {anomaly.explanation}")
+        for reason in verdict.reasons[:5]:
+            click.echo(f"  not decided: {reason}")
+    return _status(verdict.outcome)
+
+
+def _counts(history: History) -> tuple[int, int]:
+    outcomes = [one.outcome for one in history.operations]
+    return outcomes.count("ok"), outcomes.count("unknown")
+
+
+def _name(history: History, workload: str | None) -> str:
+    name = workload or history.about.get("workload")
+    if not isinstance(name, str):
+        raise ValueError(f"the history does not name its workload; say --workload, one of {', '.join(catalog.BY_NAME)}")
+    return name
+
+
+def _checker(history: History, workload: str | None) -> Workload:
+    return catalog.make(_name(history, workload))
+
+
+def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -> int:
+    """Writes the page for people from a history file."""
+    from jepsen_like import report as reports
+
+    history = load_file(path)
+    verdict = _checker(history, workload).check(history)
+    target = out or path.parent / runs.REPORT_FILE
+    reports.write_report(target, history, verdict)
+    click.echo(str(target))
+    return 0
+
+
+def shrink(path: pathlib.Path, workload: str | None) -> int:
+    """The part of a failing history from which no chunk can be left out without losing its first kind of anomaly."""
+    history = load_file(path)
+    checker = _checker(history, workload)
+    whole = checker.check(history)
+    if whole.outcome != INVALID:
+        raise ValueError(f"nothing to shrink: the history is {whole.outcome}")
+    kind = whole.kinds[0]
+    smaller = _smallest(history, lambda part: kind in checker.check(part).kinds)
+    target = path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".small.jsonl")
+    with target.open("w", encoding="utf-8") as stream:
+        writer = HistoryWriter(stream, history.about)
+        for records in (smaller.marks, smaller.watches, smaller.operations, smaller.responses):
+            for record in records:
+                writer.write(record)
+        writer.close()
+    click.echo(f"{target}: {len(smaller.operations)} of {len(history.operations)} calls still show {kind}")
+    return 0
+
+
+def _smallest(history: History, fails: Callable[[History], bool]) -> History:
+    """By halves, then by smaller and smaller chunks (ddmin), of operations and watches together."""
+    tries = SHRINK_TRIES_MAX
+    kept: list[Operation | Watch] = [*history.watches, *history.operations]
+    chunk = max(1, len(kept) // 2)
+    while tries > 0:
+        place, before = 0, len(kept)
+        while place < len(kept) and tries > 0:
+            tries -= 1
+            candidate = kept[:place] + kept[place + chunk :]
+            if fails(_part(history, candidate)):
+                kept = candidate
+            else:
+                place += chunk
+        if chunk == 1 and len(kept) == before:
+            break
+        chunk = max(1, chunk // 2)
+    return _part(history, kept)
+
+
+def _part(history: History, kept: Sequence[Operation | Watch]) -> History:
+    watches = [one for one in kept if isinstance(one, Watch)]
+    numbers = {one.watch for one in watches}
+    return replace(
+        history,
+        operations=[one for one in kept if isinstance(one, Operation)],
+        watches=watches,
+        responses=[one for one in history.responses if one.watch in numbers],
+        marks=history.marks,
+    )
+
+
+def shrink_seed(seed: int, *, core: bool, virtual_s: float | None) -> int:
+    """The shortest scenario of a failing seed, as JSON."""
+    if core:
+        from jepsen_like.sim.core import runs as of_core
+
+        failed = of_core.run(seed, virtual_s=virtual_s or 60.0)
+        if failed.verdict != INVALID:
+            raise ValueError(f"nothing to shrink: seed {seed} is {failed.verdict}")
+        click.echo(of_core.shrink(failed).to_json())
+        return 0
+    from jepsen_like.sim import shrinking
+
+    click.echo(shrinking.shrink(seed, virtual_s=virtual_s or 10.0))
+    return 0

@@ -1,0 +1,248 @@
+"""The entrance `jepsen-like`: reads the command line, hands over to the module that does the work, prints.
+
+Exit statuses: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved (unknown,
+rejected, not available). Modules are imported when called: help costs click alone, and a mutant must be in place before
+anything of raftkv is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+STATUS = {"valid": 0, "invalid": 1}
+NOTHING_PROVED = 3
+NOT_AVAILABLE = 3
+
+OUT = pathlib.Path(".raftkv/jepsen")
+
+
+class Examples(click.Command):
+    """A command whose help ends with examples, as they can be typed."""
+
+    def __init__(self, *args: Any, examples: str = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click."""
+        if self._examples:
+            with formatter.section("Examples"):
+                for line in self._examples.strip().splitlines():
+                    formatter.write(f"  {line.strip()}\n")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Breaks clusters on purpose and proves what their clients were promised.
+
+    `sim` runs whole clusters on virtual time, one seed each; `run` breaks real ones, raftkv's or any etcd v3 endpoints.
+    """
+
+
+def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    return () if names in (("none",), ()) else names
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    jepsen-like run --workload register --nemesis kill,pause,partition
+    jepsen-like run --workload all --nemesis all --backend NS --members 5
+    jepsen-like run --endpoints 127.0.0.1:2379,127.0.0.1:22379 --workload txn --nemesis none --time 10 --json
+    jepsen-like run --system etcd --workload stale-register --nemesis pause    (must be found invalid)
+    """,
+)
+@click.option("--endpoints", help="Run against these, as given to etcdctl, instead of a cluster started for the run.")
+@click.option("--workload", "workloads", default="register", show_default=True, callback=_list, help="One, several by comma, or all.")
+@click.option("--nemesis", default="none", show_default=True, callback=_list, help="Faults by comma, all, or none: see `list`.")
+@click.option("--time", "time_s", default=30.0, show_default=True, type=click.FloatRange(1), help="Seconds of load under faults.")
+@click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(1), help="Calls a second over all clients.")
+@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9), help="Of the cluster that is started.")
+@click.option("--system", default="raftkv", show_default=True, type=click.Choice(["raftkv", "etcd"]), help="What it is made of.")
+@click.option("--backend", default="PX", show_default=True, type=click.Choice(["PX", "NS"]), help="PX: proxies; NS: network namespaces.")
+@click.option("--flag", "flags", multiple=True, help="Handed to every member, e.g. --flag=--snapshot-count=100.")
+@click.option("--seed", type=int, help="Of every draw; a new one when left out.")
+@click.option("--out", default=OUT, show_default=True, type=click.Path(path_type=pathlib.Path), help="Where each run gets a folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line a run, and nothing else, on standard output.")
+def run(**options: Any) -> None:
+    """Runs workloads against a real cluster under faults, and judges what the clients saw."""
+    from jepsen_like import campaign
+
+    raise SystemExit(_teaching(lambda: campaign.run(**options)))
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    jepsen-like sim --seeds 1-50 --json
+    jepsen-like sim --core --seeds 1-500 --virtual 60
+    jepsen-like sim --seeds 17 --virtual 30
+    jepsen-like sim --mutant 05_older_term_committed_by_count --seeds 1-200
+    """,
+)
+@click.option("--seeds", default="1-20", show_default=True, help="FIRST-LAST, or one.")
+@click.option("--core/--server", "core", default=None, help="Consensus and storage model alone, or whole members (the default).")
+@click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="Virtual seconds of load a run: 60 of the core, 10 of members.")
+@click.option("--mutant", help="Put a known way to be wrong into the product first, and stop at the first seed that sees it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line a seed, and nothing else, on standard output.")
+def sim(seeds: str, core: bool | None, virtual_s: float | None, mutant: str | None, as_json: bool) -> None:
+    """Simulates clusters on virtual time, one seed each: the same seed gives the same run, everywhere."""
+    numbers = _range(seeds)
+
+    def work() -> int:
+        level = core
+        if mutant is not None:
+            from jepsen_like.sim import mutation
+
+            chosen = mutation.load(mutation.directory(), mutant)
+            if level is None:
+                level = chosen.level is mutation.Level.CORE
+            mutation.install(chosen)
+        results = _simulated(numbers, core=bool(level), virtual_s=virtual_s)
+        return _print_seeds(results, len(numbers), as_json=as_json, mutant=mutant)
+
+    raise SystemExit(_teaching(work))
+
+
+@cli.command(
+    cls=Examples,
+    examples="jepsen-like check .raftkv/jepsen/register-kill-5f/history.jsonl\n    jepsen-like check old.jsonl.gz --workload txn",
+)
+@click.argument("history", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.option("--workload", help="Whose checks to apply; the one the history names when left out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line on standard output.")
+def check(history: pathlib.Path, workload: str | None, as_json: bool) -> None:
+    """Judges a history file again, with the checkers of today."""
+    from jepsen_like import campaign
+
+    raise SystemExit(_teaching(lambda: campaign.check(history, workload, as_json=as_json)))
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    jepsen-like shrink --seed 17                 (the shortest scenario of the server simulation that still fails)
+    jepsen-like shrink --core --seed 17
+    jepsen-like shrink history.jsonl             (the smallest part of a history that still proves the anomaly)
+    """,
+)
+@click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.option("--seed", type=int, help="A seed of the simulation that fails.")
+@click.option("--core/--server", "core", default=False, help="Of which simulation.")
+@click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="As it was given to `sim`.")
+@click.option("--workload", help="Whose checks to apply to a history; the one it names when left out.")
+def shrink(history: pathlib.Path | None, seed: int | None, core: bool, virtual_s: float | None, workload: str | None) -> None:
+    """Finds the smallest thing that still fails: of a seed its scenario, of a history its operations."""
+    from jepsen_like import campaign
+
+    if (history is None) == (seed is None):
+        raise click.UsageError("give either a history file or --seed")
+    if history is not None:
+        path = history
+        raise SystemExit(_teaching(lambda: campaign.shrink(path, workload)))
+    number = int(seed or 0)
+    raise SystemExit(_teaching(lambda: campaign.shrink_seed(number, core=core, virtual_s=virtual_s)))
+
+
+@cli.command(cls=Examples, examples="jepsen-like report .raftkv/jepsen/register-kill-5f/history.jsonl --out page.html")
+@click.argument("history", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.option("--out", type=click.Path(path_type=pathlib.Path), help="The page; beside the history when left out.")
+@click.option("--workload", help="Whose checks to apply; the one the history names when left out.")
+def report(history: pathlib.Path, out: pathlib.Path | None, workload: str | None) -> None:
+    """Writes the page for people from a history file."""
+    from jepsen_like import campaign
+
+    raise SystemExit(_teaching(lambda: campaign.report(history, out, workload)))
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_(as_json: bool) -> None:
+    """Shows workloads, faults and mutants, and which cannot be had here and why."""
+    from jepsen_like import inventory
+
+    click.echo(json.dumps(inventory.everything()) if as_json else inventory.text())
+
+
+def _range(text: str) -> range:
+    first, _dash, last = text.partition("-")
+    if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
+        raise click.UsageError(f"--seeds takes FIRST-LAST or one number, not {text!r}")
+    return range(int(first), int(last or first) + 1)
+
+
+def _simulated(seeds: Iterable[int], *, core: bool, virtual_s: float | None) -> Iterator[dict[str, Any]]:
+    """Each seed's line, as it comes."""
+    if core:
+        from jepsen_like.sim.core import runs as of_core
+
+        for result in of_core.run_many(seeds, virtual_s or 60.0):
+            yield json.loads(result.to_json())
+        return
+    from jepsen_like.sim import runs as of_members
+
+    for seed in seeds:
+        yield of_members.run(seed, virtual_s=virtual_s or 10.0).to_json()
+
+
+def _print_seeds(results: Iterator[dict[str, Any]], count: int, *, as_json: bool, mutant: str | None) -> int:
+    found: dict[str, list[int]] = {}
+    for line in _watched(results, count):
+        found.setdefault(line["verdict"], []).append(line["seed"])
+        if as_json:
+            click.echo(json.dumps(line))
+        elif line["verdict"] != "valid":
+            why = line.get("rule") or "; ".join(line.get("anomalies", ()))
+            click.echo(f"seed {line['seed']}: {line['verdict']}: {why}")
+        if mutant is not None and line["verdict"] == "invalid":
+            click.echo(f"mutant {mutant} was seen by seed {line['seed']}", err=True)
+            return STATUS["invalid"]
+    if mutant is not None:
+        click.echo(f"mutant {mutant} was not seen by {count} seeds", err=True)
+    summary = ", ".join(f"{len(seeds)} {verdict}" for verdict, seeds in sorted(found.items()))
+    click.echo(summary, err=True)
+    if "invalid" in found:
+        return STATUS["invalid"]
+    return 0 if set(found) == {"valid"} else NOTHING_PROVED
+
+
+def _watched(results: Iterator[T], count: int) -> Iterator[T]:
+    """The same with a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    with click.progressbar(results, length=count, label="seeds", file=sys.stderr) as bar:
+        yield from bar
+
+
+def _teaching(work: Callable[[], int]) -> int:
+    """The exit status; what a person can mend is said in one sentence instead of a traceback."""
+    try:
+        return work()
+    except click.ClickException:
+        raise
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 130
+    except (ValueError, OSError) as exc:
+        click.echo(f"jepsen-like: {exc}", err=True)
+        return 2 if isinstance(exc, ValueError) else NOT_AVAILABLE
+
+
+def main() -> NoReturn:
+    """The console script."""
+    cli(prog_name="jepsen-like")
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Where a run takes place: endpoints that somebody else runs, or a cluster of the harness's own.
+
+Joins a world, its tape and its faults for `jepsen_like.run.execute`, and clears away whatever it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from jepsen_like import endpoints as addresses
+from jepsen_like import listeners, run
+from jepsen_like.cluster import open_cluster
+from jepsen_like.cluster.member import MemberProcess
+from jepsen_like.endpoints import EndpointWorld
+from jepsen_like.nemesis.nemesis import Nemesis
+from jepsen_like.sim.streams import stream
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A cluster that is started for the run."""
+
+    system: str = "raftkv"
+    backend: str = "PX"
+    members: int = 3
+    flags: Sequence[str] = ()
+
+
+class UnavailableFaultError(ValueError):
+    """The faults asked for cannot be done here; the text says why and what can be."""
+
+
+@contextlib.asynccontextmanager
+async def _tape(plan: run.Plan) -> AsyncIterator[run.Tape]:
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with (plan.folder / run.HISTORY_FILE).open("w", encoding="utf-8", buffering=1 << 16) as stream:
+        yield run.Tape(stream, {**plan.about, "workload": plan.workload, "seed": plan.seed, "nemesis": list(plan.nemesis)})
+
+
+async def run_at(plan: run.Plan, text: str, tell: Callable[[str], None]) -> run.Result:
+    """Runs against endpoints, given as to etcdctl.
+
+    Raises:
+        UnavailableFaultError: faults were asked for that can only be done to processes of the harness's own.
+        NoListenerError: a member cannot be paused.
+    """
+    named = addresses.named(text)
+    others = [name for name in plan.nemesis if name != listeners.PAUSE]
+    if others:
+        raise UnavailableFaultError(
+            f"{', '.join(others)} can only be done to a cluster that the harness starts: leave out --endpoints, or say --nemesis pause"
+        )
+    async with _tape(plan) as tape:
+        world = EndpointWorld(named, tape, seed=plan.seed)
+        faults = None
+        if plan.nemesis:
+            faults = listeners.Pauses(world, listeners.processes(named), world.random("nemesis"))
+        return await run.execute(plan, world, tape, faults, prefix=f"jepsen-like/{plan.seed:x}/", tell=tell)
+
+
+async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.Result:
+    """Runs against a cluster that is started for it, with every fault of the registry.
+
+    Raises:
+        OSError: the back end or the server is not available here.
+        ClusterError: the cluster did not come up, or did not recover.
+        UnknownFaultError: a fault's name is not known.
+    """
+    tell("starting")
+    data = plan.folder / "members"
+    async with (
+        _tape(plan) as tape,
+        open_cluster(own.backend, own.members, plan.seed, data, system=own.system, flags=own.flags) as cluster,
+    ):
+        world = EndpointWorld(_addresses(cluster.members), tape, seed=plan.seed)
+        faults = Nemesis(cluster, plan.nemesis, stream(plan.seed, "nemesis"), world.recorder) if plan.nemesis else None
+        return await run.execute(plan, world, tape, faults, tell=tell)
+
+
+def _addresses(members: Sequence[MemberProcess]) -> dict[str, str]:
+    return {member.name: member.endpoint for member in members}
+
+
+def folder_of(base: pathlib.Path, workload: str, nemesis: Sequence[str], seed: int) -> pathlib.Path:
+    """Where a run's files go; an earlier run of the same name is not overwritten."""
+    stem = "-".join((workload, *(nemesis or ("calm",)), f"{seed:x}"))[:100]
+    number = 1
+    while True:
+        folder = base / (stem if number == 1 else f"{stem}.{number}")
+        if not folder.exists():
+            return folder
+        number += 1

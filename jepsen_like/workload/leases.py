@@ -1,0 +1,116 @@
+"""Leases from grant to end: attached keys, renewals, revocations, and expiries that come neither early nor never.
+
+Each client leads one lease after another through its life; TTLs are the smallest a server grants. One collector per member shows
+when keys went. Checked by `checker.lease` (intervals of earliest and latest legal expiry), and by `checker.order` for what
+the keys show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from jepsen_like.checker import lease, order, watch
+from jepsen_like.checker.verdict import Verdict, merged
+from jepsen_like.history import History
+from jepsen_like.workload import keyspace, leasing
+from jepsen_like.workload.pacing import Client, answered, drive
+from jepsen_like.workload.session import prefix_end
+from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, converge, events_of
+from jepsen_like.workload.workload import World
+
+TTLS_S = (2, 3)
+KEYS_MAX = 2
+LOOKS_MAX = 5
+CLIENTS_PER_MEMBER = 3
+GONE_WITHIN_S = 5.0
+"""How long past its TTL an abandoned lease is looked at."""
+
+CONVERGE_WITHIN_S = 60.0
+
+
+class Leases:
+    """Grant, keepalive, revoke, expiry."""
+
+    name = "lease"
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = f"{prefix}e/"
+        self._numbers = itertools.count()
+        self._keys = itertools.count()
+        self._until_s = 0.0
+        self._world: World | None = None
+        self._collectors: list[Watcher] = []
+
+    async def run(self, world: World, *, until_s: float, rate: float) -> None:
+        """See `Workload`."""
+        self._world, self._until_s = world, until_s
+        base = await keyspace.begin(world, self._prefix)
+        wanted = Wanted(self._prefix, prefix_end(self._prefix), base + 1, prev_kv=True, progress=True)
+        self._collectors = [Watcher(world, member, wanted, lambda: next(self._numbers)) for member in world.members]
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(one.run(), name=f"collector {one.member}") for one in self._collectors]
+            # A step is a whole life of a lease: about ten calls in a few seconds.
+            count = CLIENTS_PER_MEMBER * len(world.members)
+            await drive(world, self.name, self._life, count=count, until_s=until_s, rate=max(rate, count * 5.0))
+            for task in beside:
+                task.cancel()
+
+    async def _life(self, client: Client) -> None:
+        assert self._world is not None
+        world, session, draws = self._world, client.session, client.random
+        if session.cautious:
+            await session.get(f"{self._prefix}probe")
+            return
+        lease_id = leasing.lease_id(draws)
+        granted = await leasing.grant(session, lease_id, draws.choice(TTLS_S))
+        if granted is None:
+            return
+        keys = [f"{self._prefix}{next(self._keys):06d}" for _key in range(draws.randint(1, KEYS_MAX))]
+        for key in keys:
+            await session.put(key, client.unique(), lease=lease_id)
+        renews, ttl_s = draws.random() < 0.6, granted.result
+        for _look in range(draws.randint(1, LOOKS_MAX)):
+            await world.sleep(ttl_s * draws.uniform(0.1, 0.7))
+            act = draws.random()
+            if renews and act < 0.6:
+                await leasing.keepalive(session, lease_id)
+            elif act < 0.8:
+                await session.get(draws.choice(keys))
+            else:
+                await leasing.time_to_live(session, lease_id)
+            if world.now_s() >= self._until_s:
+                return
+        if draws.random() < 0.4:
+            await leasing.revoke(session, lease_id)
+        else:
+            await self._wait_gone(world, client, lease_id, ttl_s)
+        await session.get(keys[0])
+
+    async def _wait_gone(self, world: World, client: Client, lease_id: int, ttl_s: int) -> None:
+        """Looks at an abandoned lease until it is gone."""
+        deadline_s = min(world.now_s() + ttl_s + GONE_WITHIN_S, self._until_s)
+        while world.now_s() < deadline_s:
+            left = await leasing.time_to_live(client.session, lease_id)
+            if left is not None and left.result <= 0:
+                return
+            await world.sleep(client.random.uniform(0.1, 0.5))
+
+    async def finish(self, world: World) -> None:
+        """A last write, which every collector must reach."""
+        last = await answered(world, lambda session: session.put(f"{self._prefix}last", "last"))
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(one.run(), name=f"collector {one.member}") for one in self._collectors]
+            await converge(world, self._collectors, last.revision, within_s=CONVERGE_WITHIN_S)
+            for task in reading:
+                task.cancel()
+
+    def check(self, history: History) -> Verdict:
+        """See `Workload`."""
+        return merged(
+            (
+                lease.check(history),
+                watch.check(history, closed=False, awaited=awaited_of(history)),
+                order.check(history.operations, events=events_of(history), closed=False),
+            )
+        )
