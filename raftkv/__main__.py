@@ -5,6 +5,7 @@ is composed by `raftkv.embedded`. Statuses: 0 done or stopped as pid 1, 1 refuse
 
 SIGTERM and SIGINT stop in order and are then raised again, so that the parent sees a death by signal, as with etcd. A second one
 ends the drain at once: nothing acknowledged is lost, because it was synced before it was acknowledged. SIGUSR1 dumps the state.
+`raftkv attended` is `raftkv server` that also stops when its standard input ends, so that it does not outlive its parent.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ ABSENT = {
 
 PEERS_OPEN = "serving peer traffic insecurely: whoever reaches this address can take part in the cluster"
 
+STANDARD_INPUT = 0
+INPUT_BYTES_MAX = 4096
+
 SIGNAL_TEXTS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 log = logging.getLogger("raftkv")
@@ -60,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words[0] = "--version"
     elif command == "help":
         words[0] = "--help"
-    elif command == "server":
+    elif command in ("server", "attended"):
         words = words[1:]
-    return serve(words)
+    return serve(words, attended=command == "attended")
 
 
-def serve(arguments: Sequence[str]) -> int:
-    """One member, from its flags to its end."""
+def serve(arguments: Sequence[str], *, attended: bool = False) -> int:
+    """One member, from its flags to its end. An attended one stops in order when its standard input ends, too."""
     try:
         launch = read_launch(arguments, os.environ)
         logs.configure(launch.logs)
@@ -84,7 +88,7 @@ def serve(arguments: Sequence[str]) -> int:
     if faults:
         return 1
     raise_descriptor_limit()
-    process = MemberProcess(launch)
+    process = MemberProcess(launch, attended=attended)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         status = runner.run(process.run())
     if process.ended_by is not None:
@@ -170,8 +174,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 class MemberProcess:
     """One member and the signals that reach its process."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, *, attended: bool = False) -> None:
         self._settings = launch.member
+        self._attended = attended
         self._stop_asked = asyncio.Event()
         self._task: asyncio.Task[int] | None = None
         self._member: RunningMember | None = None
@@ -185,6 +190,8 @@ class MemberProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal, number)
         loop.add_signal_handler(signal.SIGUSR1, self._on_dump_signal)
+        if self._attended:
+            loop.add_reader(STANDARD_INPUT, self._on_input)
         try:
             await self._serve()
         except asyncio.CancelledError:
@@ -216,6 +223,18 @@ class MemberProcess:
         elif self._task is not None:
             # Still starting: recovery and joining hold nothing that a cancellation could lose.
             self._task.cancel()
+
+    def _on_input(self) -> None:
+        """Whoever started this process holds the other end: what it writes means nothing, its end is a wish to stop."""
+        try:
+            ended = not os.read(STANDARD_INPUT, INPUT_BYTES_MAX)
+        except OSError:
+            ended = True
+        if ended:
+            asyncio.get_running_loop().remove_reader(STANDARD_INPUT)
+            log.info("standard input has ended, and with it who started this member")
+            if self.ended_by is None:
+                self._on_stop_signal(signal.SIGTERM)
 
     def _on_dump_signal(self) -> None:
         text = self._member.describe() if self._member is not None else "starting"

@@ -44,7 +44,7 @@ class LocalCluster:
         """The command line of one member, as a person could type it."""
         cluster = ",".join(f"{other.name}={other.peer_url}" for other in self._places)
         return [
-            *(sys.executable, "-m", "raftkv", "server", "--name", place.name, "--data-dir", str(self._folder / place.name / "data")),
+            *(sys.executable, "-m", "raftkv", "attended", "--name", place.name, "--data-dir", str(self._folder / place.name / "data")),
             *("--listen-client-urls", place.client_url, "--advertise-client-urls", place.client_url),
             *("--listen-peer-urls", place.peer_url, "--initial-advertise-peer-urls", place.peer_url),
             *("--initial-cluster", cluster, "--initial-cluster-token", "raftkv-up"),
@@ -84,7 +84,8 @@ class LocalCluster:
             # A session of its own: Ctrl-C reaches this process alone, which then stops the members in order.
             process = await asyncio.create_subprocess_exec(
                 *self.command(place),
-                stdin=asyncio.subprocess.DEVNULL,
+                # Never written to: it ends with this process, however that ends, and the member with it.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 env=_environment(os.environ),

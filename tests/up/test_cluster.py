@@ -18,7 +18,7 @@ def test_command_is_one_the_configuration_takes(tmp_path):
     """The members' own flags read back into the settings that were meant."""
     local = cluster.LocalCluster(tmp_path, PLACES, ["--heartbeat-interval=50"])
     words = local.command(PLACES[1])
-    assert words[1:4] == ["-m", "raftkv", "server"]
+    assert words[1:4] == ["-m", "raftkv", "attended"]
     member = read_launch(words[4:], {}).member
     assert (member.name, member.data_dir) == ("n2", str(tmp_path / "n2" / "data"))
     assert member.initial_cluster == (("n1", "http://127.0.0.1:22121"), ("n2", "http://127.0.0.1:22123"))

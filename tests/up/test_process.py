@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -93,6 +94,20 @@ class TestUp:
         up.read_until("n1 ended with status -9; it stays down")
         up.process.communicate(timeout=60)
         assert up.process.returncode == 1
+
+    def test_members_stop_when_the_run_is_killed(self, tmp_path, ups):
+        """Nothing of a run is left behind that holds its ports and its directory."""
+        up = Up(tmp_path, "--members=3", f"--base-port={BASE_PORT + 16}")
+        ups.append(up)
+        up.read_until("Ctrl-C stops the cluster")
+        up.process.kill()
+        up.process.communicate(timeout=60)
+        # Its output is the run's only: the members write to their logs, so what ends them is watched by their locks.
+        for name in ("n1", "n2", "n3"):
+            with open(tmp_path / name / "data" / "member" / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            log = (tmp_path / name / "log").read_text()
+            assert "standard input has ended" in log and '"stopped"' in log
 
     def test_member_that_cannot_start_ends_the_run_with_its_log(self, tmp_path):
         done = subprocess.run(
