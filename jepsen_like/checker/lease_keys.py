@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jepsen_like.checker.changes import Change, Changes, told
-from jepsen_like.checker.placement import may_delete, may_put
+from jepsen_like.checker.placement import effects, may_delete
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import OK, UNKNOWN, History, KeyValue, Operation, Record
 
@@ -77,8 +77,13 @@ def check(history: History, initial: Mapping[str, KeyValue], findings: Findings)
     for number, revoke in revoked.items():
         if number not in ends and revoke.revision:
             ends[number] = {}
+    keys: dict[int, set[str]] = {}
+    for change in changes.known.values():
+        if change.lease > 0:
+            keys.setdefault(change.lease, set()).add(change.key)
     for number, deletes in ends.items():
-        _check_end(number, deletes, revoked.get(number), changes, doubtful, findings)
+        chains = {key: changes.of_key[key] for key in sorted(keys.get(number, ()))}
+        _check_end(number, deletes, revoked.get(number), chains, doubtful, findings)
     evidence.extend(_reads(operations, changes, ends, revoked, doubtful, findings))
     return evidence
 
@@ -87,20 +92,27 @@ class _Doubtful:
     """Keys that a write of unknown outcome may touch."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        self._unknown = [one for one in operations if one.outcome == UNKNOWN and one.f in ("put", "cas", "txn", "delete")]
-        self._known: dict[str, bool] = {}
+        unknown = [one for one in operations if one.outcome == UNKNOWN and one.f in ("put", "cas", "txn", "delete")]
+        self._named = {key for one in unknown for key, _value in effects(one)}
+        self._ranged = [one for one in unknown if one.f == "txn" or (one.f == "delete" and one.argument)]
 
     def may_touch(self, key: str) -> bool:
         """Whether nothing certain can be said of the key."""
-        if key not in self._known:
-            self._known[key] = any(may_delete(one, key) or may_put(one, key) for one in self._unknown)
-        return self._known[key]
+        return key in self._named or any(may_delete(one, key) for one in self._ranged)
 
 
 def _check_end(
-    number: int, deletes: Mapping[int, Change], revoke: Operation | None, changes: Changes, doubtful: _Doubtful, findings: Findings
+    number: int,
+    deletes: Mapping[int, Change],
+    revoke: Operation | None,
+    chains: Mapping[str, Sequence[Change]],
+    doubtful: _Doubtful,
+    findings: Findings,
 ) -> None:
-    """One revision takes all keys, no key is attached later, and no key goes on as if nothing had been."""
+    """One revision takes all keys, no key is attached later, and no key goes on as if nothing had been.
+
+    `chains` are the changes of the keys that ever had the lease.
+    """
     revisions = sorted(deletes)
     sources: list[Record] = [one.source for one in deletes.values() if one.source is not None]
     if len(revisions) > 1 or (revoke is not None and revisions and revisions[0] != revoke.revision):
@@ -109,7 +121,7 @@ def _check_end(
         findings.add("lease-keys-piecemeal", text, (*([revoke] if revoke is not None else []), *sources[:2]))
         return
     ended = revisions[0] if revisions else revoke.revision if revoke is not None else 0
-    for key, chain in changes.of_key.items():
+    for key, chain in chains.items():
         attached: Change | None = None
         for change in chain:
             if change.put and change.lease == number and change.revision > ended:
