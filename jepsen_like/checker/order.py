@@ -16,7 +16,7 @@ from typing import Any
 from jepsen_like.checker import real_time
 from jepsen_like.checker.placement import ANY, Placement, Seen
 from jepsen_like.checker.real_time import Floor
-from jepsen_like.checker.replay import HIDDEN_PUT, Replay
+from jepsen_like.checker.replay import HIDDEN_DELETE, HIDDEN_PUT, Replay
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation
 
@@ -41,74 +41,109 @@ def check(
     """
     findings = Findings()
     floor = Floor(operations)
-    made: dict[int, Operation] = {}
-    leases = bool(initial) and any(kv.lease for kv in (initial or {}).values())
-    writes: list[Operation] = []
-    reads: list[Operation] = []
-    historical = False
-    for operation in operations:
-        if operation[7] != OK:
-            continue
-        f = operation[1]
-        if f == "get" or f == "range":
-            reads.append(operation)
-            historical = historical or bool(operation[3] if f == "get" else operation[3][2])
-            continue
-        kind = _WRITES.get(f)
-        if kind is None:
-            continue
-        if operation[11] or f == "revoke":
-            leases = True
-        if not kind(operation):
-            reads.append(operation)
-            continue
-        writes.append(operation)
-        if f != "revoke":
-            other = made.setdefault(operation[8], operation)
-            if other is not operation:
-                text = f"revision {operation.revision} was given to two writes: {other.f} {other.key!r} and {operation.f} {operation.key!r}"
-                findings.add("revision-reused", text, (other, operation), (other.key, operation.key))
+    sorted_out = _Sorted(operations, findings)
+    made = sorted_out.made
+    known = initial or {}
     real_time.check(floor, set(map(id, made.values())), findings)
-    if historical or any(one[7] == FAIL and one[1] in READS for one in operations):
+    if sorted_out.historical:
         real_time.check_window(operations, floor, findings)
     placement = Placement(operations, made, floor)
+    leases = sorted_out.leases or any(kv.lease for kv in known.values())
     if placement.any_unknown:
-        placement.place_seen(_seen(reads, writes, events), findings)
+        since = max((kv.mod_revision for kv in known.values()), default=0)
+        placement.place_seen(_seen((*sorted_out.reads, *sorted_out.writes), events, made, since), findings)
         leases = leases or any(operation.lease for operation, _sight in placement.placed.values())
-    replay = Replay(placement, findings, initial or {}, [one for one in operations if one[7] == FAIL and one[1] in _WRITES])
-    replay.run(_ordered(writes, reads, placement), ranged=any(_is_ranged(one) for one in operations))
+    replay = Replay(placement, findings, known, sorted_out.failed)
+    positions, steps = _ordered(sorted_out, placement)
+    replay.run(zip(positions, steps, strict=True), ranged=sorted_out.ranged)
     replay.check_events(events)
     if closed and not leases:
         for revision in placement.unexplained():
             findings.add("phantom-revision", f"revision {revision} was made by no operation of this history")
-    return findings.verdict(len(writes) + len(reads))
+    return findings.verdict(len(sorted_out.writes) + len(sorted_out.reads))
 
 
-def _ordered(writes: list[Operation], reads: list[Operation], placement: Placement) -> list[tuple[int, Operation]]:
-    """Everything with the revision it stands at, writes before the reads of their revision."""
-    steps = [(operation[8] * 2, operation) for operation in writes]
-    steps += [(revision * 2, operation) for revision, (operation, _sight) in placement.placed.items()]
-    for operation in reads:
-        f, argument = operation[1], operation[3]
-        asked = argument if f == "get" else argument[2] if f == "range" else 0
-        steps.append(((asked or operation[8]) * 2 + 1, operation))
-    for revision, key in sorted(placement.hidden_puts):
-        steps.append((revision * 2, Operation(-1, HIDDEN_PUT, key, "", None, 0, 0, UNKNOWN)))
-    steps.sort(key=_position)
-    return steps
+class _Sorted:
+    """The history's operations by what they are to the check, found in one pass."""
+
+    def __init__(self, operations: Sequence[Operation], findings: Findings) -> None:
+        self.made: dict[int, Operation] = {}
+        """Revision -> the acknowledged write that made it."""
+        self.writes: list[Operation] = []
+        self.reads: list[Operation] = []
+        self.failed: list[Operation] = []
+        """Writes that certainly did not happen."""
+        self.leases = self.historical = self.ranged = False
+        """Whether keys can expire; whether old revisions were read; whether anything touches several keys."""
+        made, writes, reads = self.made, self.writes, self.reads
+        for operation in operations:
+            f = operation[1]
+            if operation[7] != OK:
+                self._not_ok(f, operation)
+            elif f == "get":
+                reads.append(operation)
+                if operation[3]:
+                    self.historical = True
+            elif f == "put" or f in _WRITES:
+                if operation[11] or f == "revoke":
+                    self.leases = True
+                if f != "put" and not _WRITES[f](operation):
+                    reads.append(operation)
+                else:
+                    writes.append(operation)
+                    if f != "revoke" and made.setdefault(operation[8], operation) is not operation:
+                        _note_reused(made[operation[8]], operation, findings)
+                if f == "delete" or f == "txn":
+                    self.ranged = self.ranged or _is_ranged(operation)
+            elif f == "range":
+                reads.append(operation)
+                self.ranged = True
+                if operation[3][2]:
+                    self.historical = True
+
+    def _not_ok(self, f: str, operation: Operation) -> None:
+        if f in READS:
+            self.historical = self.historical or operation[7] == FAIL
+        elif f in _WRITES:
+            self.ranged = self.ranged or _is_ranged(operation)
+            if operation[7] == FAIL:
+                self.failed.append(operation)
 
 
-def _position(step: tuple[int, Operation]) -> int:
-    return step[0]
+def _note_reused(first: Operation, second: Operation, findings: Findings) -> None:
+    text = f"revision {first.revision} was given to two writes: {first.f} {first.key!r} and {second.f} {second.key!r}"
+    findings.add("revision-reused", text, (first, second), (first.key, second.key))
+
+
+def _ordered(sorted_out: _Sorted, placement: Placement) -> tuple[list[int], list[Operation]]:
+    """Everything in order of the revision it stands at, writes before the reads of their revision; twice the revision first."""
+    writes, reads = sorted_out.writes, sorted_out.reads
+    steps = [*writes, *(operation for operation, _sight in placement.placed.values())]
+    positions = [operation[8] * 2 for operation in writes]
+    positions += [revision * 2 for revision in placement.placed]
+    for (revision, key), value in sorted(placement.hidden_puts.items()):
+        steps.append(Operation(-1, HIDDEN_PUT, key, value, None, 0, 0, UNKNOWN))
+        positions.append(revision * 2)
+    for revision, key in sorted(placement.hidden_deletes):
+        steps.append(Operation(-1, HIDDEN_DELETE, key, "", None, 0, 0, UNKNOWN))
+        positions.append(revision * 2)
+    if sorted_out.historical:
+        for operation in reads:
+            f, argument = operation[1], operation[3]
+            asked = argument if f == "get" else argument[2] if f == "range" else 0
+            positions.append((asked or operation[8]) * 2 + 1)
+    else:
+        positions += [operation[8] * 2 + 1 for operation in reads]
+    steps += reads
+    # By index: a million pairs more would cost the collector more than the sort.
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    return list(map(positions.__getitem__, order)), list(map(steps.__getitem__, order))
 
 
 def _is_ranged(operation: Operation) -> bool:
-    f = operation[1]
-    if f == "get" or f == "put" or f == "cas":
-        return False
-    if f == "range" or (f == "delete" and operation[3] != ""):
-        return True
-    return f == "txn" and any(step[0] in ("range", "delete") for step in (*operation[3][1], *operation[3][2]))
+    if operation.f == "delete":
+        return bool(operation.argument != "")
+    return operation.f == "txn" and any(step[0] in ("range", "delete") for step in (*operation.argument[1], *operation.argument[2]))
 
 
 def _txn_writes(operation: Operation) -> bool:
@@ -127,21 +162,25 @@ _WRITES: Mapping[str, Callable[[Operation], bool]] = {
 """Writing calls -> whether this one, by its answer, made a revision."""
 
 
-def _seen(reads: Sequence[Operation], writes: Sequence[Operation], events: Iterable[Event]) -> list[Seen]:
-    """Every change that an answer or a watcher shows."""
-    found: set[tuple[int, str, str | None]] = set()
-    seen = []
-    for operation in (*reads, *writes):
+def _seen(answers: Iterable[Operation], events: Iterable[Event], made: Mapping[int, Operation], since: int) -> list[Seen]:
+    """Every change that an answer or a watcher shows at a revision above `since` without an acknowledged maker."""
+    found: dict[tuple[int, str, str | None], Seen] = {}
+    for operation in answers:
+        f, result = operation[1], operation[4]
+        if f == "get":
+            if result is None or (result[3] in made and result[2] in made):
+                continue
+        elif f == "cas" and len(result) == 1 or f == "put" and not result:
+            continue
         for sight in _sights(operation):
-            if sight not in found:
-                found.add(sight)
-                seen.append(Seen(*sight, operation))
+            if sight[0] not in made and sight[0] > since and sight not in found:
+                found[sight] = Seen(*sight, operation)
     for event in events:
-        sight = (event.kv.mod_revision, event.kv.key, event.kv.value if event.type == "put" else None)
-        if sight not in found:
-            found.add(sight)
-            seen.append(Seen(*sight, None))
-    return seen
+        kv = event.kv
+        sight = (kv.mod_revision, kv.key, kv.value if event.type == "put" else None)
+        if sight[0] not in made and sight[0] > since and sight not in found:
+            found[sight] = Seen(*sight, None)
+    return list(found.values())
 
 
 def _sights(operation: Operation) -> Iterator[tuple[int, str, str | None]]:

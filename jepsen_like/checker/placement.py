@@ -1,23 +1,22 @@
 """Where writes of unknown outcome stand: at the revision at which somebody saw their effect, or nowhere.
 
 Owns the unknown writes and the revisions that no acknowledged write made. A write whose value or revision was seen is placed
-exactly. One that shows only by what it did to others (a key is gone, a version is one too high) is hidden: it must be some
-unknown write not placed, begun early enough, with a free revision in reach, and no two effects may need the same one; which
-one it is stays open, by a bipartite matching, so that a guess never raises an alarm.
+exactly, unless writes that do different things can have left it. Those, and one that shows only by what it did to others
+(a key is gone, a version is one too high), are hidden: it must be some unknown write not placed, begun early enough, with a
+free revision in reach, and no two effects may need the same one; which one it is stays open, by a bipartite matching, so
+that a guess never raises an alarm.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from jepsen_like.checker.real_time import Floor
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import UNKNOWN, Operation
-
-MATCHING_DEPTH_MAX = 300
-"""Unknown writes looked at for one hidden effect; keeps the recursion shallow."""
 
 WRITING = frozenset({"put", "delete", "cas", "txn", "revoke"})
 
@@ -74,6 +73,26 @@ def may_put(operation: Operation, key: str, value: str = ANY) -> bool:
     return any(one == key and held is not None and value in (ANY, held) for one, held in effects(operation))
 
 
+def _same(one: Operation, other: Operation) -> bool:
+    """Whether two writes do the same thing wherever they stand."""
+    return one[1:4] == other[1:4] and one[11] == other[11]
+
+
+def _forked(operation: Operation, sights: Sequence[Seen]) -> bool:
+    """Whether a transaction leaves all these in either branch, so that the branch it took stays open."""
+    return operation.f == "txn" and all(leaves(branch, one) for branch in operation.argument[1:] for one in sights)
+
+
+def leaves(branch: Sequence[tuple[str, ...]], sight: Seen) -> bool:
+    """Whether the branch's steps leave behind what was seen."""
+    for step in branch:
+        if step[0] == "put" and step[1] == sight.key and sight.value in (ANY, step[2]):
+            return True
+        if step[0] == "delete" and sight.value is None and covers(step[1], step[2], sight.key):
+            return True
+    return False
+
+
 def covers(start: str, end: str, key: str) -> bool:
     """Whether etcd's range [start, end) holds the key: end "" is the one key, NUL everything from start."""
     if not end:
@@ -103,10 +122,16 @@ class Placement:
                 self._broad.append(operation)
         self._gaps: list[int] | None = None
         self._used: set[int] = set()
-        self.hidden_puts: set[tuple[int, str]] = set()
-        """(revision, key): some unknown write put the key there, nobody saw with which value."""
+        self.hidden_puts: dict[tuple[int, str], str] = {}
+        """(revision, key) -> value, `ANY` when nobody saw it: one of several unknown writes put the key there."""
+        self.hidden_deletes: set[tuple[int, str]] = set()
+        """(revision, key): one of several unknown writes took the key away there."""
+        self._sighted: set[int] = set()
+        """Revisions of which only an effect is known."""
         self._hidden: list[tuple[str, list[Operation]]] = []
         self._taken: dict[tuple[int, str], int] = {}
+        self._holding: dict[int, int] = {}
+        """Hidden effect -> the write it has, and the reverse for its key."""
 
     @property
     def any_unknown(self) -> bool:
@@ -119,21 +144,36 @@ class Placement:
         return [operation for operation in self._left if id(operation) not in self._used]
 
     def place_seen(self, seen: Sequence[Seen], findings: Findings) -> None:
-        """Give every revision seen without a known maker the unknown write that left it, the earliest begun first.
+        """Give every revision seen without a known maker the unknown write that left it.
 
-        A sight without a value only says that some put of the key stands there: it becomes a hidden one.
+        Exactly, when all that can have left it do the same; of those the latest begun, so that the ones left over, which
+        began earlier, fit wherever it would. Otherwise the revision stays without a maker and only what was seen of it holds.
         """
-        for one in sorted(seen, key=lambda sight: sight.revision):
-            if one.revision not in self.made and one.value != ANY:
-                candidates = self._candidates(one)
-                if candidates:
-                    self._place(candidates[0], one, findings)
-        for one in seen:
-            key, revision = one.key, one.revision
-            if one.value != ANY or revision in self.made or (revision, key) in self.hidden_puts:
+        open_sights: list[Seen] = []
+        for revision, group in groupby(sorted(seen, key=lambda sight: sight.revision), key=lambda sight: sight.revision):
+            if revision in self.made:
                 continue
-            if self.hide(key, lambda operation, key=key: may_put(operation, key), revision - 1, revision):  # type: ignore[misc]
-                self.hidden_puts.add((revision, key))
+            sights = list(group)
+            valued = [one for one in sights if one.value != ANY]
+            candidates = self._common(valued) if valued else []
+            early = [operation for operation in candidates if self._floors[id(operation)] < revision]
+            if early and all(_same(early[0], operation) for operation in early) and not _forked(early[0], valued):
+                self._place(early[-1], valued[0])
+            elif candidates and not early:
+                self._report_early(candidates[0], valued[0], findings)
+            else:
+                open_sights += sights
+        # Only now, when all revisions that will ever have a maker have one.
+        self._hide_seen(open_sights)
+
+    def _common(self, sights: Sequence[Seen]) -> list[Operation]:
+        """Unknown writes not yet placed that can have left all of these, earliest begun first."""
+        first, *others = sights
+        candidates = self._candidates(first)
+        for other in others:
+            able = set(map(id, self._candidates(other)))
+            candidates = [operation for operation in candidates if id(operation) in able]
+        return candidates
 
     def _candidates(self, one: Seen) -> list[Operation]:
         fresh = [operation for operation in self._touching(one.key) if id(operation) not in self._used]
@@ -148,46 +188,87 @@ class Placement:
         both = {id(operation): operation for operation in (*own, *self._broad)}
         return sorted(both.values(), key=lambda operation: operation.invoke_ns)
 
-    def _place(self, operation: Operation, one: Seen, findings: Findings) -> None:
+    def _report_early(self, operation: Operation, one: Seen, findings: Findings) -> None:
         floor = self._floors[id(operation)]
-        if one.revision <= floor:
-            earlier = self._floor.witness(operation.invoke_ns)
-            text = f"{operation.f} of {one.key!r} shows at revision {one.revision} although revision {floor} had been shown before it began"
-            findings.add("write-before-call", text, (earlier, operation, *([one.witness] if one.witness else [])), (one.key,))
+        earlier = self._floor.witness(operation.invoke_ns)
+        text = f"{operation.f} of {one.key!r} shows at revision {one.revision} although revision {floor} had been shown before it began"
+        findings.add("write-before-call", text, (earlier, operation, *([one.witness] if one.witness else [])), (one.key,))
+        self._place(operation, one)
+
+    def _place(self, operation: Operation, one: Seen) -> None:
         self._used.add(id(operation))
         self.made[one.revision] = operation
         self.placed[one.revision] = (operation, one)
 
-    def hide(self, key: str, able: Callable[[Operation], bool], above: int, up_to: int, *, any_key: bool = False) -> bool:
-        """Whether some unknown write that is `able` can have changed `key` unseen at a revision in (above, up_to].
+    def _hide_seen(self, sights: Sequence[Seen]) -> None:
+        for one in sorted(sights, key=lambda sight: sight.value == ANY):
+            place = (one.revision, one.key)
+            if place in self.hidden_puts or place in self.hidden_deletes:
+                continue
 
-        `any_key`: the write need not touch `key` itself, which then only names the effect. True uses one up for this key;
-        which one may still change when another effect needs it.
+            def able(operation: Operation, one: Seen = one) -> bool:
+                return may_delete(operation, one.key) if one.value is None else may_put(operation, one.key, one.value)
+
+            if not self.hide(one.key, able, one.revision - 1, one.revision):
+                continue
+            if one.value is None:
+                self.hidden_deletes.add(place)
+            else:
+                self.hidden_puts[place] = one.value
+            self._sighted.add(one.revision)
+
+    def choices(self, key: str, able: Callable[[Operation], bool], above: int, up_to: int, *, any_key: bool = False) -> list[Operation]:
+        """The unknown writes that are `able` and can stand unseen at a revision in (above, up_to].
+
+        `any_key`: the write need not touch `key`, which then only names the effect.
         """
-        choices = []
+        found = []
         for operation in self._left if any_key else self._touching(key):
             if id(operation) in self._used or not able(operation):
                 continue
             if self.free(max(above, self._floors[id(operation)]), up_to):
-                choices.append(operation)
-        self._hidden.append((key, choices))
-        if self._matched(len(self._hidden) - 1, set()):
+                found.append(operation)
+        return found
+
+    def hide(self, key: str, able: Callable[[Operation], bool], above: int, up_to: int) -> bool:
+        """Whether some unknown write that is `able` can have changed `key` unseen at a revision in (above, up_to].
+
+        True uses one up for this key; which one may still change when another effect needs it.
+        """
+        self._hidden.append((key, self.choices(key, able, above, up_to)))
+        if self._matched(len(self._hidden) - 1):
             return True
         self._hidden.pop()
         return False
 
-    def _matched(self, effect: int, tried: set[int]) -> bool:
-        """One augmenting path of the bipartite matching; as deep as there are hidden effects that compete, which are few."""
-        key, choices = self._hidden[effect]
-        for operation in choices:
-            if id(operation) in tried:
-                continue
-            tried.add(id(operation))
-            holder = self._taken.get((id(operation), key))
-            if holder is None or (len(tried) < MATCHING_DEPTH_MAX and self._matched(holder, tried)):
-                self._taken[id(operation), key] = effect
-                return True
+    def _matched(self, effect: int) -> bool:
+        """Give the effect a write of its own, by the shortest augmenting path of the bipartite matching."""
+        key = self._hidden[effect][0]
+        reached: dict[int, int] = {}
+        queue = [effect]
+        for asking in queue:
+            for operation in self._hidden[asking][1]:
+                number = id(operation)
+                if number in reached:
+                    continue
+                reached[number] = asking
+                holder = self._taken.get((number, key))
+                if holder is not None:
+                    queue.append(holder)
+                    continue
+                while True:
+                    owner = reached[number]
+                    previous = self._holding.get(owner)
+                    self._taken[number, key] = owner
+                    self._holding[owner] = number
+                    if owner == effect or previous is None:
+                        return True
+                    number = previous
         return False
+
+    def known(self, revision: int) -> bool:
+        """Whether some write can have made the revision, as far as anybody saw what it did."""
+        return revision in self.made or revision in self._sighted
 
     def free(self, above: int, up_to: int) -> int:
         """The first revision in (above, up_to] without a maker, 0 when there is none."""

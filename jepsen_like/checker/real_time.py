@@ -16,6 +16,10 @@ FUTURE = "future"
 """Words that a failed read's error carries when its revision was refused."""
 
 
+LINEARIZABLE = frozenset({"get", "range", "put", "delete", "cas", "txn", "append", "add", "members"})
+"""Calls whose header promises the newest revision. Those of leases and maintenance carry the member's own, which may lag."""
+
+
 class Floor:
     """For every instant the highest revision that some answer had shown by then."""
 
@@ -61,7 +65,7 @@ def check(floor: Floor, writes: set[int], findings: Findings) -> None:
         if operation[8] > height:
             continue
         if operation[8] < height:
-            if _may_be_stale(operation):
+            if operation[1] not in LINEARIZABLE or _may_be_stale(operation):
                 continue
             witness = floor.witness(operation[5])
             findings.add(

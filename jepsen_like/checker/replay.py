@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jepsen_like.checker.placement import ANY, Placement, Seen, covers, effects, may_delete, may_put
+from jepsen_like.checker.placement import ANY, Placement, covers, effects, leaves, may_delete, may_put
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import Event, KeyValue, Operation
 
@@ -21,14 +21,17 @@ State = tuple[str, str, int, int, int, int]
 
 
 HIDDEN_PUT = "hidden put"
-"""A step that is no operation: some unknown write put the key here, with whatever value."""
+HIDDEN_DELETE = "hidden delete"
+"""Steps that are no operations: some unknown write put the key here, or took it away."""
 
 
 class Replay:
     """Applies writes and compares answers in revision order.
 
     Invariants: 1. `_keys`, when kept, is the sorted keys of `_state`. 2. A key in `_uncertain` was changed by a hidden
-    write: its create revision and version are not known until somebody shows them.
+    write: its create revision and version are not known until somebody shows them. 3. `_state` holds what is
+    known to have been done: a hidden write goes in only when an answer shows that it must have happened to this key, never
+    because it is one of several reasons an answer can have.
     """
 
     def __init__(self, placement: Placement, findings: Findings, initial: Mapping[str, KeyValue], failed: Sequence[Operation]) -> None:
@@ -41,8 +44,8 @@ class Replay:
         self._confirmed: dict[str, int] = {}
         """Key -> the newest revision at which somebody saw it as it is, for placing deletions."""
 
-    def run(self, steps: Sequence[tuple[int, Operation]], *, ranged: bool) -> None:
-        """Apply and compare everything in order."""
+    def run(self, steps: Iterable[tuple[int, Operation]], *, ranged: bool) -> None:
+        """Apply and compare everything in order; a step is twice its revision, one more for reads, and the operation."""
         state = self._state
         self._keys = keys = sorted(state) if ranged else None
         other = self._other
@@ -78,7 +81,7 @@ class Replay:
         reported: set[int] = set()
         for event in events:
             revision = event.kv.mod_revision
-            if event.type == "put" and made and min(made) <= revision and revision not in made and revision not in reported:
+            if event.type == "put" and made and min(made) <= revision and not self._placement.known(revision) and revision not in reported:
                 reported.add(revision)
                 text = f"watchers saw {event.kv.key!r} = {event.kv.value!r} put at revision {revision}, which no operation can have made"
                 self._findings.add("phantom-event", text, (), (event.kv.key,))
@@ -95,10 +98,12 @@ class Replay:
             self._range(operation, operation.key, argument[0], argument[1], operation.result, revision)
         elif f == "revoke":
             self._revoke(operation, revision)
-        else:
-            assert f == HIDDEN_PUT, f
-            self._put(operation.key, ANY, revision, 0)
+        elif f == HIDDEN_PUT:
+            self._put(operation.key, operation.argument, revision, 0)
             self._uncertain.add(operation.key)
+        else:
+            assert f == HIDDEN_DELETE, f
+            self._remove(operation.key)
 
     def _live(self, start: str, end: str) -> list[str]:
         if not end:
@@ -118,43 +123,51 @@ class Replay:
             self._state[key] = (key, value, old[2], revision, old[4] + 1, lease)
 
     def _remove(self, key: str) -> None:
-        del self._state[key]
-        if self._keys is not None:
+        self._uncertain.discard(key)
+        if self._state.pop(key, None) is not None and self._keys is not None:
             del self._keys[bisect_left(self._keys, key)]
 
     def _delete(self, operation: Operation, start: str, end: str, count: int | None, revision: int) -> None:
         """`count` None: unknown, all that is there goes."""
         live = self._live(start, end)
-        if count is not None and count < len(live):
+        if count == 0:
             for key in live:
-                if len(live) > count and self._gone(key, revision - 1 if count else revision):
-                    live = [one for one in live if one != key]
-        missing = 0 if count is None else count - len(live)
-        while missing > 0 and self._hidden_put(start, end, revision - 1):
-            missing -= 1
-        if missing:
+                self._compare(key, None, revision, operation)
+            return
+        if count is not None and count != len(live) and not self._countable(start, end, live, count - len(live), revision - 1):
             text = f"a delete at revision {revision} says it removed {count} keys; there were {len(live)}: {', '.join(map(repr, live[:5]))}"
             self._findings.add("wrong-count", text, (operation,), (start,))
         for key in live:
             self._remove(key)
 
-    def _hidden_put(self, start: str, end: str, up_to: int) -> bool:
-        """Whether an unknown write can have put an unseen key in the range."""
+    def _countable(self, start: str, end: str, unshown: Sequence[str], difference: int, revision: int) -> bool:
+        """Whether hidden writes by `revision` can be why a range held so many keys more than known, or fewer.
+
+        Args:
+            start, end: the range.
+            unshown: the keys known to be in it that the answer does not name.
+            difference: keys counted beyond those known; negative: below.
+            revision: when.
+        """
+        if difference < 0:
+            return sum(self._can_be_gone(key, revision) for key in unshown) >= -difference
 
         def able(operation: Operation) -> bool:
             return any(value is not None and covers(start, end, key) for key, value in effects(operation))
 
-        return self._placement.hide(f"{start}..{end}", able, 0, up_to, any_key=True)
+        return bool(self._placement.choices("", able, 0, revision, any_key=True))
 
     def _cas(self, operation: Operation, revision: int) -> None:
         expected, new = operation.argument
         key, result = operation.key, operation.result
-        if result is not None and len(result) == 2 and not result[0]:
-            self._compare(key, result[1], revision, operation)
-        held = self._state.get(key)
         succeeded = True if result is None else result[0]
+        held: State | KeyValue | None = self._state.get(key)
+        shown = result is not None and len(result) == 2 and not succeeded
+        if shown:
+            self._compare(key, result[1], revision, operation)
+            held = result[1]
         matches = (held[1] if held is not None else None) == expected
-        if succeeded != matches and not self._turned(key, expected, succeeded, revision):
+        if succeeded != matches and (shown or not self._turned(key, expected, succeeded, revision)):
             verb = "succeeded" if succeeded else "failed"
             text = f"a compare of {key!r} with {expected!r} {verb} at revision {revision}, where the key was {_shape(held)}"
             self._findings.add("wrong-compare", text, (*self._maker(key), operation), (key,))
@@ -162,21 +175,38 @@ class Replay:
             self._put(key, new, revision, operation.lease)
 
     def _turned(self, key: str, expected: str | None, succeeded: bool, revision: int) -> bool:
-        """Whether a hidden write can be why a compare of the value came out as it did; the state then follows it."""
+        """Whether a hidden write can be why a compare of the value came out as it did."""
         held = self._state.get(key)
         if held is not None and held[1] == ANY:
             return True
-        up_to = revision - 1 if succeeded else revision
-        if succeeded and expected is None:
-            return self._gone(key, up_to)
-        if not succeeded and self._gone(key, up_to):
-            return True
-        wanted = expected if succeeded and expected is not None else ANY
-        since = held[3] if held is not None else 0
-        if not self._placement.hide(key, lambda operation: may_put(operation, key, wanted), since, up_to):
+        if not succeeded:
+            return self._can_change(key, revision)
+        if expected is None:
+            return self._gone(key, revision - 1)
+        if not self._placement.hide(
+            key, lambda operation: may_put(operation, key, expected), held[3] if held is not None else 0, revision - 1
+        ):
             return False
         self._uncertain.add(key)
         return True
+
+    def _can_change(self, key: str, revision: int) -> bool:
+        """Whether a hidden write can have made the key something else by `revision`; nothing is decided about it."""
+        if key in self._uncertain or self._can_be_gone(key, revision):
+            self._uncertain.add(key)
+            return True
+        if not self._placement.choices(key, lambda operation: may_put(operation, key), self._since(key), revision):
+            return False
+        self._uncertain.add(key)
+        return True
+
+    def _can_be_gone(self, key: str, revision: int) -> bool:
+        held = self._state.get(key)
+        if held is None:
+            return False
+        if held[5]:
+            return bool(self._placement.free(self._since(key), revision))
+        return bool(self._placement.choices(key, lambda operation: may_delete(operation, key), self._since(key), revision))
 
     def _txn(self, operation: Operation, revision: int) -> None:
         compares, success, failure = operation.argument
@@ -201,24 +231,15 @@ class Replay:
     def _branch(self, operation: Operation, revision: int, holds: bool) -> bool:
         """The branch an unknown transaction must have taken, if what was seen of it stands in one branch only."""
         sight = self._placement.placed[revision][1]
-        found = [_leaves(branch, sight) for branch in operation.argument[1:]]
+        found = [leaves(branch, sight) for branch in operation.argument[1:]]
         return found[0] if found[0] != found[1] else holds
 
     def _explained(self, compares: Sequence[tuple[Any, ...]], wanted: bool, revision: int) -> bool:
         """Whether a hidden write to a compared key can turn the compares the other way."""
-        for compare in compares:
-            key = compare[0]
-            if _holds(compare, self._state.get(key)) == wanted:
-                continue
-            if key in self._uncertain:
-                return True
-            if _holds(compare, None) == wanted and self._gone(key, revision):
-                return True
-            since = self._since(key)
-            if self._placement.hide(key, lambda operation, key=key: may_put(operation, key) or may_delete(operation, key), since, revision):  # type: ignore[misc]
-                self._uncertain.add(key)
-                return True
-        return False
+        if wanted:
+            wrong = [compare for compare in compares if not _holds(compare, self._state.get(compare[0]))]
+            return all(self._can_change(compare[0], revision) for compare in wrong)
+        return any(self._can_change(compare[0], revision) for compare in compares)
 
     def _range(self, operation: Operation, start: str, end: str, limit: int, result: Any, revision: int) -> None:
         kvs, count, more = result
@@ -235,12 +256,9 @@ class Replay:
                 self._findings.add("wrong-range", f"a range of {start!r} to {end!r} shows {key!r}", (operation,), (key,))
         if [kv[0] for kv in kvs] != sorted(shown):
             self._findings.add("wrong-range", f"a range of {start!r} to {end!r} is out of order or repeats a key", (operation,), (start,))
-        for key in live if count < len(live) else ():
-            if len(live) > count and key not in shown and self._gone(key, revision):
-                live = [one for one in live if one != key]
-        while count > len(live) and self._hidden_put(start, end, revision):
-            live.append("")
-        if count != len(live) or more != (len(kvs) < len(live)):
+        unshown = [key for key in live if key not in shown] if limit and len(kvs) >= limit else []
+        counted = count == len(live) or self._countable(start, end, unshown, count - len(live), revision)
+        if not counted or more != (len(kvs) < count) or (count != len(kvs) and not limit):
             text = f"a range of {start!r} to {end!r} at revision {revision} counts {count} keys (more: {more}); there were {len(live)}"
             self._findings.add("wrong-count", text, (operation,), (start,))
 
@@ -324,16 +342,6 @@ class Replay:
         held = self._state.get(key)
         maker = self._placement.made.get(held[3]) if held is not None else None
         return (maker,) if maker is not None else ()
-
-
-def _leaves(branch: Sequence[tuple[str, ...]], sight: Seen) -> bool:
-    """Whether the branch's steps leave behind what was seen."""
-    for step in branch:
-        if step[0] == "put" and step[1] == sight.key and sight.value in (ANY, step[2]):
-            return True
-        if step[0] == "delete" and sight.value is None and covers(step[1], step[2], sight.key):
-            return True
-    return False
 
 
 def _holds(compare: tuple[Any, ...], held: State | None) -> bool:
