@@ -103,7 +103,10 @@ def sim(seeds: str, core: bool | None, virtual_s: float | None, mutant: str | No
         if mutant is not None:
             from jepsen_like.sim import mutation
 
-            chosen = mutation.load(mutation.directory(), mutant)
+            try:
+                chosen = mutation.load(mutation.directory(), mutant)
+            except mutation.MutantsMissingError as exc:
+                raise click.UsageError(str(exc)) from exc
             if level is None:
                 level = chosen.level is mutation.Level.CORE
             mutation.install(chosen)

@@ -15,7 +15,8 @@ from typing import IO, Any, Protocol
 
 from jepsen_like import acceptance, hashes, ledger
 from jepsen_like.checker import hashkv
-from jepsen_like.checker.verdict import INVALID, VALID, Verdict, merged
+from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
+from jepsen_like.cluster import ClusterError
 from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse
 from jepsen_like.workload import catalog
 from jepsen_like.workload.pacing import NotReadyError
@@ -29,6 +30,12 @@ COOL_DOWN_S = 2.0
 
 REJECTED = "rejected"
 """Nothing was wrong, and nothing was proved."""
+
+NOT_RECOVERED = "not-recovered"
+"""The anomaly of a cluster that stays away after every fault was healed."""
+
+TEXT_MAX = 1000
+NOTHING_SEEN = Verdict()
 
 HISTORY_FILE, RUN_FILE, REPORT_FILE = "history.jsonl", "run.json", "report.html"
 
@@ -108,15 +115,14 @@ class Tape:
         self._writer.close()
 
 
-async def phases(plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None]) -> None:
-    """Load with faults in the middle of it, then the last reads, each phase noted in the history.
+async def load(plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None]) -> None:
+    """Load with faults in the middle of it, each phase noted in the history.
 
     Raises:
-        NotReadyError: the cluster did not answer, before or after the faults.
+        ExceptionGroup: of `NotReadyError`, the cluster never answered; of `ClusterError`, it did not recover.
     """
     recorder = world.recorder
-    begin_s = world.now_s()
-    faults_end_s = begin_s + WARM_UP_S + plan.time_s
+    faults_end_s = world.now_s() + WARM_UP_S + plan.time_s
     tell("load")
     async with asyncio.TaskGroup() as group:
         group.create_task(workload.run(world, until_s=faults_end_s + COOL_DOWN_S, rate=plan.rate), name=f"load {plan.workload}")
@@ -130,8 +136,17 @@ async def phases(plan: Plan, world: World, workload: Workload, faults: Faults | 
             await world.sleep(max(0.0, faults_end_s - world.now_s()))
         began_ns = _phase(world, "faults" if faults is not None else "load", began_ns)
         tell("healed")
-    began_ns = _phase(world, "heal", began_ns)
+    _phase(world, "heal", began_ns)
+
+
+async def last_reads(world: World, workload: Workload, tell: Callable[[str], None]) -> None:
+    """What the checks need of a whole cluster, and every member's hash.
+
+    Raises:
+        NotReadyError: a member did not answer.
+    """
     tell("last reads")
+    began_ns = world.recorder.now_ns()
     await workload.finish(world)
     await hashes.ask(world)
     _phase(world, "final reads", began_ns)
@@ -155,21 +170,28 @@ async def execute(
     """One whole run and its judgement; `tape` must be the sink of the world's recorder, and is closed."""
     workload = catalog.make(plan.workload, prefix)
     trouble: list[str] = []
+    lost = Findings()
     try:
-        await phases(plan, world, workload, faults, tell)
-    except* NotReadyError as group:
-        trouble += [f"the cluster was not available: {error}" for error in _leaves(group)]
+        try:
+            await load(plan, world, workload, faults, tell)
+        except* NotReadyError as group:
+            trouble += [f"the cluster was not available: {error}" for error in _leaves(group)]
+        if not trouble:
+            await last_reads(world, workload, tell)
+    except* (NotReadyError, ClusterError) as group:
+        for error in _leaves(group):
+            lost.add(NOT_RECOVERED, f"every fault was healed, and still: {error}"[:TEXT_MAX])
     finally:
         world.recorder.close()
         tape.close()
     tell("checking")
-    return judge(plan, workload, tape.history, trouble)
+    return judge(plan, workload, tape.history, trouble, lost.verdict(0))
 
 
-def judge(plan: Plan, workload: Workload, history: History, trouble: Sequence[str] = ()) -> Result:
-    """The verdict on a whole history, with the report written beside it."""
+def judge(plan: Plan, workload: Workload, history: History, trouble: Sequence[str] = (), seen: Verdict = NOTHING_SEEN) -> Result:
+    """The verdict on a whole history, with the report written beside it; `seen` is what the run itself found."""
     entry = catalog.entry_of(plan.workload)
-    verdict = merged((workload.check(history), hashkv.check(history)))
+    verdict = merged((workload.check(history), hashkv.check(history), seen))
     rejected = [*trouble, *acceptance.rejections(history, entry, time_s=plan.time_s, wanted_faults=plan.nemesis)]
     outcome = verdict.outcome
     if outcome == VALID and rejected:

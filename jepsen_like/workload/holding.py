@@ -16,6 +16,9 @@ from jepsen_like.workload.session import Answer, Refused, Session, prefix_end, t
 from jepsen_like.workload.workload import World
 
 POLL_S = 0.05
+NAMED = ":"
+"""Between a leader's name and what he proclaims."""
+
 WAIT_S = 4.0
 """How long somebody stands in the line before he leaves it."""
 
@@ -92,12 +95,12 @@ async def release(session: Session, hold: Hold) -> Answer | None:
 
 
 async def observe(session: Session, name: str) -> Answer | None:
-    """Who leads, recorded as `observe`."""
+    """Who leads, recorded as `observe`: of the holder's value what stands before `NAMED`."""
 
     async def send() -> tuple[Any, int]:
         line, revision = await waiting(session, name)
         if not line:
             raise Refused("nobody leads")
-        return (line[0].value, line[0].create_revision), revision
+        return (line[0].value.partition(NAMED)[0], line[0].create_revision), revision
 
     return await session.call("observe", name, 0, send, mutates=False)

@@ -94,4 +94,4 @@ class Election(Lock):
 
     async def _write(self, client: Client, hold: holding.Hold) -> None:
         """A proclamation: the leader writes to its own key."""
-        await holding.write(client.session, hold, hold.key, f"{client.number}.{client.unique()}", fenced=True)
+        await holding.write(client.session, hold, hold.key, f"{client.number}{holding.NAMED}{client.unique()}", fenced=True)

@@ -1,0 +1,119 @@
+"""The command line: help with examples, errors that teach, histories judged again."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from click.testing import CliRunner
+
+from jepsen_like.history import FAIL, OK, History, HistoryWriter, KeyValue, Operation
+from jepsen_like.main import cli
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(cli, list(arguments), prog_name="jepsen-like")
+
+
+def written(folder: pathlib.Path, operations: list[Operation], **about) -> pathlib.Path:
+    path = folder / "history.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        writer = HistoryWriter(stream, about)
+        for one in operations:
+            writer.write(one)
+        writer.close()
+    return path
+
+
+def kv(value: str, revision: int, version: int) -> KeyValue:
+    return KeyValue("k", value, 2, revision, version)
+
+
+GOOD = [
+    Operation(0, "put", "k", "a", (), 10, 20, OK, 2),
+    Operation(0, "put", "k", "b", (), 30, 40, OK, 3),
+    Operation(1, "get", "k", 0, kv("b", 3, 2), 50, 60, OK, 3),
+    Operation(1, "get", "k", 0, None, 70, 80, FAIL, error="context deadline exceeded"),
+]
+STALE = [*GOOD, Operation(2, "get", "k", 0, kv("a", 2, 1), 90, 99, OK, 2)]
+
+
+@pytest.mark.parametrize("command", ["run", "sim", "check", "shrink", "report"])
+def test_help_of_every_command_ends_with_examples(command):
+    shown = invoke(command, "--help")
+    assert shown.exit_code == 0
+    assert f"jepsen-like {command}" in shown.output.partition("Examples:")[2]
+
+
+def test_list_names_workloads_faults_and_mutants_and_what_is_not_available():
+    shown = invoke("list", "--json")
+    everything = json.loads(shown.output)
+    assert {one["name"] for one in everything["workloads"]} >= {"register", "txn", "append", "set", "watch", "kubernetes", "lease", "lock"}
+    membership = next(one for one in everything["workloads"] if one["name"] == "membership")
+    assert not membership["available"] and "MemberAdd" in membership["why"]
+    assert {"kill", "pause"} <= {one["name"] for one in everything["faults"]}
+    assert len(everything["mutants"]) >= 60
+    assert "not available" in invoke("list").output
+
+
+def test_check_of_valid_history_exits_with_zero(tmp_path):
+    shown = invoke("check", str(written(tmp_path, GOOD, workload="register")), "--json")
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.output)["verdict"] == "valid"
+
+
+def test_check_of_stale_read_exits_with_one_and_says_why(tmp_path):
+    shown = invoke("check", str(written(tmp_path, STALE, workload="register")))
+    assert shown.exit_code == 1
+    assert "stale" in shown.output
+
+
+def test_check_without_a_workload_teaches_how_to_name_it(tmp_path):
+    shown = invoke("check", str(written(tmp_path, GOOD)))
+    assert shown.exit_code == 2
+    assert "say --workload, one of register" in shown.output
+
+
+def test_check_of_history_cut_short_is_refused(tmp_path):
+    path = written(tmp_path, GOOD, workload="register")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    shown = invoke("check", str(path))
+    assert shown.exit_code == 2
+    assert "cut short" in shown.output
+
+
+def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
+    path = written(tmp_path, STALE, workload="register")
+    shown = invoke("shrink", str(path))
+    assert shown.exit_code == 0, shown.output
+    small = invoke("check", str(tmp_path / "history.small.jsonl"), "--json")
+    assert json.loads(small.output)["verdict"] == "invalid"
+    assert json.loads(small.output)["ops"] < len(STALE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--workload", "regsiter"), "there are register"),
+        (("run", "--workload", "membership"), "not available"),
+        (("run", "--workload", "register", "--nemesis", "kill", "--endpoints", "127.0.0.1:1"), "leave out --endpoints"),
+        (("run", "--workload", "register", "--nemesis", "pause", "--endpoints", "127.0.0.1:1"), "no process of this user listens"),
+        (("run", "--workload", "register", "--nemesis", "pause", "--endpoints", "192.0.2.1:1"), "only members on this machine"),
+        (("sim", "--seeds", "ten"), "FIRST-LAST"),
+        (("sim", "--mutant", "no-such"), "0 mutants named"),
+        (("shrink",), "either a history file or --seed"),
+    ],
+)
+def test_command_line_that_cannot_be_run_is_told_what_to_say_instead(arguments, said, tmp_path):
+    extra = ("--out", str(tmp_path)) if arguments[0] == "run" else ()
+    shown = invoke(*arguments, *extra)
+    assert shown.exit_code == 2, shown.output
+    assert said in shown.output
+
+
+def test_history_of_a_run_is_what_its_checker_reads(tmp_path):
+    """`History` made here and read back is the same, so `check` judges what the run judged."""
+    from jepsen_like.history import load_file
+
+    assert load_file(written(tmp_path, GOOD, workload="register")).operations == History(GOOD).operations
