@@ -1,4 +1,4 @@
-"""What a member owes its cluster besides serving: publishing itself, the cluster version, cutting the log.
+"""What a member owes its cluster besides serving: publishing itself, the cluster version, cutting the log, not leading without a disk.
 
 Each duty is a small state that `tick` moves on, once each heartbeat interval. Loop only.
 """
@@ -86,6 +86,48 @@ class VersionKeeper:
 def _parts(version: str) -> tuple[int, ...]:
     """Major, minor and patch of `3.7.0` and of `3.8.0-alpha.0`; what another member says may be anything."""
     return tuple(int(part) for part in re.findall("[0-9]+", version)[:3]) or (0, 0)
+
+
+def best_successor(core: MemberCore) -> int:
+    """The voter whose log is furthest, of those heard of lately; 0 when this member does not lead or is alone."""
+    if not core.pipeline.is_leader():
+        return 0
+    progress = core.node.status().progress
+    others = [(p.match, i) for i, p in progress.items() if i != core.member_id and not p.is_learner and p.recent_active]
+    return max(others)[1] if others else 0
+
+
+class DiskWatch:
+    """A leader whose log's disk does not answer hands leadership over: it can apply nothing, so it serves nobody, while its heartbeats keep
+    the others from electing one that can. Not etcd's; there such a leader stays.
+    """
+
+    def __init__(self, core: MemberCore) -> None:
+        self._core = core
+        self._patience_s = 2 * core.settings.election_timeout_ms / 1000
+        self._stable = 0
+        self._since_s: float | None = None
+        self.handed_over_total = 0
+
+    def tick(self, now_s: float) -> None:
+        """Looks whether the job at the log's thread is the one that was there before, and for how long."""
+        core = self._core
+        stable = core.node.stable
+        if core.writer.idle or stable != self._stable or self._since_s is None:
+            self._stable = stable
+            self._since_s = None if core.writer.idle else now_s
+            return
+        if now_s - self._since_s < self._patience_s or core.stopping:
+            return
+        target = best_successor(core)
+        if not target or core.node.status().transferee:
+            return
+        # A hand-over that fails is tried again after as long a wait.
+        self._since_s = now_s
+        self.handed_over_total += 1
+        fields = {"waited": f"{self._patience_s:g}s", "transferee": f"{target:x}"}
+        log.warning("the log's disk does not answer; leadership is handed over", extra={"fields": fields})
+        core.transfer_leader(target, lambda _: None)
 
 
 class LogCutter:

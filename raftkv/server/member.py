@@ -26,7 +26,7 @@ from raftkv.server.applier import Applier
 from raftkv.server.auto_compaction import AutoCompactor
 from raftkv.server.bootstrap import Booted, StateParts
 from raftkv.server.compactor import Compactor
-from raftkv.server.duties import LogCutter, Publisher, VersionKeeper
+from raftkv.server.duties import DiskWatch, LogCutter, Publisher, VersionKeeper, best_successor
 from raftkv.server.jobs import CatchUpJob
 from raftkv.server.leases import Leases
 from raftkv.server.log_writer import Durable, LogWriter
@@ -180,6 +180,7 @@ class MemberCore:
         self.publisher = Publisher(self, lambda: self.on_published())
         self.version_keeper = VersionKeeper(self)
         self.auto_compactor = AutoCompactor(self)
+        self.disk_watch = DiskWatch(self)
 
     # Life.
 
@@ -229,7 +230,7 @@ class MemberCore:
 
     async def hand_over(self) -> None:
         """Moves leadership to the member that is furthest, if this one leads."""
-        target = self._best_successor()
+        target = best_successor(self)
         if target == 0:
             return
         moved: asyncio.Future[None] = self.loop.create_future()
@@ -245,13 +246,6 @@ class MemberCore:
                 await moved
         except TimeoutError:
             log.warning("leadership could not be handed over in time")
-
-    def _best_successor(self) -> int:
-        if not self.pipeline.is_leader():
-            return 0
-        progress = self.node.status().progress
-        others = [(p.match, i) for i, p in progress.items() if i != self.member_id and not p.is_learner and p.recent_active]
-        return max(others)[1] if others else 0
 
     def fail(self, error: BaseException) -> None:
         """The member cannot go on: nothing more is written or answered."""
@@ -287,6 +281,7 @@ class MemberCore:
         self.publisher.tick(now_s)
         self.version_keeper.tick(now_s)
         self.auto_compactor.tick(now_s)
+        self.disk_watch.tick(now_s)
         self.quota.refresh(self.store_writer.backend.size_bytes())
         self.hub.tick_progress(now_s)
         self.store_writer.maybe_commit(self.applier.applied)
