@@ -89,3 +89,13 @@ def register_accepts(call: Operation, result: Any, *, versioned: bool) -> bool:
         return not call.result or fits(call.result[0], result)
     succeeded, shown = result
     return bool(call.result[0] == succeeded and (len(call.result) < 2 or fits(call.result[1], shown)))
+
+
+def grow_set(state: Any, call: Operation) -> tuple[Any, Any]:
+    """One set: a state is its elements."""
+    return (state | {call.argument}, None) if call.f == "add" else (state, state)
+
+
+def grow_set_accepts(call: Operation, result: Any) -> bool:
+    """Whether a read shows just the elements, each once."""
+    return call.f == "add" or (len(call.result) == len(result) and frozenset(call.result) == result)
