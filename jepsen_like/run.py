@@ -226,7 +226,7 @@ def _report(plan: Plan, history: History, verdict: Verdict, rejected: Sequence[s
         from jepsen_like import report
 
         report.write_report(path, history, verdict)
-    except (OSError, ImportError, LookupError, ValueError, TypeError, ArithmeticError) as exc:
+    except Exception as exc:  # A page that cannot be drawn must not take the verdict with it.
         return f"no report: {type(exc).__name__}: {exc}"
     return str(path)
 

@@ -90,7 +90,7 @@ BANNED: dict[str, tuple[str, ...]] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("raftkv.rpc.http", "resource_api"),
     "bcrypt": ("raftkv.state", "raftkv.server"),
-    "click": ("raftctl",),
+    "click": ("raftctl", "jepsen_like.main", "jepsen_like.campaign"),
     "crc32c": ("raftkv.storage", "raftkv.mvcc", "raftkv.state", "raftkv.server"),
     "cryptography": ("raftctl", "resource_api"),
     "google": ("raftkv.pb", "raftkv.rpc", "raftkv.state", "raftkv.server", "raftkv.client", "raftkv.mvcc", "raftctl"),

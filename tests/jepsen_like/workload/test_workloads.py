@@ -1,0 +1,94 @@
+"""Every workload on a simulated cluster with pauses and a crash: a right store is found valid, and a seed gives one history."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from jepsen_like import hashes
+from jepsen_like.checker import hashkv
+from jepsen_like.checker.verdict import Verdict, merged
+from jepsen_like.history import History, line_of
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
+from jepsen_like.sim.world import SimulatedWorld
+from jepsen_like.workload import catalog
+
+LOAD_S = 6.0
+NAMES = [entry.name for entry in catalog.WORKLOADS if not entry.unavailable]
+
+
+def simulated(name: str, seed: int, *, faults: bool = True) -> tuple[History, Verdict]:
+    """One run: its history and what its workload makes of it."""
+    history = History()
+    workload = catalog.make(name)
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        world = SimulatedWorld(cluster, history)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(workload.run(world, until_s=world.now_s() + LOAD_S, rate=100.0))
+            if faults:
+                group.create_task(trouble(cluster))
+        await workload.finish(world)
+        await hashes.ask(world)
+        world.recorder.close()
+
+    simulate(seed, scenario)
+    return history, merged((workload.check(history), hashkv.check(history)))
+
+
+async def trouble(cluster: SimulatedCluster) -> None:
+    """Pauses each member for a while, and kills the leader."""
+    for member in cluster.members:
+        await asyncio.sleep(0.4)
+        member.pause()
+        await asyncio.sleep(0.8)
+        member.resume()
+    leader = cluster.leader() or cluster.members[0]
+    leader.crash()
+    await asyncio.sleep(0.3)
+    leader.start()
+    await cluster.serving()
+
+
+def text_of(history: History) -> list[str]:
+    kinds: list[Any] = [history.operations, history.watches, history.responses, history.marks]
+    return [line_of(record) for records in kinds for record in records]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_workload_under_pauses_and_a_crash_gives_the_expected_verdict(name):
+    """No false alarm on a right store; what is expected to fail is not held against it either way but the positive control."""
+    history, verdict = simulated(name, seed=1)
+    entry = catalog.entry_of(name)
+    acknowledged = sum(one.outcome == "ok" for one in history.operations)
+    assert acknowledged >= entry.ok_per_s_min * LOAD_S
+    assert verdict.checked
+    if entry.expected == catalog.VALID:
+        assert verdict.valid, [one.explanation for one in verdict.anomalies[:3]] + list(verdict.reasons)
+    if entry.expected == catalog.INVALID:
+        assert verdict.outcome == "invalid"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["kubernetes", "lock"])
+def test_workload_of_one_seed_gives_one_history(name):
+    """Whatever a workload draws comes from the world's streams, and it reads no clock of its own."""
+    first, second = simulated(name, seed=3), simulated(name, seed=3)
+    assert text_of(first[0]) == text_of(second[0])
+    assert text_of(first[0]) != text_of(simulated(name, seed=4)[0])
+
+
+def test_membership_is_listed_with_the_reason_why_not():
+    assert "MemberAdd" in catalog.BY_NAME["membership"].unavailable
+    with pytest.raises(catalog.UnknownWorkloadError, match="not available: raftkv does not answer MemberAdd"):
+        catalog.make("membership")
+
+
+def test_unknown_workload_is_refused_with_the_list_of_known_ones():
+    with pytest.raises(catalog.UnknownWorkloadError, match="there are register, txn, append"):
+        catalog.make("regsiter")
