@@ -46,13 +46,15 @@ class SnapshotTransfers:
 
     Invariants: 1. at most one transfer runs to each member; 2. at most one snapshot is taken in at a time, and one that
     consensus refused is removed; 3. `report_snapshot` is called once for each SNAPSHOT message; 4. from `install` on the
-    snapshot's files are the installation's alone.
+    snapshot's files are the installation's alone; 5. a transfer that failed is followed by none to that member for an election timeout.
     """
 
     def __init__(self, core: MemberCore) -> None:
         self._core = core
         self._group: asyncio.TaskGroup | None = None
         self._sending: dict[int, tuple[int, asyncio.Task[bool]]] = {}
+        self._resting: dict[int, asyncio.TimerHandle] = {}
+        """Members whose last transfer failed, until consensus is told."""
         self._sent: dict[int, int] = {}
         self._intake: Intake | None = None
         self._complete: SnapshotMeta | None = None
@@ -68,6 +70,8 @@ class SnapshotTransfers:
         """Ends every transfer."""
         for _, task in self._sending.values():
             task.cancel()
+        for timer in self._resting.values():
+            timer.cancel()
         self._sending.clear()
         self._group = None
 
@@ -83,7 +87,7 @@ class SnapshotTransfers:
 
     def send(self, message: Message) -> None:
         """Consensus wants a member to be sent the state."""
-        if self._group is None or message.to in self._sending:
+        if self._group is None or message.to in self._sending or message.to in self._resting:
             self._core.node.report_snapshot(message.to, ok=False)
             return
         task = self._group.create_task(self._send(message), name=f"snapshot to {message.to:x}")
@@ -98,6 +102,17 @@ class SnapshotTransfers:
         if ok:
             self.sent_total += 1
             self._sent[member_id] = index
+        if ok or core.stopping:
+            self._report(member_id, ok=ok)
+        else:
+            # Consensus would begin another at the next answer to a heartbeat, and under reads those come every millisecond: a member that
+            # refuses, or whose disk is full, would be sent the store over and over.
+            rest_s = core.settings.election_timeout_ms / 1000
+            self._resting[member_id] = core.loop.call_later(rest_s, core.guarded, lambda: self._report(member_id, ok=False))
+
+    def _report(self, member_id: int, *, ok: bool) -> None:
+        core = self._core
+        self._resting.pop(member_id, None)
         if not core.pipeline.stopped:
             core.node.report_snapshot(member_id, ok=ok)
             core.pipeline.wake()

@@ -8,6 +8,7 @@ import pytest
 
 from jepsen_like.sim.client import SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
+from raftkv.server.duties import LAG_SNAPSHOTS_MAX
 from raftkv.transport.channel import RpcError
 
 pytestmark = pytest.mark.slow
@@ -80,3 +81,30 @@ def test_member_alone_with_a_hung_disk_has_nobody_to_hand_over_to() -> None:
         assert only.running.core.disk_watch.handed_over_total == 0
 
     simulate(5, scenario, 1)
+
+
+def test_log_is_kept_for_a_connected_follower_up_to_ten_snapshot_intervals() -> None:
+    """Within the bound it is served from the log, whatever the catch-up entries say; beyond it the log goes, and a snapshot comes."""
+    interval, most = 10, LAG_SNAPSHOTS_MAX * 10
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader = await _leader(cluster)
+        lagging = next(member for member in cluster.members if member is not leader)
+        assert leader.running is not None and lagging.running is not None
+        core, client = leader.running.core, SimulatedClient(leader)
+        lagging.disk_s = (HUNG_S, HUNG_S)
+        stuck = lagging.running.core.node.stable
+        for _ in range(most - 2 * interval):
+            await client.put(b"k", b"v")
+        await asyncio.sleep(0.5)
+        assert lagging.running.core.member_id in core.peers.connected()
+        assert core.cutter.snapshots_total >= 7
+        assert core.raft_storage.first_index() <= stuck + 1, "the log was cut below a follower within the bound"
+        for _ in range(4 * interval):
+            await client.put(b"k", b"v")
+        await asyncio.sleep(0.5)
+        behind = core.applier.applied - core.raft_storage.first_index()
+        assert core.raft_storage.first_index() > stuck + 1, "the log is kept for ever"
+        assert most - interval <= behind <= most + 2 * interval
+
+    simulate(6, scenario, snapshot_count=interval, snapshot_catchup_entries=2)

@@ -168,3 +168,31 @@ def test_stop_in_the_middle_of_an_install_leaves_nothing_behind() -> None:
 
     for step in range(6):
         simulate(35 + step, lambda cluster: scenario(cluster, step * 0.19), **SMALL)  # noqa: B023 - called at once
+
+
+def test_refused_snapshot_is_not_sent_again_for_an_election_timeout(caplog) -> None:
+    """Each answer to a heartbeat would begin another, and reads make those frequent: the store would be sent over and over."""
+    refused_s: list[float] = []
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster)
+        assert lagging.running is not None
+        transfers = lagging.running.core.transfers
+        # Another transfer has the place: every one that comes is refused.
+        other_intake = transfers.intake()
+        assert transfers.begin(other_intake)
+        cluster.loop.network.heal()
+        client, seen = SimulatedClient(leader), 0
+        ends_s = cluster.loop.time() + 6.0
+        while cluster.loop.time() < ends_s:
+            await client.get(b"k1")
+            await asyncio.sleep(0.001)
+            count = sum(record.message == "failed to send database snapshot" for record in caplog.records)
+            refused_s.extend([cluster.loop.time()] * (count - seen))
+            seen = count
+        transfers.release(other_intake)
+        await _caught_up(cluster, lagging, _revision(leader))
+
+    simulate(37, scenario, **SMALL)
+    assert 3 <= len(refused_s) <= 6
+    assert all(later - earlier >= 0.9 for earlier, later in zip(refused_s, refused_s[1:], strict=False))
