@@ -52,6 +52,7 @@ class Watcher:
         process: int = -1,
         pause_s: float = 0.0,
         on_event: Callable[[Event], None] | None = None,
+        beyond: int = 0,
     ) -> None:
         self._world = world
         self.member = member
@@ -60,6 +61,9 @@ class Watcher:
         self._process = world.recorder.process() if process < 0 else process
         self._pause_s = pause_s
         self._on_event = on_event
+        self._beyond = beyond
+        """Revisions left out after a compaction: see `guarantees.TOMBSTONE_FIXED_IN`."""
+
         self.revision = 0
         self.number = -1
         self.compacted = 0
@@ -89,7 +93,7 @@ class Watcher:
                 except RaftKVError as exc:
                     self._lost(str(exc))
                 finally:
-                    self._next = max(watch.revision, compacted)
+                    self._next = max(watch.revision, compacted + self._beyond if compacted else 0)
                 await self._world.sleep(REOPEN_S)
         finally:
             self._lost("the reader ended it")
