@@ -110,10 +110,12 @@ class RunningMember:
         if self._stopped:
             return
         self._stopped = True
+        # A member that has failed answers nothing more: whatever is in progress would only be waited for.
+        drain = drain and not self.core.failure.done()
         for listener in self.listeners:
             listener.close()
         try:
-            if drain and not self.core.failure.done():
+            if drain:
                 await self.core.hand_over()
             self.core.stopping = True
             self.services.stop()

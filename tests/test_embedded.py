@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
+from jepsen_like.sim.client import SimulatedClient
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from raftkv.embedded import running_member
 from raftkv.server.settings import MemberSettings
+from raftkv.transport.channel import RpcError
 
 ANY = ("http://127.0.0.1:0",)
 
@@ -48,3 +52,31 @@ def test_metrics_urls_are_listened_on_besides_the_others(tmp_path):
             assert (await _get(ports[1], "/debug/vars"))[0] == 200
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_member_whose_disk_is_full_ends_at_once(count):
+    """After the fatal line nothing is answered any more, so the calls in progress are not waited for: its supervisor can act."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        await cluster.until(cluster.leader, what="a leader")
+        leader = cluster.leader()
+        assert leader is not None
+        await SimulatedClient(leader).put(b"k", b"v")
+        leader.fail_disk(1, errno.ENOSPC)
+        began_s = cluster.loop.time()
+        with pytest.raises(RpcError):
+            await SimulatedClient(leader).put(b"k", b"w", timeout_s=20.0)
+        await cluster.until(lambda: leader.is_down, what="the process has ended")
+        assert cluster.loop.time() - began_s < 0.5
+        assert [error.errno for _, error in cluster.failures for error in _leaves(error)] == [errno.ENOSPC]
+
+    simulate(1, scenario, count)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
