@@ -33,8 +33,9 @@ WITHIN_S = 60.0
 ADMIN_TIMEOUT_S = 1.0
 
 
-CLOCK, FILES, TRACE, LOOP = "clock", "files", "trace", "loop"
+CLOCK, FILES, TRACE, LOOP, FAILPOINTS = "clock", "files", "trace", "loop", "failpoints"
 LEVERED = {CLOCK, FILES}
+FAILPOINTS_VARIABLE = "RAFTKV_FAILPOINTS_HTTP"
 INSTRUMENTED = (sys.executable, "-m", "jepsen_like.cluster.instrumented")
 
 
@@ -78,7 +79,6 @@ class Cluster:
         self.flags = list(flags)
         self.system: System = SYSTEMS[system]
         self.network: Network = network if network is not None else Direct()
-        self.environment = clean_environment()
         self._conditions: dict[Direction, Conditions] = {}
         names = [f"n{number}" for number in range(1, size + 1)]
         self.members = [MemberProcess(name, folder / name, place) for name, place in zip(names, self.network.places(names), strict=True)]
@@ -130,8 +130,19 @@ class Cluster:
         """Starts the members, all when none is named. Returns before they serve."""
         for member in members or self.members:
             with self.network.inside(member.name):
-                member.start(self.arguments(member), self.environment)
+                member.start(self.arguments(member), self._environment_of(member))
         self.network.started(members or self.members)
+
+    def _environment_of(self, member: MemberProcess) -> dict[str, str]:
+        environment = clean_environment()
+        if self.has_failpoints:
+            environment[FAILPOINTS_VARIABLE] = member.place.failpoints
+        return environment
+
+    @property
+    def has_failpoints(self) -> bool:
+        """They can be switched on, at each member's `place.failpoints`."""
+        return FAILPOINTS in self._instruments
 
     def kill(self, *members: MemberProcess) -> None:
         """kill -9, all at once when none is named; they have ended when it returns."""
@@ -263,8 +274,8 @@ async def open_cluster(
         directory: for data and logs; kept.
         system: `raftkv` or `etcd`.
         flags: for every member, behind the harness's own.
-        instruments: what stands below the members, as some faults need it (`nemesis.instruments_for`): `clock`, `files`, and for
-            power cuts `trace` or `loop`. None of it for etcd.
+        instruments: what stands below the members, as some faults need it (`nemesis.prepared`): `clock`, `files`, `failpoints`,
+            and for power cuts `trace` or `loop`. Of these etcd can have `loop` alone.
 
     Raises:
         ClusterError: it does not come up.
@@ -281,7 +292,7 @@ async def open_cluster(
 
 
 def _of_raftkv(system: System, instruments: Collection[str]) -> frozenset[str]:
-    unknown = set(instruments) - LEVERED - {TRACE, LOOP}
+    unknown = set(instruments) - LEVERED - {TRACE, LOOP, FAILPOINTS}
     if unknown or {TRACE, LOOP} <= set(instruments):
         raise ValueError(f"no such instruments: {', '.join(sorted(instruments))}")
     # The kernel's disks do not care who writes; the rest stands inside the process.

@@ -40,6 +40,9 @@ class Place:
     admin: str
     """Where the harness reaches it, whatever is done to the network."""
 
+    failpoints: str
+    """Where its failpoints are switched, when they are."""
+
 
 class MemberProcess:
     """One member. Invariant: at most one process at a time."""

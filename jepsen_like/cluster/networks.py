@@ -73,10 +73,12 @@ class Direct:
 
     def places(self, names: Sequence[str]) -> list[Place]:
         """See Network."""
-        self._ports = PortBlock(2 * len(names))
-        pairs = zip(self._ports.ports[::2], self._ports.ports[1::2], strict=True)
-        addresses = [(f"{HOST}:{client}", f"{HOST}:{peer}") for client, peer in pairs]
-        return [Place((client,), peer, client, peer, client) for client, peer in addresses]
+        self._ports = PortBlock(3 * len(names))
+        places = []
+        for number in range(len(names)):
+            client, peer, failpoints = (f"{HOST}:{port}" for port in self._ports.ports[3 * number : 3 * number + 3])
+            places.append(Place((client,), peer, client, peer, client, failpoints))
+        return places
 
     async def open(self) -> None:
         """See Network."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import random
 from collections.abc import Iterable, Sequence
@@ -86,6 +87,28 @@ class LoopPower:
         markers = [member.data / f"unsynced-{rng.getrandbits(32):08x}" for member in members]
         for marker in markers:
             marker.write_bytes(b"x" * 4096)
+        self._cut(members)
+        kept = sum(marker.exists() and marker.stat().st_size > 0 for marker in markers)
+        for marker in markers:
+            marker.unlink(missing_ok=True)
+        return f"{len(markers) - kept} of {len(markers)} unsynced markers lost"
+
+    def cut_after_rename(self, members: Sequence[MemberProcess], rng: random.Random) -> int:
+        """`cut`, just after a durable file of each member's disk was renamed; how many are still found under the new name."""
+        pairs = []
+        for member in members:
+            old = member.data / f"old-{rng.getrandbits(32):08x}"
+            old.write_bytes(b"x" * 4096)
+            os.sync()
+            pairs.append((old, old.rename(member.data / old.name.replace("old", "new"))))
+        self._cut(members)
+        kept = sum(new.exists() for _, new in pairs)
+        for pair in pairs:
+            for path in pair:
+                path.unlink(missing_ok=True)
+        return kept
+
+    def _cut(self, members: Sequence[MemberProcess]) -> None:
         disks = [self._disks[member.name] for member in members]
         for disk in disks:
             disk.cut_power()
@@ -93,10 +116,6 @@ class LoopPower:
         for disk in disks:
             disk.unmount()
             disk.mount()
-        kept = sum(marker.exists() and marker.stat().st_size > 0 for marker in markers)
-        for marker in markers:
-            marker.unlink(missing_ok=True)
-        return f"{len(markers) - kept} of {len(markers)} unsynced markers lost"
 
     def close(self) -> None:
         """See Power."""

@@ -1,6 +1,6 @@
 """PX: every connection goes through the proxy process; needs no privileges.
 
-Four ports per member: where it listens for clients and for members, and where the proxy listens for each.
+Five ports per member: where it listens for clients and for members, where the proxy listens for each, and its failpoints'.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ class Proxies:
 
     def places(self, names: Sequence[str]) -> list[Place]:
         """See Network."""
-        self._ports = PortBlock(4 * len(names))
+        self._ports = PortBlock(5 * len(names))
         places = []
         for number, name in enumerate(names):
-            clients, peers, real_clients, real_peers = self._ports.ports[4 * number : 4 * number + 4]
+            clients, peers, real_clients, real_peers, failpoints = self._ports.ports[5 * number : 5 * number + 5]
             self._routes += [(clients, real_clients, name, True), (peers, real_peers, name, False)]
             admin = f"{HOST}:{real_clients}"
-            places.append(Place((admin,), f"{HOST}:{real_peers}", f"{HOST}:{clients}", f"{HOST}:{peers}", admin))
+            place = Place((admin,), f"{HOST}:{real_peers}", f"{HOST}:{clients}", f"{HOST}:{peers}", admin, f"{HOST}:{failpoints}")
+            places.append(place)
         return places
 
     async def open(self) -> None:

@@ -21,6 +21,8 @@ from raftkv.errors import RaftKVError
 RECOVER_WITHIN_S = 30.0
 """From the end of a fault until every member serves again."""
 
+POKE_TTL_S = 60
+
 PROBE_S = 0.3
 """How long a question waits that ought to stay without an answer."""
 
@@ -40,6 +42,12 @@ class Fault:
 
     state: ClassVar[str] = ""
     """What its targets are meanwhile, for the report's member lanes."""
+
+    instruments: ClassVar[frozenset[str]] = frozenset()
+    """What has to stand below the members, of `Cluster`'s instruments; `power` for either kind of disk that can lose power."""
+
+    flags: ClassVar[tuple[str, ...]] = ()
+    """Without which it has no effect that could be seen."""
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self.cluster = cluster
@@ -112,6 +120,15 @@ class Fault:
                 return False
         return True
 
+    async def poke(self, count: int = 1) -> None:
+        """Has the cluster write so many entries to its log that change no key and no revision; whatever fails, fails."""
+        endpoints = [member.place.admin for member in self.cluster.members if member.running and not member.paused]
+        if not endpoints:
+            return
+        async with AsyncClient(endpoints, timeout_s=PROBE_S, dial_timeout_s=PROBE_S) as client, asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(_grant(client), name=f"poke {number}")
+
     async def restarted(self, members: Iterable[MemberProcess]) -> None:
         """Starts those of the members that do not run, and waits until they serve."""
         stopped = [member for member in members if not member.running]
@@ -127,3 +144,12 @@ class Fault:
     def skipped(cls, why: str, at_ns: int) -> FaultRecord:
         """For the ledger, when it was not available."""
         return FaultRecord(cls.name, at_ns, at_ns, skipped=why)
+
+
+async def _grant(client: AsyncClient) -> None:
+    try:
+        lease = await client.leases.grant(POKE_TTL_S)
+        await client.leases.revoke(lease.id)
+    except RaftKVError:
+        # The member it was meant for may be just what was broken.
+        return

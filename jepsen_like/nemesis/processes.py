@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 
 from jepsen_like.cluster.member import MemberProcess
@@ -9,6 +11,9 @@ from jepsen_like.nemesis.fault import RECOVER_WITHIN_S, Fault
 
 KILLED = 128 + signal.SIGKILL
 TERMINATED = 128 + signal.SIGTERM
+
+SLICE_S = 0.1
+"""Of a starved member: shorter than a heartbeat's interval by default."""
 
 
 class Kill(Fault):
@@ -126,3 +131,46 @@ class PauseAll(Pause):
 
     def _count(self) -> int:
         return len(self.cluster.members)
+
+
+class Starve(Fault):
+    """One member gets a fraction of a processor: it is stopped for most of every slice."""
+
+    name = "starve"
+    row = 32
+    hold_s = (1.0, 4.0)
+    verified_by = "slices in which the kernel had it stopped, and the processor time it got"
+    state = "slow"
+
+    async def apply(self) -> None:
+        """See Fault."""
+        member = await self.pick_member()
+        self.target(member)
+        self._share = self.rng.choice((0.05, 0.1, 0.3))
+        self._slices = self._stopped = 0
+        self.requested = f"{member.name} runs {100 * self._share:.0f} % of every {SLICE_S * 1000:.0f} ms"
+        self._ticks = member.cpu_ticks
+
+    async def hold(self, seconds: float) -> None:
+        """See Fault."""
+        (member,) = self.members()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s:
+            self.cluster.pause(member)
+            await asyncio.sleep(SLICE_S * (1 - self._share))
+            self._slices += 1
+            self._stopped += member.paused
+            self.cluster.resume(member)
+            await asyncio.sleep(SLICE_S * self._share)
+
+    async def verify(self) -> None:
+        """See Fault."""
+        (member,) = self.members()
+        got_ms = (member.cpu_ticks - self._ticks) * 1000 // os.sysconf("SC_CLK_TCK")
+        seen = 0 < self._slices == self._stopped
+        self.expect(seen, f"stopped in {self._stopped} of {self._slices} slices, {got_ms} ms of processor time")
+
+    async def heal(self) -> None:
+        """See Fault."""
+        self.cluster.resume(*self.members())

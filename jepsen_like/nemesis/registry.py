@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from jepsen_like.nemesis import partitions, processes, traffic
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jepsen_like.cluster import loop_disk
+from jepsen_like.cluster.cluster import FAILPOINTS, LOOP, TRACE
+from jepsen_like.nemesis import clocks, disks, failing, losses, operations, partitions, processes, traffic
 from jepsen_like.nemesis.fault import Fault
 
 ALL: tuple[type[Fault], ...] = (
@@ -26,11 +31,58 @@ ALL: tuple[type[Fault], ...] = (
     traffic.RateLimit,
     traffic.Reset,
     traffic.AcceptStall,
+    clocks.ClockJump,
+    clocks.ClockStrobe,
+    clocks.ClockSkew,
+    disks.DiskFull,
+    disks.SyncError,
+    losses.TornWrite,
+    losses.PowerCut,
+    losses.LostNames,
+    disks.BitRot,
+    disks.SlowDisk,
+    operations.SnapshotInstall,
+    operations.Compaction,
+    operations.LeaderMoves,
+    failing.Failpoint,
+    processes.Starve,
+    losses.PowerCutAll,
+    disks.Wipe,
 )
 
 FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in ALL}
 
-GROUPS: dict[str, tuple[str, ...]] = {"partition": tuple(name for name in FAULTS if name.startswith("partition"))}
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """How a cluster has to be opened for faults to be possible."""
+
+    instruments: frozenset[str]
+    flags: tuple[str, ...]
+
+
+def prepared(names: Iterable[str], backend: str) -> Prepared:
+    """For `open_cluster`, before a `Nemesis` of these names.
+
+    Raises:
+        UnknownFaultError: a name is not known.
+    """
+    faults = chosen(list(names))
+    instruments = frozenset().union(*(fault.instruments for fault in faults))
+    if losses.POWER in instruments:
+        real = backend == "NS" and not loop_disk.unavailable_because()
+        # What is held between a write and its sync when the power goes is held at a failpoint.
+        instruments = (instruments - {losses.POWER}) | ({LOOP} if real else {TRACE, FAILPOINTS})
+    return Prepared(instruments, tuple(dict.fromkeys(flag for fault in faults for flag in fault.flags)))
+
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "partition": tuple(name for name in FAULTS if name.startswith("partition")),
+    "traffic": tuple(fault.name for fault in ALL if issubclass(fault, traffic.Shaped)),
+    "clock": tuple(fault.name for fault in ALL if issubclass(fault, clocks.ClockFault)),
+    "disk": tuple(fault.name for fault in ALL if issubclass(fault, disks.DiskFault)),
+    "power": tuple(fault.name for fault in ALL if issubclass(fault, losses.PowerCut)),
+}
 """Names for several."""
 
 

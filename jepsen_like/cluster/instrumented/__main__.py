@@ -23,9 +23,9 @@ from jepsen_like.cluster.instrumented.levered_files import LeveredFileSystem
 from jepsen_like.cluster.instrumented.levers import Levers
 from jepsen_like.cluster.instrumented.traced_files import Trace, TracedFileSystem
 from raftkv import logs
-from raftkv.__main__ import MemberProcess, end_by_signal
+from raftkv.__main__ import MemberProcess, end_by_signal, switch_failpoints_on
 from raftkv.clock import SystemClock
-from raftkv.config import Launch, read_launch
+from raftkv.config import Launch, read_failpoints, read_launch
 from raftkv.embedded import Environment, running_member
 from raftkv.server.bootstrap import Platform
 from raftkv.server.settings import MemberSettings
@@ -90,6 +90,9 @@ def main(arguments: list[str]) -> int:
     asked, flags = parser.parse_known_args(arguments)
     launch = read_launch(flags, os.environ)
     logs.configure(launch.logs)
+    failpoints = read_failpoints(os.environ)
+    if failpoints.asked and not switch_failpoints_on(failpoints):
+        return 1
     process = InstrumentedProcess(dataclasses.replace(launch, member=_settings(launch.member, asked)), asked)
     with asyncio.Runner(loop_factory=process.new_loop) as runner:
         status = runner.run(process.run())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jepsen_like.nemesis import FAULTS
+from tests.jepsen_like.nemesis.conftest import QUICK
+
 pytestmark = pytest.mark.slow
 
 
@@ -28,4 +31,31 @@ def test_partition_is_seen_and_survived(scenes, name):
 def test_traffic_fault_is_seen_and_survived(scenes, name):
     """The proxies measured what they did to streams."""
     record = scenes("PX").inject(name, hold_s=0.6)
+    assert record.verified, record
+
+
+@pytest.mark.parametrize("name", ["clock-jump", "clock-strobe", "clock-skew", "disk-full", "fsync-error", "disk-slow", "failpoint"])
+def test_fault_inside_a_member_is_seen_and_survived(scenes, name):
+    """The member itself wrote down what its clocks and files did."""
+    record = scenes("PX", instruments=("clock", "files", "failpoints")).inject(name, hold_s=0.5)
+    assert record.verified, record
+
+
+@pytest.mark.parametrize("name", ["torn-write", "power-cut", "power-cut-all"])
+def test_loss_of_power_is_seen_and_survived(scenes, name):
+    """Something was at stake, and is gone."""
+    record = scenes("PX", instruments=("trace", "failpoints")).inject(name, hold_s=0.0)
+    assert record.verified, record
+
+
+@pytest.mark.parametrize("name", ["bit-rot", "wipe", "starve", "leader-moves"])
+def test_other_fault_is_seen_and_survived(scenes, name):
+    """What needs no instrument: a refused start, and what members say of themselves."""
+    record = scenes("PX").inject(name, hold_s=0.6)
+    assert record.verified, record
+
+
+def test_snapshot_is_installed_and_survived(scenes):
+    """A follower that lacks what the log no longer has."""
+    record = scenes("PX", flags=(*QUICK, *FAULTS["snapshot-install"].flags)).inject("snapshot-install", hold_s=0.0)
     assert record.verified, record

@@ -1,0 +1,251 @@
+"""Faults of disks that go on running: full, failing to sync, slow, rotten; and a disk that is lost altogether.
+
+The log's files obey the harness (instrument `files`). A member that stops on such a fault does right: it is started again at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import random
+import shutil
+from typing import ClassVar
+
+from jepsen_like.cluster.cluster import FILES, Cluster
+from jepsen_like.cluster.instrumented.levers import NO_LIMIT, Levers
+from jepsen_like.cluster.member import MemberProcess
+from jepsen_like.nemesis.fault import Fault
+
+ENDS_WITHIN_S = 5.0
+"""A member that hit an error it must not survive."""
+
+
+DAMAGE = ("damaged", "corrupt", "crc")
+"""What servers call it, one or the other."""
+
+
+class DiskFault(Fault):
+    """Of one member, whose files obey."""
+
+    instruments = frozenset({FILES})
+
+    @classmethod
+    def unavailable_because(cls, cluster: Cluster) -> str:
+        """See Fault."""
+        return "" if cluster.levers else "the members' files do not obey the harness"
+
+    @property
+    def levers(self) -> Levers:
+        """Of the one target."""
+        return self.cluster.levers[self.targets[0]]
+
+    async def apply(self) -> None:
+        """See Fault."""
+        self.target(await self.pick_member())
+        self.break_it()
+
+    def break_it(self) -> None:
+        """Sets the levers, and says what was asked for."""
+        raise NotImplementedError
+
+    async def hold(self, seconds: float) -> None:
+        """See Fault; makes the member write, whatever the run's clients do."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s:
+            await self.poke()
+            await asyncio.sleep(0.05)
+
+    async def ended(self) -> str:
+        """How the member ended on its own, in words; empty when it still runs."""
+        (member,) = self.members()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + ENDS_WITHIN_S
+        while member.running and loop.time() < until_s:
+            await self.poke()
+            await asyncio.sleep(0.05)
+        return "" if member.running else f"{member.name} ended with {member.status}"
+
+    async def heal(self) -> None:
+        """See Fault."""
+        for name in self.targets:
+            self.cluster.levers[name].put("bytes_left", NO_LIMIT)
+            self.cluster.levers[name].put("sync_fails", 0.0)
+            self.cluster.levers[name].put("sync_delay_s", 0.0)
+        await self.restarted(self.members())
+
+
+class DiskFull(DiskFault):
+    """The log's disk takes so many more bytes and no more: a short write, then ENOSPC."""
+
+    name = "disk-full"
+    row = 20
+    verified_by = "writes refused, counted where they were, and how the member ended"
+
+    def break_it(self) -> None:
+        """See DiskFault."""
+        left = self.rng.choice((0, 1, 17, 40, 200))
+        self.requested = f"{left} bytes of a write fit"
+        self._before = self.levers.get("writes_refused")
+        self.levers.put("bytes_left", float(left))
+
+    async def verify(self) -> None:
+        """See Fault."""
+        ended = await self.ended()
+        refused = int(self.levers.get("writes_refused") - self._before)
+        short = int(self.levers.get("short_bytes"))
+        self.expect(refused > 0, f"{refused} writes refused after {short} bytes; {ended or 'the member goes on'}")
+
+
+class SyncError(DiskFault):
+    """The log's syncs fail: nothing that was not synced before may ever be trusted again, so the member has to end."""
+
+    name = "fsync-error"
+    row = 21
+    verified_by = "syncs failed, counted where they were, and the end of the member"
+
+    def break_it(self) -> None:
+        """See DiskFault."""
+        self.requested = "every fdatasync fails with EIO"
+        self._before = self.levers.get("syncs_failed")
+        self.levers.put("sync_fails", 1.0)
+
+    async def verify(self) -> None:
+        """See Fault."""
+        ended = await self.ended()
+        failed = int(self.levers.get("syncs_failed") - self._before)
+        self.expect(failed > 0 and bool(ended), f"{failed} syncs failed; {ended or 'the member goes on, which it must not'}")
+
+
+class SlowDisk(DiskFault):
+    """Every sync of the log takes long."""
+
+    name = "disk-slow"
+    row = 26
+    verified_by = "syncs that took longer, counted where they were"
+    state = "slow"
+
+    def break_it(self) -> None:
+        """See DiskFault."""
+        delay_s = self.rng.choice((0.02, 0.1, 0.3, 1.0))
+        self.requested = f"every fdatasync takes {delay_s * 1000:.0f} ms longer"
+        self._before = self.levers.get("syncs_delayed")
+        self.levers.put("sync_delay_s", delay_s)
+
+    async def verify(self) -> None:
+        """See Fault."""
+        delayed = int(self.levers.get("syncs_delayed") - self._before)
+        self.expect(delayed > 0, f"{delayed} syncs delayed")
+
+
+class BitRot(Fault):
+    """A bit of a stopped member's log changes, among records that were synced: it has to refuse to start. The bit is put back."""
+
+    name = "bit-rot"
+    row = 25
+    hold_s = (0.0, 0.5)
+    verified_by = "the byte on disk, and a member that refuses to start"
+    state = "down"
+
+    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
+        super().__init__(cluster, rng)
+        self._path = pathlib.Path()
+        self._offset = -1
+        self._good = b""
+
+    async def apply(self) -> None:
+        """See Fault."""
+        member = await self.pick_member()
+        self.target(member)
+        self.cluster.kill(member)
+        self._path = newest_log_file(member)
+        used = self._path.read_bytes().rstrip(b"\0")
+        # The last record may be torn without harm; what is before the middle was synced long ago.
+        self._offset = self.rng.randrange(len(used) // 4, len(used) // 2)
+        self._good = used[self._offset : self._offset + 1]
+        bit = self.rng.randrange(8)
+        self.requested = f"bit {bit} of byte {self._offset} of {member.name}'s {self._path.name}"
+        self._put(bytes([self._good[0] ^ 1 << bit]))
+        self._log_start = member.log_size()
+        self.cluster.start(member)
+
+    async def verify(self) -> None:
+        """See Fault."""
+        (member,) = self.members()
+        status = await self.cluster.wait_ended(member, 20.0)
+        lines = member.log_text(self._log_start).splitlines()
+        words = [line for line in lines if any(word in line.lower() for word in DAMAGE)]
+        self.expect(
+            status != 0 and bool(words), f"refused to start with {status}: {words[-1][-200:] if words else 'no word of corruption'}"
+        )
+
+    async def heal(self) -> None:
+        """See Fault."""
+        members = self.members()
+        self.cluster.kill(*members)
+        if self._offset >= 0:
+            self._put(self._good)
+        await self.restarted(members)
+
+    def _put(self, byte: bytes) -> None:
+        with self._path.open("r+b") as file:
+            file.seek(self._offset)
+            file.write(byte)
+
+
+class Wipe(Fault):
+    """One member loses its disk and is started under its old id: it has forgotten its votes and must not come back. Then it gets its
+    disk again.
+    """
+
+    name = "wipe"
+    row = 34
+    hold_s = (0.0, 0.5)
+    verified_by = "a member that refuses to start and says why"
+    state = "down"
+    REFUSAL: ClassVar[str] = "has already been bootstrapped"
+
+    async def apply(self) -> None:
+        """See Fault."""
+        member = await self.pick_member()
+        self.target(member)
+        self.requested = f"{member.name} starts on an empty disk"
+        self.cluster.kill(member)
+        self._kept = member.folder / "kept"
+        move_contents(member.data, self._kept)
+        self._log_start = member.log_size()
+        self.cluster.start(member)
+
+    async def verify(self) -> None:
+        """See Fault."""
+        (member,) = self.members()
+        status = await self.cluster.wait_ended(member, 20.0)
+        refused = self.REFUSAL in member.log_text(self._log_start)
+        self.expect(
+            status != 0 and refused, f"ended with {status}, {'saying that it' if refused else 'and did not say that it'} {self.REFUSAL}"
+        )
+
+    async def heal(self) -> None:
+        """See Fault."""
+        members = self.members()
+        self.cluster.kill(*members)
+        for member in members:
+            if self._kept.exists():
+                member.wipe()
+                move_contents(self._kept, member.data)
+                self._kept.rmdir()
+        await self.restarted(members)
+
+
+def newest_log_file(member: MemberProcess) -> pathlib.Path:
+    """The segment of the log that is written to; both servers keep theirs in `member/wal`."""
+    files = [path for path in (member.data / "member" / "wal").iterdir() if path.suffix != ".tmp" and path.stat().st_size]
+    used = [path for path in sorted(files) if path.read_bytes()[:1] != b"\0" or path.read_bytes().strip(b"\0")]
+    return used[-1]
+
+
+def move_contents(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Everything in a folder, which may be where a disk is mounted."""
+    target.mkdir(exist_ok=True)
+    for entry in list(source.iterdir()):
+        shutil.move(str(entry), str(target / entry.name))
