@@ -19,6 +19,7 @@ from jepsen_like import run as runs
 from jepsen_like.checker.verdict import INVALID, VALID
 from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_file
 from jepsen_like.progress import Progress
+from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
 from jepsen_like.workload.workload import Workload
 from raftkv import __version__
@@ -47,7 +48,8 @@ def run(
     """The runs, one a workload; the status is the worst of theirs."""
     names = _named(workloads)
     number = SystemClock().random().getrandbits(31) if seed is None else seed
-    about = {"raftkv": __version__, "python": platform.python_version(), "command": " ".join(sys.argv[1:])}
+    again = " ".join(["jepsen-like", *sys.argv[1:], *([] if seed is not None else [f"--seed {number}"])])
+    about = {"raftkv": __version__, "python": platform.python_version(), "replay": again}
     statuses = []
     for name in names:
         folder = places.folder_of(out, name, nemesis, number)
@@ -59,6 +61,7 @@ def run(
                 own = places.Own(system, backend, members, tuple(flags))
                 result = asyncio.run(places.run_own(plan, own, progress.tell))
         statuses.append(_print(result, as_json=as_json))
+    write_index(out)
     return max(statuses, key=lambda status: (status == 1, status))
 
 
@@ -141,14 +144,11 @@ def _checker(history: History, workload: str | None) -> Workload:
 
 
 def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -> int:
-    """Writes the page for people from a history file."""
+    """Writes the page for people from a history file, beside it unless told where."""
     from jepsen_like import report as reports
 
-    history = load_file(path)
-    verdict = _checker(history, workload).check(history)
-    target = out or path.parent / runs.REPORT_FILE
-    reports.write_report(target, history, verdict)
-    click.echo(str(target))
+    _verdict, page = reports.recheck(path, lambda history: _checker(history, workload).check(history), out)
+    click.echo(str(page))
     return 0
 
 

@@ -156,9 +156,9 @@ def shrink(history: pathlib.Path | None, seed: int | None, core: bool, virtual_s
     raise SystemExit(_teaching(lambda: campaign.shrink_seed(number, core=core, virtual_s=virtual_s)))
 
 
-@cli.command(cls=Examples, examples="jepsen-like report .raftkv/jepsen/register-kill-5f/history.jsonl --out page.html")
+@cli.command(cls=Examples, examples="jepsen-like report .raftkv/jepsen/register-kill-5f/history.jsonl --out /tmp/page")
 @click.argument("history", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
-@click.option("--out", type=click.Path(path_type=pathlib.Path), help="The page; beside the history when left out.")
+@click.option("--out", type=click.Path(path_type=pathlib.Path), help="A folder for the page; the history's when left out.")
 @click.option("--workload", help="Whose checks to apply; the one the history names when left out.")
 def report(history: pathlib.Path, out: pathlib.Path | None, workload: str | None) -> None:
     """Writes the page for people from a history file."""

@@ -37,7 +37,7 @@ NOT_RECOVERED = "not-recovered"
 TEXT_MAX = 1000
 NOTHING_SEEN = Verdict()
 
-HISTORY_FILE, RUN_FILE, REPORT_FILE = "history.jsonl", "run.json", "report.html"
+HISTORY_FILE, RUN_FILE = "history.jsonl", "run.json"
 
 
 class Faults(Protocol):
@@ -220,15 +220,15 @@ def judge(plan: Plan, workload: Workload, history: History, trouble: Sequence[st
 
 
 def _report(plan: Plan, history: History, verdict: Verdict, rejected: Sequence[str]) -> str:
-    """Writes the report; whatever goes wrong with it, the verdict stands."""
-    path = plan.folder / REPORT_FILE
+    """Writes the page for people and what stands beside it; whatever goes wrong with it, the verdict stands."""
+    about = {**plan.about, "workload": plan.workload, "nemesis": ",".join(plan.nemesis) or "none", "seed": plan.seed}
     try:
         from jepsen_like import report
 
-        report.write_report(path, history, verdict)
+        page = report.write_report(history, verdict, plan.folder, {**about, "rejected": list(rejected), "history": HISTORY_FILE})
     except Exception as exc:  # A page that cannot be drawn must not take the verdict with it.
         return f"no report: {type(exc).__name__}: {exc}"
-    return str(path)
+    return str(page)
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
