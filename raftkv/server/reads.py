@@ -143,8 +143,8 @@ class Reads:
 
     def take_unasked(self, term: int, now_s: float) -> bytes | None:
         """A fresh context for a round that the present leader was not asked, if there is one."""
-        self.is_unasked = False
-        if self._round is None:
+        is_unasked, self.is_unasked = self.is_unasked, False
+        if self._round is None or not is_unasked:
             return None
         self._round.asked_s = now_s
         self.retries_total += 1
