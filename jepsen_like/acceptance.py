@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jepsen_like.history import FAIL, OK, UNKNOWN, History, Operation
-from jepsen_like.ledger import FAULT, SKIPPED, VERIFIED, FaultRecord
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, Mark, Operation
+from jepsen_like.ledger import FAULT, PHASE, SKIPPED, VERIFIED, FaultRecord
 from jepsen_like.workload.catalog import Entry
 from jepsen_like.workload.outcome import BY_TEXT
 
@@ -17,7 +17,10 @@ VERIFIED_MIN = 0.95
 """Of the faults that were injected."""
 
 SUCCESS_BEFORE_MIN = 0.9
-"""Of the calls that ended before the first fault."""
+"""Of the calls that ended in the warm-up, or before the first fault."""
+
+WARM_UP = "warm-up"
+"""The phase before any fault."""
 
 NOT_SENT = "connection "
 """How the client's words for a request that reached nobody begin."""
@@ -60,11 +63,16 @@ def _about_faults(history: History, wanted: Sequence[str]) -> list[str]:
         reasons.append(f"only {verified} of {len(injected)} faults were seen to work; {missed.name}: {missed.effect or 'nothing was seen'}")
     if not any(one.invoke_ns <= fault.end_ns and one.complete_ns >= fault.start_ns for fault in injected for one in history.operations):
         reasons.append("no call overlaps a fault")
-    first_ns = min(one.start_ns for one in injected)
+    # NB: a fault's record may begin when it was done; the warm-up ends before it was begun.
+    first_ns = min([one.start_ns for one in injected] + [mark.end_ns for mark in history.marks if _is_warm_up(mark)])
     before = [_was_served(one) for one in history.operations if one.complete_ns < first_ns]
     if not before or sum(before) < SUCCESS_BEFORE_MIN * len(before):
         reasons.append(f"the cluster was not well before the first fault: {sum(before)} of {len(before)} calls were served")
     return reasons
+
+
+def _is_warm_up(mark: Mark) -> bool:
+    return mark.kind == PHASE and bool(mark.detail["name"] == WARM_UP)
 
 
 def _was_served(operation: Operation) -> bool:

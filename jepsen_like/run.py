@@ -128,7 +128,7 @@ async def load(plan: Plan, world: World, workload: Workload, faults: Faults | No
         group.create_task(workload.run(world, until_s=faults_end_s + COOL_DOWN_S, rate=plan.rate), name=f"load {plan.workload}")
         began_ns = recorder.now_ns()
         await world.sleep(WARM_UP_S)
-        began_ns = _phase(world, "warm-up", began_ns)
+        began_ns = _phase(world, acceptance.WARM_UP, began_ns)
         if faults is not None:
             tell("faults")
             await faults.run(faults_end_s)
