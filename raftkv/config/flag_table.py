@@ -77,7 +77,7 @@ CLUSTERING: tuple[Row, ...] = (
     ("discovery-proxy", STRING, "", REFUSED, "HTTP proxy on the way to the discovery service."),
     ("discovery-srv", STRING, "", REFUSED, "DNS domain whose SRV records name the members."),
     ("discovery-srv-name", STRING, "", REFUSED, "Suffix of the SRV records' service name."),
-    ("strict-reconfig-check", BOOL, "true", INERT, "Refuse membership changes that would lose the quorum."),
+    ("strict-reconfig-check", BOOL, "true", USED, "Refuse membership changes that would lose the quorum."),
     ("pre-vote", BOOL, "true", USED, "A member that was cut off asks the others before it raises the term."),
     ("auto-compaction-retention", STRING, "0", USED, "History to keep when compacting by itself; 0 means never."),
     (
@@ -155,7 +155,7 @@ FEATURES: tuple[Row, ...] = (
     ("watch-progress-notify-interval", DURATION, "10m0s", USED, "Idle time after which a watcher that asked is told the revision."),
     ("warning-apply-duration", DURATION, "100ms", INERT, "Applied requests that take longer are logged."),
     ("bootstrap-defrag-threshold-megabytes", UINT, "0", INERT, "Defragment at the start when that frees so much; never needed here."),
-    ("max-learners", INT, "1", INERT, "Learners a cluster may have."),
+    ("max-learners", INT, "1", USED, "Learners a cluster may have."),
     ("compaction-sleep-interval", DURATION, "0s", USED, "Pause between two slices of a compaction; 0s means 10ms."),
     ("downgrade-check-time", DURATION, "5s", INERT, "Interval at which a downgrade's progress is looked at."),
     ("snapshot-catchup-entries", UINT, "5000", USED, "Entries kept below a snapshot for followers that lag."),

@@ -173,6 +173,8 @@ def _member_settings(chosen: Chosen, advertised: tuple[str, ...], initial_cluste
         election_timeout_ms=get("election-timeout"),
         initial_election_tick_advance=get("initial-election-tick-advance"),
         pre_vote=get("pre-vote"),
+        strict_reconfig_check=get("strict-reconfig-check"),
+        max_learners=get("max-learners"),
         snapshot_count=get("snapshot-count"),
         snapshot_catchup_entries=get("snapshot-catchup-entries"),
         quota_backend_bytes=get("quota-backend-bytes"),

@@ -83,20 +83,22 @@ class Hello(_message.Message):
     def __init__(self, protocol: _Optional[int] = ..., cluster_id: _Optional[int] = ..., sender_id: _Optional[int] = ..., receiver_id: _Optional[int] = ..., last_index: _Optional[int] = ..., version: _Optional[str] = ..., format: _Optional[int] = ...) -> None: ...
 
 class HelloReply(_message.Message):
-    __slots__ = ("cluster_id", "member_id", "version", "format", "refusal", "bootstrapped")
+    __slots__ = ("cluster_id", "member_id", "version", "format", "refusal", "bootstrapped", "removed")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     BOOTSTRAPPED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
     cluster_id: int
     member_id: int
     version: str
     format: int
     refusal: str
     bootstrapped: bool
-    def __init__(self, cluster_id: _Optional[int] = ..., member_id: _Optional[int] = ..., version: _Optional[str] = ..., format: _Optional[int] = ..., refusal: _Optional[str] = ..., bootstrapped: _Optional[bool] = ...) -> None: ...
+    removed: bool
+    def __init__(self, cluster_id: _Optional[int] = ..., member_id: _Optional[int] = ..., version: _Optional[str] = ..., format: _Optional[int] = ..., refusal: _Optional[str] = ..., bootstrapped: _Optional[bool] = ..., removed: _Optional[bool] = ...) -> None: ...
 
 class StreamFrame(_message.Message):
     __slots__ = ("hello", "batch")
@@ -197,3 +199,25 @@ class LeaseTtlReply(_message.Message):
     granted_ttl: int
     keys: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, ttl: _Optional[int] = ..., granted_ttl: _Optional[int] = ..., keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class MemberChangeRequest(_message.Message):
+    __slots__ = ("kind", "id", "peer_urls", "is_learner", "request_id")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PEER_URLS_FIELD_NUMBER: _ClassVar[int]
+    IS_LEARNER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    kind: int
+    id: int
+    peer_urls: _containers.RepeatedScalarFieldContainer[str]
+    is_learner: bool
+    request_id: int
+    def __init__(self, kind: _Optional[int] = ..., id: _Optional[int] = ..., peer_urls: _Optional[_Iterable[str]] = ..., is_learner: _Optional[bool] = ..., request_id: _Optional[int] = ...) -> None: ...
+
+class MemberChangeReply(_message.Message):
+    __slots__ = ("error", "again")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    again: bool
+    def __init__(self, error: _Optional[str] = ..., again: _Optional[bool] = ...) -> None: ...

@@ -107,7 +107,11 @@ def peer_routes(api: PeerApi) -> dict[str, Route]:
     def lease_ttl(call: ServerCall, body: bytes) -> None:
         api.lease_ttl(body, lambda reply, error: _answer(call, reply, error))
 
+    def member_change(call: ServerCall, body: bytes) -> None:
+        api.member_change(body, call.reply)
+
     return {
+        "/raftkv.Peer/MemberChange": Route(Kind.UNARY, member_change),
         "/raftkv.Peer/Messages": Route(Kind.BIDI, lambda call: MessageStream(api, call)),
         "/raftkv.Peer/Snapshot": Route(Kind.CLIENT_STREAM, lambda call: SnapshotStream(api, call)),
         "/raftkv.Peer/Info": Route(Kind.UNARY, lambda call, body: call.reply(api.info())),

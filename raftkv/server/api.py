@@ -8,6 +8,7 @@ without its header field, so a service answers `api.header(revision) + body`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from raftkv.mvcc.watcher import WatchSink, WatchSpec, WatchStream
@@ -20,6 +21,8 @@ __all__ = [
     "LocalApi",
     "Member",
     "MemberApi",
+    "MemberChangeDone",
+    "MemberChangeKind",
     "MemberMeasures",
     "MemberStatus",
     "PeerApi",
@@ -130,6 +133,19 @@ class MemberMeasures(NamedTuple):
     peers: tuple[PeerMeasure, ...]
 
 
+class MemberChangeKind(Enum):
+    """What is done to a member."""
+
+    ADD = auto()
+    REMOVE = auto()
+    UPDATE = auto()
+    PROMOTE = auto()
+
+
+MemberChangeDone = Callable[[int, Exception | None], None]
+"""(id of the member, None) once `members` shows the change here, or (0, the reason)."""
+
+
 class LeaseTTL(NamedTuple):
     """Answer of LeaseTimeToLive; ttl_s is -1 when there is no such lease."""
 
@@ -207,6 +223,13 @@ class MemberApi(LocalApi, Protocol):
 
     def lease_time_to_live(self, lease_id: int, keys: bool, done: Callable[[LeaseTTL | None, Exception | None], None]) -> None: ...
 
+    # The cluster.
+
+    def change_member(
+        self, change: MemberChangeKind, member_id: int, peer_urls: tuple[str, ...], is_learner: bool, done: MemberChangeDone
+    ) -> None:
+        """Changes the members; an addition finds the id itself. With etcd's checks and errors."""
+
     # The member itself.
 
     def move_leader(self, target_id: int, done: Callable[[Exception | None], None]) -> None: ...
@@ -245,6 +268,9 @@ class PeerApi(Protocol):
 
     def lease_ttl(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
         """LeaseTtlRequest to LeaseTtlReply; answered by a leader confirmed after the call."""
+
+    def member_change(self, body: bytes, done: Callable[[bytes], None]) -> None:
+        """MemberChangeRequest to MemberChangeReply; done by a leader alone."""
 
     def take_snapshot(self) -> SnapshotIntake:
         """Begins to receive a snapshot."""

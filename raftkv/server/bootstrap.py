@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from raftkv.errors import ConfigError, UnavailableError
 from raftkv.mvcc.store import Store
 from raftkv.raft.messages import ConfState, HardState, SnapshotMeta
-from raftkv.server.hello import BOOTSTRAP_INDEX
+from raftkv.server.hello import BOOTSTRAP_INDEX, MemberRemovedError
 from raftkv.server.settings import MemberSettings
 from raftkv.state.apply import StateMachine
-from raftkv.state.membership import Member, cluster_id, initial_changes, initial_members
+from raftkv.state.membership import ChangeKind, Member, MemberChange, cluster_id, initial_changes, initial_members
 from raftkv.state.meta import read_applied
 from raftkv.storage.backend import Backend, BackendOpener, Reader
 from raftkv.storage.buffer import BufferedTables
 from raftkv.storage.datadir import DataDir
 from raftkv.storage.fs import FileSystem
-from raftkv.storage.install import BUILDING, STORE, Applied, SnapshotInstall, open_store
+from raftkv.storage.install import BUILDING, STORE, Applied, SnapshotInstall, open_store, place_first_store
 from raftkv.storage.raft_storage import RaftStorage
 from raftkv.storage.record import WalMetadata
 from raftkv.storage.recovery import Recovered, open_log
@@ -165,6 +165,11 @@ def _open(settings: MemberSettings, platform: Platform, directory: DataDir, wal_
     except BaseException:
         recovered.wal.close()
         raise
+    if state.machine.members.is_removed(recovered.metadata.member_id):
+        state.tables.close()
+        state.backend.close()
+        recovered.wal.close()
+        raise MemberRemovedError
     conf = state.machine.conf_state()
     storage = RaftStorage(recovered, conf_state=ConfState(*conf) if conf is not None else ConfState())
     metadata = recovered.metadata
@@ -193,29 +198,52 @@ def _found(platform: Platform, directory: DataDir, settings: WalSettings, founde
                 f"{recovered.metadata.cluster_id:x}, the flags say member {member_id:x} of cluster {founders.cluster_id:x}: "
                 "start with the former flags, or with an empty data directory"
             )
-        if founders.joining or recovered.snapshot is not None:
+        if recovered.snapshot is not None:
             return
-        _found_state(platform, directory, recovered, founders.members)
+        if founders.joining:
+            _join_state(platform, directory, founders.members)
+        else:
+            _found_state(platform, directory, recovered, founders.members)
     finally:
         recovered.wal.close()
 
 
-def _found_state(platform: Platform, directory: DataDir, recovered: Recovered, members: tuple[Member, ...]) -> None:
-    conf = ConfState(voters=tuple(sorted(member.id for member in members)))
-    meta = SnapshotMeta(BOOTSTRAP_INDEX, BOOTSTRAP_TERM, conf)
+def _join_state(platform: Platform, directory: DataDir, members: tuple[Member, ...]) -> None:
+    """Of the cluster a joining member knows who it is, no more: it must answer the leader that sends it the state."""
+
+    def fill(parts: StateParts) -> None:
+        for member in members:
+            parts.machine.members.apply(MemberChange(ChangeKind.ADD, member))
+
+    platform.fs.mkdir(directory.store)
+    _build_state(platform, directory, fill)
+    place_first_store(platform.fs, platform.opener, directory.store)
+
+
+def _build_state(platform: Platform, directory: DataDir, fill: Callable[[StateParts], None]) -> None:
     building = f"{directory.store}/{BUILDING}"
     for path in (building, *platform.opener.side_files(building)):
         if platform.fs.exists(path):
             platform.fs.remove(path)
     parts = state_of(platform.opener.open(building))
     try:
-        for change in initial_changes(members):
-            parts.machine.members.apply(change)
-        parts.machine.save_conf_state(conf)
-        parts.machine.note_applied(BOOTSTRAP_INDEX, BOOTSTRAP_TERM)
+        fill(parts)
         parts.backend.commit(parts.tables.seal())
     finally:
         parts.tables.close()
         parts.backend.close()
+
+
+def _found_state(platform: Platform, directory: DataDir, recovered: Recovered, members: tuple[Member, ...]) -> None:
+    conf = ConfState(voters=tuple(sorted(member.id for member in members)))
+    meta = SnapshotMeta(BOOTSTRAP_INDEX, BOOTSTRAP_TERM, conf)
+
+    def fill(parts: StateParts) -> None:
+        for change in initial_changes(members):
+            parts.machine.members.apply(change)
+        parts.machine.save_conf_state(conf)
+        parts.machine.note_applied(BOOTSTRAP_INDEX, BOOTSTRAP_TERM)
+
+    _build_state(platform, directory, fill)
     SnapshotInstall(platform.fs, platform.opener, directory.store, meta).ready()
     recovered.wal.mark_snapshot(meta, hard_state=HardState(BOOTSTRAP_TERM, 0, BOOTSTRAP_INDEX), installed=True)

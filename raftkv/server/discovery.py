@@ -11,6 +11,7 @@ import logging
 from raftkv.errors import ConfigError
 from raftkv.pb import peer
 from raftkv.server.bootstrap import Founders, Platform, founders_of, own_member, was_started
+from raftkv.server.hello import REPLACE
 from raftkv.server.peers import parse_peer_url
 from raftkv.server.settings import MemberSettings
 from raftkv.state.membership import Member
@@ -39,11 +40,7 @@ async def check_cluster(settings: MemberSettings, platform: Platform) -> Founder
     for info in answers:
         for member in info.members:
             if member.id == own.id and member.client_urls:
-                raise ConfigError(
-                    f"member {own.id:x} has already been bootstrapped: the cluster remembers data this member no longer has. "
-                    "Remove it from the cluster and add it again, or restore its data directory "
-                    "(this version of raftkv cannot change members yet)"
-                )
+                raise ConfigError(f"member {own.id:x} has already been bootstrapped: {REPLACE}")
     return described
 
 

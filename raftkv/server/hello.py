@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raftkv.errors import ConfigError
 from raftkv.pb import peer
 
 PROTOCOL = 1
@@ -18,8 +19,20 @@ FORMAT = 1
 CHECK_FORMING = "check that --initial-cluster and --initial-cluster-token are the same on all members"
 """What a cluster's id is made of. Neither side gives up, as with etcd: the wrong one is corrected by a person."""
 
+REPLACE = (
+    "the cluster remembers data this member no longer has. Remove it from the cluster (raftctl member remove ID), add it again "
+    "(raftctl member add NAME --peer-urls=URL) and start it with --initial-cluster-state existing, or restore its data directory"
+)
+"""What to do about a wiped member."""
+
 BOOTSTRAP_INDEX = 1
 """A member's log begins with the snapshot at this index that holds the bootstrapped members; at or below it the log is empty."""
+
+
+class MemberRemovedError(ConfigError):
+    """The cluster removed this member: it ends, and does not start again with this data directory."""
+
+    text = "the member has been permanently removed from the cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class Self:
             format=FORMAT,
         )
 
-    def reply(self, refusal: str = "", *, bootstrapped: bool = False) -> peer.HelloReply:
+    def reply(self, refusal: str = "", *, bootstrapped: bool = False, removed: bool = False) -> peer.HelloReply:
         """What this member answers; an empty refusal accepts."""
         return peer.HelloReply(
             cluster_id=self.cluster_id,
@@ -52,6 +65,7 @@ class Self:
             format=FORMAT,
             refusal=refusal,
             bootstrapped=bootstrapped,
+            removed=removed,
         )
 
 

@@ -30,6 +30,7 @@ from raftkv.server.duties import DiskWatch, LogCutter, Publisher, VersionKeeper,
 from raftkv.server.jobs import CatchUpJob
 from raftkv.server.leases import Leases
 from raftkv.server.log_writer import Durable, LogWriter
+from raftkv.server.members import Members
 from raftkv.server.peer_codec import EntryBlobs
 from raftkv.server.peers import Peers
 from raftkv.server.pipeline import Pipeline
@@ -40,6 +41,7 @@ from raftkv.server.settings import MemberSettings
 from raftkv.server.snapshots import SnapshotTransfers
 from raftkv.server.store_writer import StoreWriter
 from raftkv.state.lease import ttl_s_min
+from raftkv.state.membership import ChangeKind
 from raftkv.state.membership import decode_change as decode_member_change
 from raftkv.state.requests import RequestKind
 from raftkv.storage.worker import Worker
@@ -51,6 +53,9 @@ INFLIGHT_BYTES_MAX = 16 << 20
 """Entries on their way to one follower: half of what its connection may hold unsent."""
 
 UNCOMMITTED_BYTES_MAX = 64 << 20
+
+REMOVED_STOP_S = 1.0
+"""How long a removed member stays after it has applied its removal, as etcd's does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,7 @@ class MemberCore:
             guarded=self.guarded,
         )
         self.transfers = SnapshotTransfers(self)
+        self.members = Members(self, timeout_s=timeout_s, strict=settings.strict_reconfig_check, learners_max=settings.max_learners)
         self._heartbeat_s = settings.heartbeat_interval_ms / 1000
         self._build_duties()
 
@@ -207,6 +213,7 @@ class MemberCore:
         self.pipeline.stop()
         self.proposals.stop()
         self.reads.stop()
+        self.members.stop()
         self.peers.stop()
         self.transfers.stop()
         if self._transfer is not None:
@@ -276,6 +283,7 @@ class MemberCore:
         now_s = self.loop.time()
         self.pipeline.tick()
         self.proposals.expire(now_s)
+        self.members.tick(now_s)
         self.pipeline.ask_again(now_s)
         self.leases.tick()
         self.publisher.tick(now_s)
@@ -361,14 +369,18 @@ class MemberCore:
         if FAILPOINTS:
             hit("beforeApplyOneConfChange")
         change = decode_change(entry.data)
-        if change.context:
-            _, _, error = self.machine.apply_member_change(entry.term, entry.index, decode_member_change(change.context))
-            if error is not None:
-                log.warning("a membership change was refused", extra={"fields": {"error": str(error)}})
-                return
-        conf = self.node.apply_change(change)
-        self.machine.save_conf_state(conf)
-        self._set_peers()
+        asked = decode_member_change(change.context) if change.context else None
+        error = self.machine.apply_member_change(entry.term, entry.index, asked)[2] if asked is not None else None
+        if error is None:
+            conf = self.node.apply_change(change)
+            self.machine.save_conf_state(conf)
+            self._set_peers()
+        if asked is None:
+            return
+        self.members.applied(asked, entry.index, error)
+        if error is None and asked.kind == ChangeKind.REMOVE and asked.member.id == self.member_id:
+            # The others have to hear of the commit first.
+            self.loop.call_later(REMOVED_STOP_S, self.fail, hello.MemberRemovedError())
 
     def _set_peers(self) -> None:
         self.peers.set_members({member.id: member.peer_urls for member in self.machine.members.all() if member.id != self.member_id})

@@ -56,6 +56,10 @@ class PeerPort:
         """See `PeerApi`."""
         self._core.leases.on_peer_ttl(body, done)
 
+    def member_change(self, body: bytes, done: Callable[[bytes], None]) -> None:
+        """See `PeerApi`."""
+        self._core.members.on_peer_change(body, done)
+
     def take_snapshot(self) -> SnapshotIntake:
         """See `PeerApi`."""
         return self._core.transfers.intake()

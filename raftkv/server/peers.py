@@ -94,6 +94,8 @@ class Lane:
         self.dropped_total = 0
         self.disconnects_total = 0
         self._last_problem = ""
+        self.opened_s = 0.0
+        """Loop time at which the peer accepted the present connection."""
 
     @property
     def open(self) -> bool:
@@ -174,6 +176,7 @@ class Lane:
             self._check(reply, url)
             self.version = reply.version
             self._channel, self._call = channel, call
+            self.opened_s = loop.time()
             self._last_problem = ""
             self._owner.on_open(self)
             await ended
@@ -185,14 +188,10 @@ class Lane:
     def _check(self, reply: peer.HelloReply, url: str) -> None:
         if not reply.refusal:
             return
+        if reply.removed and reply.cluster_id == self._owner.me.cluster_id:
+            self._owner.view.on_fatal(hello.MemberRemovedError())
         if reply.bootstrapped:
-            self._owner.view.on_fatal(
-                ConfigError(
-                    f"{reply.refusal}: the cluster remembers data this member no longer has. "
-                    "Remove it from the cluster and add it again, or restore its data directory "
-                    "(this version of raftkv cannot change members yet)"
-                )
-            )
+            self._owner.view.on_fatal(ConfigError(f"{reply.refusal}: {hello.REPLACE}"))
         raise RemoteProtocolError(f"{url} refused the connection: {reply.refusal}")
 
     def _problem(self, text: str) -> None:
@@ -292,6 +291,10 @@ class Peers:
         """Peers whose control lane is open."""
         return [peer_id for peer_id, (control, _) in self._lanes.items() if control.open]
 
+    def connected_since(self, horizon_s: float) -> list[int]:
+        """Peers whose control lane has been open since this loop time or before."""
+        return [peer_id for peer_id, (control, _) in self._lanes.items() if control.open and control.opened_s <= horizon_s]
+
     def versions(self) -> dict[int, str]:
         """Version of each peer that was ever greeted."""
         return {peer_id: control.version for peer_id, (control, _) in self._lanes.items() if control.version}
@@ -314,10 +317,13 @@ class Peers:
         text, bootstrapped = hello.refusal(self.me, greeting, known=known, removed=removed, started=started)
         if text:
             log.warning("refused a peer connection", extra={"fields": {"reason": text}})
-        return self.me.reply(text, bootstrapped=bootstrapped)
+        return self.me.reply(text, bootstrapped=bootstrapped, removed=bool(text) and removed)
 
     def receive(self, sender_id: int, body: bytes) -> None:
         """One frame of an accepted connection. Raises CorruptionError, RemoteProtocolError."""
+        if sender_id not in self._lanes:
+            # Its connection was accepted before it was removed. When it connects again it is told.
+            raise RemoteProtocolError(f"member {sender_id:x} is no member of cluster {self.me.cluster_id:x} any more")
         self.received_bytes_total[sender_id] = self.received_bytes_total.get(sender_id, 0) + len(body)
         for message in peer.StreamFrame.FromString(body).batch.messages:
             if message.sender != sender_id or message.to != self.me.member_id:

@@ -21,11 +21,12 @@ from raftkv.errors import (
     StoppedError,
 )
 from raftkv.pb import rpc
-from raftkv.server.api import Done, LeaseTTL
+from raftkv.server.api import Done, LeaseTTL, MemberChangeDone, MemberChangeKind
 from raftkv.server.jobs import BodyJob
 from raftkv.server.local_view import LocalView
 from raftkv.state import lease as lease_rules
 from raftkv.state import quota, txn, validation
+from raftkv.state.membership import ChangeKind
 from raftkv.state.requests import RequestKind
 
 if TYPE_CHECKING:
@@ -202,6 +203,17 @@ class Service(LocalView):
     def lease_time_to_live(self, lease_id: int, keys: bool, done: Callable[[LeaseTTL | None, Exception | None], None]) -> None:
         """See `MemberApi`."""
         self._core.leases.time_to_live(lease_id, keys, done)
+
+    # The cluster.
+
+    def change_member(
+        self, change: MemberChangeKind, member_id: int, peer_urls: tuple[str, ...], is_learner: bool, done: MemberChangeDone
+    ) -> None:
+        """See `MemberApi`."""
+        if self._core.is_learner:
+            self._loop.call_soon(done, 0, NotSupportedForLearnerError())
+        else:
+            self._core.members.change(ChangeKind[change.name], member_id, peer_urls, is_learner, done)
 
     # The member itself.
 

@@ -54,6 +54,12 @@ class MemberSettings:
     pre_vote: bool = True
     """A member that was cut off asks before it raises the term (thesis §9.6)."""
 
+    strict_reconfig_check: bool = True
+    """Refuse membership changes that would leave the cluster without a quorum of members that are started and connected."""
+
+    max_learners: int = 1
+    """Learners a cluster may have. At least 1. Must agree across members."""
+
     snapshot_count: int = 10_000
     """Applied entries between raft snapshots."""
 

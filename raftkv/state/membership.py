@@ -54,21 +54,23 @@ class MemberChange(NamedTuple):
     kind: ChangeKind
     member: Member
     cluster_id: int = 0
+    request_id: int = 0
+    """Of the proposal that waits for it at the leader that took it."""
 
     def encode(self) -> bytes:
         """For the entry's context."""
         member = self.member
-        fields = (CHANGE_FORMAT, self.kind, member.id, member.name, member.peer_urls, member.is_learner, self.cluster_id)
+        fields = (CHANGE_FORMAT, self.kind, member.id, member.name, member.peer_urls, member.is_learner, self.cluster_id, self.request_id)
         return bytes(msgpack.packb(fields))
 
 
 def decode_change(context: bytes) -> MemberChange:
     """Raises CorruptionError: skipping a change others apply would split the members' views."""
     try:
-        layout, kind, member_id, name, peer_urls, is_learner, cluster_id = msgpack.unpackb(context)
+        layout, kind, member_id, name, peer_urls, is_learner, cluster_id, request_id = msgpack.unpackb(context)
         if layout != CHANGE_FORMAT:
             raise ValueError(f"format {layout}, this build reads format {CHANGE_FORMAT}")
-        return MemberChange(ChangeKind(kind), Member(member_id, name, tuple(peer_urls), (), is_learner), cluster_id)
+        return MemberChange(ChangeKind(kind), Member(member_id, name, tuple(peer_urls), (), is_learner), cluster_id, request_id)
     except (msgpack.UnpackException, ValueError, TypeError) as exc:
         raise CorruptionError(f"member change in the log cannot be read: {exc}") from exc
 

@@ -171,6 +171,12 @@ def open_store(
     return backend
 
 
+def place_first_store(fs: FileSystem, opener: BackendOpener, directory: str) -> None:
+    """Gives the store made under the temporary name its own: of a member that never had one. Durable."""
+    _rename_store(fs, opener, f"{directory}/{BUILDING}", f"{directory}/{STORE}")
+    fs.sync_dir(directory)
+
+
 def _decide(fs: FileSystem, directory: str, log: Recovered | None, at: Applied) -> Restart:
     if log is None:
         return Restart.REFUSE_LOG_SHORT

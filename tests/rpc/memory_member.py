@@ -6,13 +6,25 @@ test moves it. Completion comes in a later turn, as the contract says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from raftkv import errors
 from raftkv.pb import kv, rpc
-from raftkv.server.api import Alarm, LeaseTTL, Member, MemberMeasures, MemberStatus, ProgressView, RaftView, WatchSink, WatchSpec
+from raftkv.server.api import (
+    Alarm,
+    LeaseTTL,
+    Member,
+    MemberChangeKind,
+    MemberMeasures,
+    MemberStatus,
+    ProgressView,
+    RaftView,
+    WatchSink,
+    WatchSpec,
+)
 
 Schedule = Callable[..., Any]
 
@@ -196,6 +208,17 @@ class MemoryMember:
         stream = MemoryWatchStream(self, sink)
         self.watch_streams.append(stream)
         return stream
+
+    def change_member(self, change, member_id, peer_urls, is_learner, done):
+        error: Exception = errors.MemberNotFoundError()
+        is_url = re.compile(r"https?://[^/]+:\d+").fullmatch
+        if change in (MemberChangeKind.ADD, MemberChangeKind.UPDATE) and not all(is_url(one) for one in peer_urls or ("",)):
+            error = errors.MemberBadURLsError()
+        elif change is MemberChangeKind.REMOVE and member_id == self.member_id:
+            error = errors.MemberNotEnoughStartedError()
+        elif change is MemberChangeKind.PROMOTE and member_id == self.member_id:
+            error = errors.MemberNotLearnerError()
+        self._schedule(done, 0, error)
 
     def members(self):
         return (Member(self.member_id, "default", ("http://localhost:2380",), ("http://localhost:2379",), False),)

@@ -20,10 +20,30 @@ def test_member_list_has_ids_and_urls_and_a_header_without_revision(client, line
     assert [one.ID for one in answer.members] == sorted(one.ID for one in answer.members)
 
 
-@pytest.mark.parametrize("method", ["MemberAdd", "MemberRemove", "MemberUpdate", "MemberPromote"])
-def test_membership_changes_say_that_they_are_not_served(client, memory, method):
-    code, text = client.refused(CLUSTER + method, b"", rpc.MemberListResponse)
-    assert code == "UNIMPLEMENTED" and text.startswith("etcdserver: membership changes are not supported")
+@pytest.mark.parametrize("urls", [[], ["127.0.0.1:1"], ["http://127.0.0.1:1/path"], ["ftp://127.0.0.1:1"]])
+def test_member_add_of_no_peer_url_is_refused(client, urls):
+    code, text = client.refused(CLUSTER + "MemberAdd", rpc.MemberAddRequest(peerURLs=urls).SerializeToString(), rpc.MemberAddResponse)
+    assert (code, text) == ("INVALID_ARGUMENT", "etcdserver: given member URLs are invalid")
+
+
+@pytest.mark.parametrize("method", ["MemberRemove", "MemberPromote"])
+def test_change_of_an_unknown_member_is_not_found(client, method):
+    code, text = client.refused(CLUSTER + method, rpc.MemberRemoveRequest(ID=7).SerializeToString(), rpc.MemberRemoveResponse)
+    assert (code, text) == ("NOT_FOUND", "etcdserver: member not found")
+
+
+def test_the_only_member_is_not_removed(client):
+    member = client.call(CLUSTER + "MemberList", rpc.MemberListRequest(), rpc.MemberListResponse).members[0]
+    body = rpc.MemberRemoveRequest(ID=member.ID).SerializeToString()
+    code, text = client.refused(CLUSTER + "MemberRemove", body, rpc.MemberRemoveResponse)
+    assert (code, text) == ("UNKNOWN", "etcdserver: re-configuration failed due to not enough started members")
+
+
+def test_promotion_of_a_voter_is_refused(client):
+    member = client.call(CLUSTER + "MemberList", rpc.MemberListRequest(), rpc.MemberListResponse).members[0]
+    body = rpc.MemberPromoteRequest(ID=member.ID).SerializeToString()
+    code, text = client.refused(CLUSTER + "MemberPromote", body, rpc.MemberPromoteResponse)
+    assert (code, text) == ("FAILED_PRECONDITION", "etcdserver: can only promote a learner member")
 
 
 def test_status_reports_the_member(client):
