@@ -19,8 +19,8 @@ from raftkv.mvcc.watch_state import PROGRESS, HubWatcher
 REVISIONS_PER_RESPONSE_MAX: Final = 1000
 """etcd's bound on distinct revisions in one response of a watcher that catches up."""
 
-SLICE_BYTES_MAX: Final = 1 << 20
-"""Records of one slice; a single revision may exceed it, because a revision is never split."""
+SLICE_BYTES_MAX: Final = 512 << 10
+"""Records of one slice, for half a millisecond; a single revision may exceed it, because a revision is never split."""
 
 
 class Outcome(NamedTuple):

@@ -144,7 +144,7 @@ def test_catch_up_slice_ends_at_its_bytes() -> None:
     """Big records make shorter responses, so memory stays bounded."""
     bench = Bench()
     for _ in range(10):
-        bench.store.put(b"a", b"x" * 400_000, 0)
+        bench.store.put(b"a", b"x" * 200_000, 0)
     bench.notify()
     bench.stream.create(0, KEY._replace(start_revision=2))
     bench.finish()
