@@ -96,10 +96,11 @@ def load(folder: pathlib.Path, name: str) -> Mutant:
 
 
 def source_path(module: str) -> str:
-    """Path of a module's source."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, f"there is no module {module}"
-    return spec.origin
+    """Path of a module's source. Found without importing the packages it is in: those may import the module."""
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top)
+    assert spec is not None and spec.submodule_search_locations, f"there is no package {top}"
+    return str(pathlib.Path(spec.submodule_search_locations[0]).joinpath(*inner)) + ".py"
 
 
 def mutated(mutant: Mutant, source: str) -> str:

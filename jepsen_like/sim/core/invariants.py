@@ -167,6 +167,9 @@ class Invariants:
             elif log.last_index < member.led_last or log.truncation_count != member.led_truncations:
                 raise InvariantError("leader append-only", f"member {member.id} in term {term}")
             member.led_last = log.last_index
+            for peer, progress in core.tracker.progress.items():
+                if progress.next <= progress.match:
+                    raise InvariantError("next above match", f"leader {member.id} of {peer}: {progress.next}, {progress.match}")
 
     def on_commit(self, member: Member) -> None:
         """A member's commit index moved just now, in the role and configuration it is still in."""

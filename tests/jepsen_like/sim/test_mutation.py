@@ -74,6 +74,18 @@ def test_installed_mutant_is_what_the_module_imports_as(folder):
     assert done.stdout == "7\n"
 
 
+def test_mutant_of_a_module_that_its_package_imports_is_put_in():
+    """Looking for the source must not import the package: the module would be in use before the mutant."""
+    code = """
+from jepsen_like.sim.mutation import Level, Mutant, install
+install(Mutant("raftkv.client.outcome", 'DEADLINE_TEXT = "context', 'DEADLINE_TEXT = "other', "none", Level.UNIT, name="02_text"))
+import raftkv.client.outcome
+print(raftkv.client.outcome.DEADLINE_TEXT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "other deadline exceeded\n"
+
+
 def test_mutant_of_an_imported_module_is_refused():
     """It would change nothing and be counted as unnoticed."""
     import raftkv.raft.quorum
