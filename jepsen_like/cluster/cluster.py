@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from jepsen_like.cluster import namespaces, owners
 from jepsen_like.cluster.instrumented.levers import Levers
 from jepsen_like.cluster.links import CLIENTS, CUT, OPEN, Conditions, Direction
 from jepsen_like.cluster.member import MemberProcess, clean_environment
+from jepsen_like.cluster.namespaces import Namespaces
 from jepsen_like.cluster.networks import Direct, Network
 from jepsen_like.cluster.power import LoopPower, Power, TracedPower
 from jepsen_like.cluster.proxies import Proxies
@@ -83,6 +85,8 @@ class Cluster:
         names = [f"n{number}" for number in range(1, size + 1)]
         self.members = [MemberProcess(name, folder / name, place) for name, place in zip(names, self.network.places(names), strict=True)]
         self._instruments = _of_raftkv(self.system, instruments)
+        self.has_failpoints = FAILPOINTS in self._instruments
+        """They can be switched on, at each member's `place.failpoints`."""
         self.levers: dict[str, Levers] = {}
         """By member, where they were asked for."""
         if LEVERED & self._instruments:
@@ -138,11 +142,6 @@ class Cluster:
         if self.has_failpoints:
             environment[FAILPOINTS_VARIABLE] = member.place.failpoints
         return environment
-
-    @property
-    def has_failpoints(self) -> bool:
-        """They can be switched on, at each member's `place.failpoints`."""
-        return FAILPOINTS in self._instruments
 
     def kill(self, *members: MemberProcess) -> None:
         """kill -9, all at once when none is named; they have ended when it returns."""
@@ -301,5 +300,13 @@ def _of_raftkv(system: System, instruments: Collection[str]) -> frozenset[str]:
 
 def _network(backend: str, seed: int) -> Network:
     if backend == "PX":
+        why = owners.unavailable_because()
+        if why:
+            raise OSError(why)
         return Proxies(seed)
+    if backend == "NS":
+        why = namespaces.unavailable_because()
+        if why:
+            raise OSError(f"network namespaces: {why}")
+        return Namespaces(seed)
     raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")

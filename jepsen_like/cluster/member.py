@@ -103,6 +103,14 @@ class MemberProcess:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
 
+    @property
+    def bad_checksums(self) -> int:
+        """TCP segments its host's kernel threw away because their checksum was wrong."""
+        names, values = [
+            line.split() for line in pathlib.Path(f"/proc/{self.pid}/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+        ]
+        return int(values[names.index("InCsumErrors")])
+
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Starts a process; returns before it serves. It dies with this one."""
         assert not self.running, f"{self.name} runs"

@@ -163,9 +163,19 @@ class Corrupt(Shaped):
         """See Shaped."""
         return Conditions(corrupt=self.rng.choice((0.05, 0.2)))
 
+    async def apply(self) -> None:
+        """See Fault."""
+        self._bad_before = self._bad_checksums()
+        await super().apply()
+
     def judge(self, counts: Counters) -> None:
         """See Shaped."""
-        self.expect(counts.corrupted > 0, f"{counts.corrupted} of {counts.passed} with a flipped bit")
+        bad = self._bad_checksums() - self._bad_before
+        text = f"{counts.corrupted} of {counts.passed} with a flipped bit, {bad} found by members' kernels"
+        self.expect(counts.corrupted > 0 and bad > 0, text)
+
+    def _bad_checksums(self) -> int:
+        return sum(member.bad_checksums for member in self.cluster.members if member.running)
 
 
 class RateLimit(Shaped):
