@@ -37,6 +37,8 @@ class AutoCompactor:
         self._core = core
         self._period_s = settings.auto_compaction_period_s
         self._revisions = settings.auto_compaction_revisions
+        self._mode = "periodic" if self._period_s else "revision"
+        """As etcd's log lines say it."""
         self._interval_s = min(self._period_s, INTERVAL_S_MAX)
         self._look_s = self._interval_s / SAMPLES_PER_INTERVAL if self._period_s else REVISION_INTERVAL_S
         self._samples: deque[int] = deque(maxlen=max(1, round(self._period_s / self._look_s) + 1) if self._period_s else 1)
@@ -81,11 +83,11 @@ class AutoCompactor:
             if error is None or isinstance(error, CompactedError):
                 self._compacted = target
                 self._due_s = now_s + self._interval_s if self._period_s else 0.0
-                log.info("completed auto compaction", extra={"fields": fields})
+                log.info(f"completed auto {self._mode} compaction", extra={"fields": fields})
             else:
-                log.warning("failed auto compaction", extra={"fields": {**fields, "error": str(error)}})
+                log.warning(f"failed auto {self._mode} compaction", extra={"fields": {**fields, "error": str(error)}})
 
-        log.info("starting auto compaction", extra={"fields": {"revision": target}})
+        log.info(f"starting auto {self._mode} compaction", extra={"fields": {"revision": target}})
         request = rpc.CompactionRequest(revision=target)
         self._busy = True
         try:
