@@ -30,9 +30,14 @@ def families(faults: Sequence[FaultRecord]) -> dict[str, int]:
 
 def rate(numbers: Numbers) -> str:
     """Completed calls a second, by outcome."""
-    seconds = numbers.bucket_ns / 1e9
+    middles = [min(bucket.start_ns + numbers.bucket_ns // 2, numbers.end_ns) for bucket in numbers.buckets]
+    # The last bucket may be cut short by the run's end.
+    seconds = [max(min(numbers.bucket_ns, numbers.end_ns - bucket.start_ns), numbers.bucket_ns / 4) / 1e9 for bucket in numbers.buckets]
     series = {
-        outcome: [(bucket.start_ns + numbers.bucket_ns // 2, bucket.counts.get(outcome, 0) / seconds) for bucket in numbers.buckets]
+        outcome: [
+            (middle, bucket.counts.get(outcome, 0) / length)
+            for middle, length, bucket in zip(middles, seconds, numbers.buckets, strict=True)
+        ]
         for outcome in (OK, UNKNOWN, "fail")
         if numbers.outcomes.get(outcome)
     }
@@ -43,7 +48,7 @@ def latency(numbers: Numbers) -> str:
     """Quantiles of successful calls, on a logarithmic scale."""
     series = {
         name: [
-            (bucket.start_ns + numbers.bucket_ns // 2, bucket.latency[place] / 1e6)
+            (min(bucket.start_ns + numbers.bucket_ns // 2, numbers.end_ns), bucket.latency[place] / 1e6)
             for bucket in numbers.buckets
             if bucket.latency is not None
         ]
@@ -104,15 +109,15 @@ def chart(title: str, series: Series, numbers: Numbers, unit: str, *, logarithmi
     parts = [f'<figure class="chart"><figcaption>{escape(title)}</figcaption>']
     parts.append(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">')
     parts += _shades(numbers, across)
-    for step in range(5):
-        place = low + (high - low) * step / 4
-        if logarithmic and place != round(place):
-            continue
+    steps = range(int(low), int(high) + 1) if logarithmic else [low + (high - low) * step / 4 for step in range(5)]
+    for place in steps:
         value = 10**place if logarithmic else place
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 8}" y1="{down(value):.1f}" y2="{down(value):.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 4}" y="{down(value) + 4:.1f}" text-anchor="end">{value:.6g}{unit}</text>')
+        parts.append(f'<text class="tick" x="{LEFT - 4}" y="{down(value) + 4:.1f}" text-anchor="end">{_tick(value)}{unit}</text>')
+    for step in range(5):
         when = numbers.start_ns + length * step // 4
-        parts.append(f'<text class="tick" x="{across(when):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{length * step / 4e9:.4g} s</text>')
+        anchor, label = ("end" if step == 4 else "middle"), f"{length * step / 4e9:.4g} s"
+        parts.append(f'<text class="tick" x="{across(when):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{label}</text>')
     legend = []
     for place, (name, points) in enumerate(series.items()):
         style = f"s-{name}" if name in (OK, UNKNOWN, "fail") else f"s{place % 9}"
@@ -134,6 +139,10 @@ def _shades(numbers: Numbers, across: Callable[[int], float]) -> list[str]:
         title = f"<title>{escape(named(fault))}: {fault.status}</title>"
         shades.append(f'<rect class="fault f{colours[fault.group]}" {box}>{title}</rect>')
     return shades
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

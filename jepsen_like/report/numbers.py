@@ -19,8 +19,8 @@ from jepsen_like.ledger import FaultRecord
 BUCKETS_MAX = 400
 """Points of a curve: more cannot be told apart on a screen."""
 
-BUCKET_NS = 500_000_000
-"""Of a curve, unless the run is so long that this would be more than `BUCKETS_MAX`."""
+BUCKET_NS, BUCKET_NS_MIN = 500_000_000, 20_000_000
+"""Of a curve: a sixtieth of a short run, and more than the first where that would make more than `BUCKETS_MAX` points."""
 
 OUTAGE_NS = 1_000_000_000
 """A silence shorter than this is no outage, whatever the rate was."""
@@ -103,7 +103,7 @@ def numbers(history: History) -> Numbers:
             latencies.setdefault(operation.f, []).append(latency)
         else:
             errors[operation.outcome, error_class(operation.error)] += 1
-    bucket_ns = max(BUCKET_NS, (end - start) // BUCKETS_MAX + 1)
+    bucket_ns = max(BUCKET_NS_MIN, min(BUCKET_NS, (end - start) // 60), (end - start) // BUCKETS_MAX + 1)
     lag, events = _watch_lag(history)
     return Numbers(
         start,

@@ -189,7 +189,9 @@
       const x1 = Math.max(state.x(at[i]), state.left), x2 = Math.min(state.x(at[i] + took[i]), state.width);
       const kind = call[i] % 3, wide = Math.max(x2 - x1, 1);
       brush.fillStyle = colours[kind];
+      // From afar an odd call takes the lower half of its pixel, so that the good ones beside it stay in sight.
       if (kind === 0) brush.fillRect(x1, y, wide, tall);
+      else if (wide <= 2) brush.fillRect(x1, y + tall / 2, 1, tall / 2);
       else if (kind === 1) { brush.fillRect(x1, y, Math.max(wide, 2), tall); brush.fillRect(x1, y + tall / 2 - 1, wide + 8, 2); }
       else brush.fillRect(x1, y + tall / 2, Math.max(wide, 2), tall / 2);
       drawn++;

@@ -85,7 +85,7 @@ def banner(verdict: Verdict, about: Mapping[str, Any]) -> str:
     rejected = about.get("rejected") or ()
     reasons = [str(reason) for reason in ([rejected] if isinstance(rejected, str) else rejected)]
     outcome = "rejected" if verdict.outcome == VALID and reasons else verdict.outcome
-    title = " · ".join(str(about[name]) for name in ("workload", "nemesis", "seed") if about.get(name) not in (None, "", (), []))
+    title = " · ".join(words(about[name]) for name in ("workload", "nemesis", "seed") if about.get(name) not in (None, "", (), []))
     parts = [
         f'<header class="banner {outcome}"><h1>{escape(title) or "A run"}</h1><p><strong>{outcome.upper()}</strong> — {_said(verdict)}</p>'
     ]
@@ -276,7 +276,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     if head:
         parts.append("<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>")
     for row in rows:
-        cells = [f"<td{' class=n' if cell[:1].isdigit() and place else ''}>{escape(cell)}</td>" for place, cell in enumerate(map(str, row))]
+        cells = [
+            f"<td{' class=n' if head and place and cell[:1].isdigit() else ''}>{escape(cell)}</td>"
+            for place, cell in enumerate(map(str, row))
+        ]
         parts.append("<tr>" + "".join(cells) + "</tr>")
     return "".join([*parts, "</table></div>"])
 
