@@ -180,7 +180,8 @@ async def check(cluster: Cluster, load: Load) -> list[str]:
         faults.append(f"a linearizable read of everything at revision {revision} is not what the events add up to")
     hashes = {}
     for member in cluster.members:
-        async with AsyncClient(member.endpoint) as client:
+        # Hashing hundreds of thousands of revisions in slices takes its time on a busy machine.
+        async with AsyncClient(member.endpoint, timeout_s=60.0) as client:
             # A linearizable read first: it waits until this member has applied what the others have.
             await client.get(b"health")
             said = await client.maintenance.hash_kv(revision=revision)

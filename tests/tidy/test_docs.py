@@ -11,7 +11,20 @@ from tests.tidy.source import ROOT, report
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
-OTHER_FLAGS = {"members", "data-dir", "base-port", "config-file", "help", "version", "endpoints", "prefix", "consistency", "discovery*"}
+OTHER_FLAGS = {
+    "members",
+    "data-dir",
+    "base-port",
+    "config-file",
+    "help",
+    "version",
+    "endpoints",
+    "prefix",
+    "consistency",
+    "discovery*",
+    "learner",
+    "peer-urls",
+}
 """Flags of `raftkv up`, of raftctl and of the command itself."""
 
 OTHERS_FLAG = re.compile(r"auto-compaction-\*|initial-\*")
