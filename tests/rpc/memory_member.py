@@ -15,7 +15,6 @@ from raftkv import errors
 from raftkv.pb import kv, rpc
 from raftkv.server.api import (
     Alarm,
-from tests.rpc.memory_watch import MemoryWatchStream
     LeaseTTL,
     Member,
     MemberChangeKind,
@@ -26,6 +25,7 @@ from tests.rpc.memory_watch import MemoryWatchStream
     WatchSink,
     WatchSpec,
 )
+from tests.rpc.memory_watch import MemoryWatchStream
 
 Schedule = Callable[..., Any]
 
