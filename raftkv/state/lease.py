@@ -240,10 +240,13 @@ class Lessor:
                 lease.expiring = False
 
     def remaining_s(self, lease_id: int, now_s: float) -> int:
-        """Whole seconds left, never below 0; -1 when there is no such lease or it is being revoked."""
+        """Whole seconds left, never below 0; -1 when there is no such lease.
+
+        NB: one that is being revoked is still there, with its keys: who was told that it is gone would find them by a later read.
+        """
         self.arm_fresh(now_s)
         lease = self._leases.get(lease_id)
-        if lease is None or lease.expiring:
+        if lease is None:
             return -1
         if lease.deadline_s == math.inf:
             return lease.armed_s()

@@ -186,7 +186,16 @@ def test_renewal_after_the_deadline_counts_until_the_lease_was_found(lessor: Les
     assert lessor.expired(10.9, 10) == []
     assert lessor.expired(11.0, 10) == [1]
     assert lessor.renew(1, 11.0) == 0
-    assert lessor.remaining_s(1, 11.0) == -1
+
+
+def test_lease_being_revoked_has_no_time_left_and_is_not_gone_yet(lessor: Lessor) -> None:
+    """Gone is what a later read confirms: until the revoke is applied the lease has its keys, and may even be released."""
+    lessor.grant(1, 5)
+    lessor.promote(0.0, 0.0)
+    assert lessor.expired(5.0, 10) == [1]
+    assert lessor.remaining_s(1, 6.5) == 0
+    lessor.revoke(1)
+    assert lessor.remaining_s(1, 6.5) == -1
 
 
 def test_released_lease_can_be_renewed_again(lessor: Lessor) -> None:
