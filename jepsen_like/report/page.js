@@ -267,13 +267,14 @@
     for (let power = 1; power <= high; power++) brush.fillText(time(Math.pow(10, power)), 2, level(Math.pow(10, power), state) + 4);
     const paint = [colour("ok"), colour("unknown"), colour("fail")];
     const start = firstFrom(view.from), end = firstFrom(view.to), stride = Math.max(1, Math.ceil((end - start) / POINTS));
+    const dot = end - start < 1500 ? 4 : 2;
     brush.globalAlpha = 0.65;
     for (let i = start; i < end; i++) {
       const kind = call[i] % 3;
       if (kind === 0 && i % stride) continue;
       const x = state.x(at[i]), y = level(took[i], state);
       brush.fillStyle = paint[kind];
-      if (kind === 0) brush.fillRect(x - 1, y - 1, 2, 2); else if (kind === 1) brush.fillRect(x - 2, y - 2, 4, 4); else { brush.fillRect(x - 3, y - 0.5, 6, 1.5); }
+      if (kind === 0) brush.fillRect(x - dot / 2, y - dot / 2, dot, dot); else if (kind === 1) brush.fillRect(x - 2, y - 2, 4, 4); else { brush.fillRect(x - 3, y - 0.5, 6, 1.5); }
     }
     brush.globalAlpha = 1;
   }, (x, y, state, when) => {
