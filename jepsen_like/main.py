@@ -8,6 +8,7 @@ anything of raftkv is imported.
 from __future__ import annotations
 
 import json
+import logging
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -99,6 +100,10 @@ def sim(seeds: str, core: bool | None, virtual_s: float | None, mutant: str | No
     numbers = _range(seeds)
 
     def work() -> int:
+        # What simulated members would log is told by their seed's line, and by a replay in a debugger; here it would bury both.
+        members = logging.getLogger("raftkv")
+        members.addHandler(logging.NullHandler())
+        members.propagate = False
         level = core
         if mutant is not None:
             from jepsen_like.sim import mutation

@@ -11,8 +11,10 @@ import asyncio
 import itertools
 
 from jepsen_like.checker import lease, order, watch
+from jepsen_like.checker.lease import Bounds
 from jepsen_like.checker.verdict import Verdict, merged
 from jepsen_like.history import History
+from jepsen_like.ledger import FAULT, FaultRecord
 from jepsen_like.workload import keyspace, leasing
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import prefix_end
@@ -27,6 +29,12 @@ GONE_WITHIN_S = 5.0
 """How long past its TTL an abandoned lease is looked at."""
 
 CONVERGE_WITHIN_S = 60.0
+
+BENDING = ("clock-skew", "clock-rate")
+"""Faults that make a member's time run at another rate."""
+
+RATE_ERROR_MAX = 0.5
+"""At twice the rate a lease lives half as long."""
 
 
 class Leases:
@@ -109,8 +117,14 @@ class Leases:
         """See `Workload`."""
         return merged(
             (
-                lease.check(history),
+                lease.check(history, bounds=bounds_of(history)),
                 watch.check(history, closed=False, awaited=awaited_of(history)),
                 order.check(history.operations, events=events_of(history), closed=False),
             )
         )
+
+
+def bounds_of(history: History) -> Bounds:
+    """How far the members' clocks may have been off: by as much as the run bent them."""
+    bent = any(mark.kind == FAULT and FaultRecord.from_mark(mark).name in BENDING for mark in history.marks)
+    return Bounds(clock_rate_error=RATE_ERROR_MAX if bent else 0.0)
