@@ -15,7 +15,7 @@ from jepsen_like import listeners, run
 from jepsen_like.cluster import open_cluster
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.endpoints import EndpointWorld
-from jepsen_like.nemesis.nemesis import Nemesis
+from jepsen_like.nemesis import Nemesis, prepared
 from jepsen_like.sim.streams import stream
 
 
@@ -71,9 +71,11 @@ async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.
     """
     tell("starting")
     data = plan.folder / "members"
+    needs = prepared(plan.nemesis, own.backend, own.system)
+    flags = [*needs.flags, *own.flags]
     async with (
         _tape(plan) as tape,
-        open_cluster(own.backend, own.members, plan.seed, data, system=own.system, flags=own.flags) as cluster,
+        open_cluster(own.backend, own.members, plan.seed, data, system=own.system, flags=flags, instruments=needs.instruments) as cluster,
     ):
         world = EndpointWorld(_addresses(cluster.members), tape, seed=plan.seed)
         faults = Nemesis(cluster, plan.nemesis, stream(plan.seed, "nemesis"), world.recorder) if plan.nemesis else None

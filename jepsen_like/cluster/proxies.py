@@ -75,6 +75,10 @@ class Proxies:
         """See Network."""
         if self._carrier is not None:
             await self._carrier.close()
+        self.release()
+
+    def release(self) -> None:
+        """Gives the ports back. Idempotent."""
         if self._ports is not None:
             self._ports.close()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from jepsen_like import ledger
 from jepsen_like.cluster.cluster import Cluster, ClusterError
 from jepsen_like.ledger import FaultRecord
-from jepsen_like.nemesis.fault import Fault
+from jepsen_like.nemesis.fault import RECOVER_WITHIN_S, Fault
 from jepsen_like.nemesis.registry import chosen
 from jepsen_like.recorder import Recorder
 from raftkv.errors import RaftKVError
@@ -48,7 +48,8 @@ class Nemesis:
         return dict(Counter(record.status for record in self.records))
 
     async def run(self, until_s: float) -> None:
-        """Faults until the loop's time is `until_s`; everything is healed when it returns, also when it is cancelled.
+        """Faults until the loop's time is `until_s`; everything is healed and every member serves when
+        it returns; everything is healed also when it is cancelled.
 
         Raises:
             ClusterError: the cluster did not recover.
@@ -65,6 +66,7 @@ class Nemesis:
             await asyncio.sleep(max(0.0, until_s - loop.time()))
         finally:
             await self._heal_everything()
+        await self._cluster.wait_healthy(within_s=RECOVER_WITHIN_S)
 
     async def inject(self, kind: type[Fault], hold_s: float) -> FaultRecord:
         """One fault, from beginning to end."""

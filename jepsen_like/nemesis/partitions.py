@@ -1,6 +1,6 @@
 """Faults that cut a cluster's members, or clients, apart. A grudge says whom each host does not hear.
 
-Verified by what the network counted as cut, and by the members' own silence towards each other where nothing was tried.
+Verified by what the network counted: something was cut off, and nothing passed where it must not.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def bridge(names: Sequence[str]) -> Grudges:
 class Partition(Fault):
     """Directions are cut all at once."""
 
-    verified_by = "traffic that the network held or dropped on every cut link that carried any before"
+    verified_by = "traffic that the network held or dropped on the cut directions, and none that it let pass there"
     state = "partitioned"
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         super().__init__(cluster, rng)
-        self._before = Tally()
+        self._before = self._since = Tally()
         self._cut: list[Direction] = []
 
     @classmethod
@@ -75,12 +75,13 @@ class Partition(Fault):
         )
         self._before = await self.cluster.network.tally()
         await self.cluster.partition(grudges)
+        self._since = await self.cluster.network.tally()
 
     async def verify(self) -> None:
         """See Fault."""
         seen = await self.cluster.network.tally()
-        counts = seen.since(self._before, self._cut)
-        self.expect(counts.cut > 0, f"{counts.cut} pieces of traffic cut off on {len(self._cut)} directions")
+        stopped, passed = seen.since(self._before, self._cut).cut, seen.since(self._since, self._cut).passed
+        self.expect(stopped > 0 and not passed, f"{stopped} pieces of traffic cut off on {len(self._cut)} directions, {passed} passed")
 
     async def heal(self) -> None:
         """See Fault."""
@@ -161,6 +162,7 @@ class ClientsCut(Partition):
 
     name = "partition-clients"
     row = 9
+    verified_by = "a client's question to each hidden member that stays without an answer, and traffic that was cut off"
 
     async def grudges(self) -> Grudges:
         """See Partition."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jepsen_like.cluster import loop_disk
 from jepsen_like.cluster.cluster import FAILPOINTS, LOOP, TRACE
+from jepsen_like.cluster.systems import RAFTKV
 from jepsen_like.nemesis import clocks, disks, failing, losses, operations, partitions, processes, traffic
 from jepsen_like.nemesis.fault import Fault
 
@@ -61,7 +62,7 @@ class Prepared:
     flags: tuple[str, ...]
 
 
-def prepared(names: Iterable[str], backend: str) -> Prepared:
+def prepared(names: Iterable[str], backend: str, system: str = RAFTKV) -> Prepared:
     """For `open_cluster`, before a `Nemesis` of these names.
 
     Raises:
@@ -73,6 +74,9 @@ def prepared(names: Iterable[str], backend: str) -> Prepared:
         real = backend == "NS" and not loop_disk.unavailable_because()
         # What is held between a write and its sync when the power goes is held at a failpoint.
         instruments = (instruments - {losses.POWER}) | ({LOOP} if real else {TRACE, FAILPOINTS})
+    if system != RAFTKV:
+        # What stands inside a process, and flags of ours, are not for others.
+        return Prepared(instruments & {LOOP}, ())
     return Prepared(instruments, tuple(dict.fromkeys(flag for fault in faults for flag in fault.flags)))
 
 
