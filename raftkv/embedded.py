@@ -194,6 +194,8 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         loop,
         observe_commit_s=metrics.backend_commit.observe,
     )
+    round_trips = metrics.family("etcd_network_peer_round_trip_time_seconds")
+    core.peers.observe_round_trip = lambda peer_id, took_s: round_trips.histogram(f"{peer_id:x}").observe(took_s)
     service = Service(core, loop)
     services = ClientServices(service, metrics, ServiceSettings(settings.max_request_bytes, settings.election_timeout_ms), loop)
     member = RunningMember(core, service, services, metrics)

@@ -221,3 +221,7 @@ class MemberChangeReply(_message.Message):
     error: str
     again: bool
     def __init__(self, error: _Optional[str] = ..., again: _Optional[bool] = ...) -> None: ...
+
+class Probe(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

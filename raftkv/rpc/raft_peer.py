@@ -115,6 +115,7 @@ def peer_routes(api: PeerApi) -> dict[str, Route]:
         "/raftkv.Peer/Messages": Route(Kind.BIDI, lambda call: MessageStream(api, call)),
         "/raftkv.Peer/Snapshot": Route(Kind.CLIENT_STREAM, lambda call: SnapshotStream(api, call)),
         "/raftkv.Peer/Info": Route(Kind.UNARY, lambda call, body: call.reply(api.info())),
+        "/raftkv.Peer/RoundTrip": Route(Kind.UNARY, lambda call, body: call.reply(b"")),
         "/raftkv.Peer/LeaseRenew": Route(Kind.UNARY, lease_renew),
         "/raftkv.Peer/LeaseTtl": Route(Kind.UNARY, lease_ttl),
     }

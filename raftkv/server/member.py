@@ -284,6 +284,7 @@ class MemberCore:
         self.pipeline.tick()
         self.proposals.expire(now_s)
         self.members.tick(now_s)
+        self.peers.probe(self.loop.time)
         self.pipeline.ask_again(now_s)
         self.leases.tick()
         self.publisher.tick(now_s)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -27,6 +28,10 @@ UnaryDone = Callable[[bytes | None, Exception | None], None]
 log = logging.getLogger("raftkv.peers")
 
 MESSAGES_PATH = "/raftkv.Peer/Messages"
+ROUND_TRIP_PATH = "/raftkv.Peer/RoundTrip"
+
+PROBE_S = 5.0
+"""Between two measurements of the round trip to each member, as etcd's prober does."""
 
 UNSENT_BYTES_MAX = 32 << 20
 """Bytes waiting for a slow peer's connection; beyond it messages to the peer are dropped."""
@@ -215,6 +220,9 @@ class Peers:
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.received_bytes_total: dict[int, int] = {}
+        self.observe_round_trip: Callable[[int, float], None] | None = None
+        """Takes a member's id and the seconds a round trip to it took."""
+        self._next_probe_s = 0.0
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Lanes run as tasks of this group from now on."""
@@ -298,6 +306,21 @@ class Peers:
     def versions(self) -> dict[int, str]:
         """Version of each peer that was ever greeted."""
         return {peer_id: control.version for peer_id, (control, _) in self._lanes.items() if control.version}
+
+    def probe(self, now_s: Callable[[], float]) -> None:
+        """Called once a tick: measures the round trip to every member reached, each PROBE_S."""
+        sent_s = now_s()
+        if self.observe_round_trip is None or sent_s < self._next_probe_s:
+            return
+        self._next_probe_s = sent_s + PROBE_S
+        observe = self.observe_round_trip
+
+        def on_reply(peer_id: int, body: bytes | None, error: Exception | None) -> None:
+            if error is None:
+                observe(peer_id, now_s() - sent_s)
+
+        for peer_id in self.connected():
+            self.ask(peer_id, ROUND_TRIP_PATH, b"", partial(on_reply, peer_id), sent_s + PROBE_S)
 
     def urls(self, peer_id: int) -> tuple[str, ...]:
         """Peer URLs of a member; empty when it is not known."""

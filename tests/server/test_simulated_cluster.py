@@ -49,3 +49,20 @@ def test_simulation_one_seed_is_one_run() -> None:
     """Two runs of one seed do the same things in the same order; another seed does not."""
     assert _traced(7) == _traced(7)
     assert _traced(7) != _traced(8)
+
+
+def test_round_trip_to_every_member_is_measured() -> None:
+    """etcd's metric of that name, by the other's id; a member that is cut off adds nothing."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        await _start(cluster)
+        seen: list[tuple[int, float]] = []
+        first = cluster.members[0].running
+        assert first is not None
+        first.core.peers.observe_round_trip = lambda peer_id, took_s: seen.append((peer_id, took_s))
+        others = {member.running.core.member_id for member in cluster.members[1:] if member.running is not None}
+        await cluster.until(lambda: len(seen) >= 4, what="two rounds of probes")
+        assert {peer_id for peer_id, _ in seen} == others
+        assert all(0 < took_s < 1 for _, took_s in seen)
+
+    simulate(3, scenario)
