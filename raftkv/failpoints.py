@@ -51,6 +51,7 @@ PLACES: dict[str, str] = {
     "raftDropHeartbeat": "loop, when a batch of messages is queued; `return` drops the heartbeats among them",
     "beforeApplyOneEntryNormal": "loop, before a slice of up to 32 committed entries is applied",
     "beforeApplyOneConfChange": "loop, before a configuration change is applied",
+    "afterIsMemberExist": "loop, when a member is added, after it was looked for among those there are",
     "beforePublishing": "loop, before a member proposes its own name and URLs",
     "commitBeforePreCommitHook": "loop, after a slice was applied, before the applied index is noted beside it",
     "commitAfterPreCommitHook": "loop, after it was noted",

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgpack
 
 from raftkv.errors import CorruptionError, MemberExistError, MemberNotFoundError, MemberNotLearnerError, PeerURLExistError
+from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.state.requests import Publication
 from raftkv.storage.backend import Table, Tables
 
@@ -149,6 +150,8 @@ class Membership:
             raise MemberNotFoundError
         if known is not None and change.kind == ChangeKind.ADD:
             raise MemberExistError
+        if FAILPOINTS and change.kind == ChangeKind.ADD:
+            hit("afterIsMemberExist")
         if change.kind in (ChangeKind.ADD, ChangeKind.UPDATE):
             taken = {url for member in self._members.values() if member.id != number for url in member.peer_urls}
             if not taken.isdisjoint(change.member.peer_urls):

@@ -24,9 +24,6 @@ ABSENT = {
         "no read is served on the strength of a leader's clock: every linearizable read has a quorum round",
     ),
     16: Absent("lease read kept after a leader transfer", "", "as 15: there are no lease reads"),
-    27: Absent(
-        "a learner far behind is promoted", "membership changes by RPC", "nothing promotes a learner yet; the core's own part is 26"
-    ),
     51: Absent("defrag crash makes revisions differ", "defragmentation", "Defragment waits for the store to be durable and moves nothing"),
     52: Absent("snapshot applied while a defragmentation runs", "defragmentation", "as 51; a snapshot beside a running commit is 82"),
     60: Absent("users and roles not in the snapshot", "authentication", "there are no users; everything replicated lies in one store"),

@@ -113,6 +113,14 @@ def test_update_may_keep_the_own_url(three: Driver) -> None:
     assert apply(three, change(ChangeKind.UPDATE, first.id, first.peer_urls[0])) is None
 
 
+def test_update_leaves_a_learner_a_learner(three: Driver) -> None:
+    """etcd 3.5.31: an update of the URLs must not promote, whatever it says of the member."""
+    apply(three, change(ChangeKind.ADD, 99, "http://l", learner=True))
+    assert apply(three, change(ChangeKind.UPDATE, 99, "http://moved", learner=False)) is None
+    member = three.state.members.get(99)
+    assert member is not None and member.is_learner and member.peer_urls == ("http://moved",)
+
+
 def test_promotion_makes_a_learner_a_voter(three: Driver) -> None:
     apply(three, change(ChangeKind.ADD, 99, "http://l", learner=True))
     assert apply(three, change(ChangeKind.PROMOTE, 99)) is None
