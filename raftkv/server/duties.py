@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from raftkv import ETCD_VERSION
 from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.raft.messages import SnapshotMeta
+from raftkv.server.hello import BOOTSTRAP_INDEX
 from raftkv.state.requests import ClusterVersion, Publication
 
 if TYPE_CHECKING:
@@ -38,8 +39,12 @@ class Publisher:
         self._next_s = 0.0
 
     def tick(self, now_s: float) -> None:
-        """Proposes when a leader is known and the last attempt is old."""
-        if self.published or now_s < self._next_s or not self._core.node.leader_id:
+        """Proposes when a leader is known, the last attempt is old and the own log holds something of the cluster's.
+
+        Who is published counts as started, and is refused with an empty log as one whose disk was lost (design §4 rule 15).
+        """
+        node = self._core.node
+        if self.published or now_s < self._next_s or not node.leader_id or node.stable <= BOOTSTRAP_INDEX:
             return
         self._next_s = now_s + RETRY_S
         if FAILPOINTS:

@@ -349,6 +349,9 @@ class MemberCore:
 
     def after_turn(self) -> None:
         """See `PipelineHooks`."""
+        if not self.publisher.published:
+            # It waits for the log's first write, which is not worth a heartbeat interval of every start.
+            self.publisher.tick(self.loop.time())
         self.store_writer.maybe_commit(self.applier.applied)
         self.booted.flush()
 

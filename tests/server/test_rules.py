@@ -8,6 +8,7 @@ import pytest
 
 from jepsen_like.sim.client import RpcError, SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
+from raftkv.embedded import RunningMember
 from raftkv.errors import ConfigError
 from raftkv.pb import peer, rpc
 from raftkv.server import hello
@@ -275,6 +276,27 @@ def test_wiped_member_is_refused_by_the_hello_when_the_others_were_down_at_its_s
         assert (await _get_until_ok(SimulatedClient(other), b"k")).kvs[0].value == b"v"
 
     simulate(18, scenario)
+
+
+def test_member_is_known_as_started_only_when_its_log_holds_something() -> None:
+    """Rule 15: or it would be refused like one whose disk was lost, at its next connection (found by seed 42 of 10 s)."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.loop.network.delay_s = (0.001, 0.1)
+        cluster.start()
+
+        def is_started(running: RunningMember, member_id: int) -> bool:
+            member = running.core.machine.members.get(member_id)
+            return member is not None and member.started
+
+        for _ in range(1500):
+            await asyncio.sleep(0.001)
+            running = [member.running for member in cluster.members if member.running is not None]
+            for one in running:
+                if one.core.node.stable <= hello.BOOTSTRAP_INDEX:
+                    assert not any(is_started(other, one.member_id) for other in running)
+
+    simulate(191, scenario, 5, election_timeout_ms=300, heartbeat_interval_ms=29)
 
 
 def _texts(error: BaseException | None) -> str:
