@@ -38,11 +38,13 @@
   const faultColour = (fault) => colour("f" + (families.indexOf(fault[1]) % 8));
 
   const names = [];
-  const add = (name) => { if (name && !names.includes(name)) names.push(name); };
+  // A link, "n1->n2", shows at both its ends.
+  const add = (name) => { if (name && !/->/.test(name) && !names.includes(name)) names.push(name); };
+  const hits = (target, name) => target === name || (target.includes("->") && target.split("->").includes(name));
   data.members.forEach(add);
   data.leaders.forEach((mark) => add(mark[0]));
   data.states.forEach((mark) => add(mark[0]));
-  data.faults.forEach((fault) => fault[2].forEach((target) => { if (!/->/.test(target)) add(target); }));
+  data.faults.forEach((fault) => fault[2].forEach((target) => target.split("->").forEach(add)));
   names.sort();
 
   const time = (us) => (us >= 1e6 ? (us / 1e6).toFixed(3) + " s" : us >= 1000 ? (us / 1000).toFixed(2) + " ms" : us.toFixed(0) + " µs");
@@ -219,9 +221,9 @@
         if (x2 - x1 > 30) { brush.fillStyle = colour("paper"); brush.fillText(text.slice(0, Math.floor((x2 - x1) / 6)), x1 + 3, y + 12); }
       };
       data.leaders.forEach((mark) => { if (mark[0] === name) bar(mark, colour("s4"), "leader " + mark[1], 0); });
-      data.states.forEach((mark) => { if (mark[0] === name) bar(mark, colour("s8"), String(mark[1]), 0); });
+      data.states.forEach((mark) => { if (hits(mark[0], name)) bar(mark, colour("s8"), String(mark[1]), 0); });
       data.faults.forEach((fault) => {
-        if (fault[2].some((target) => target === name || target.split("->").includes(name))) bar([0, 0, fault[3], fault[4]], faultColour(fault), fault[0], 3);
+        if (fault[2].some((target) => hits(target, name))) bar([0, 0, fault[3], fault[4]], faultColour(fault), fault[0], 3);
       });
     });
     for (let row = 0; row < visible(); row++) {
@@ -243,7 +245,7 @@
       const name = names[Math.floor((y - top) / memberTall)];
       const lines = [];
       data.leaders.forEach((mark) => { if (mark[0] === name && mark[2] - slack <= moment && mark[3] + slack >= moment) lines.push("leader of term " + mark[1]); });
-      data.states.forEach((mark) => { if (mark[0] === name && mark[2] - slack <= moment && mark[3] + slack >= moment) lines.push(String(mark[1])); });
+      data.states.forEach((mark) => { if (name && hits(mark[0], name) && mark[2] - slack <= moment && mark[3] + slack >= moment) lines.push(String(mark[1])); });
       data.faults.forEach((fault) => { if (fault[3] - slack <= moment && fault[4] + slack >= moment) lines.push(fault[0] + " " + fault[2].join(" ") + " · " + fault[5] + (fault[6] ? "\n  asked: " + fault[6] : "") + (fault[7] ? "\n  seen: " + fault[7] : "")); });
       data.phases.forEach((mark) => { if (mark[1] <= moment && mark[2] >= moment) lines.push("phase " + mark[0]); });
       data.notes.forEach((mark) => { if (mark[1] - slack <= moment && mark[2] + slack >= moment) lines.push(mark[0]); });
