@@ -93,16 +93,17 @@ class Switch:
         for descriptor in (*self._tuns, line):
             poll.register(descriptor, select.EPOLLIN)
         while True:
-            self._send_due()
+            self.send_due()
             wait_s = max(0.0, min(IDLE_S, self._waiting[0].due_s - time.monotonic())) if self._waiting else IDLE_S
             for descriptor, _ in poll.poll(wait_s):
                 if descriptor == line:
                     if not self._orders.on_readable():
                         return
                 else:
-                    self._read(descriptor)
+                    self.take(descriptor)
 
-    def _read(self, descriptor: int) -> None:
+    def take(self, descriptor: int) -> None:
+        """Forwards what a host has sent, up to a bound."""
         for _ in range(PACKETS_PER_TURN):
             try:
                 packet = os.read(descriptor, PACKET_BYTES_MAX)
@@ -168,7 +169,8 @@ class Switch:
         self._number += 1
         heapq.heappush(self._waiting, Waiting(due_s, self._number, now_s, link.sequence, link, target, packet))
 
-    def _send_due(self) -> None:
+    def send_due(self) -> None:
+        """Sends what has waited long enough."""
         now_s = time.monotonic()
         while self._waiting and self._waiting[0].due_s <= now_s:
             one = heapq.heappop(self._waiting)
