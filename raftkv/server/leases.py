@@ -8,6 +8,7 @@ not lead passes keepalives on. Loop only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from raftkv.errors import NoLeaderError, RaftKVError, TimeoutError
 from raftkv.failpoints import FAILPOINTS, hit
@@ -57,6 +58,8 @@ class Leases:
         self._next_look_s = 0.0
         self._looking = False
         self._last_tick_s = now_s()
+        self._held: dict[int, list[tuple[Callable[[int], None], Callable[[Exception], None]]]] = {}
+        """Keepalives of leases that are being revoked: see `_renewed`."""
         self.expired_total = 0
         self.renewed_total = 0
 
@@ -77,7 +80,8 @@ class Leases:
     def keep_alive(self, lease_id: int, done: KeepAliveDone) -> None:
         """done(ttl_s, None), 0 when there is no such lease."""
         if self._pipeline.is_leader():
-            self._with_leader(lambda: done(self._renew(lease_id), None), lambda error: done(0, error))
+            refuse = partial(done, 0)
+            self._with_leader(lambda: self._renewed(lease_id, lambda ttl_s: done(ttl_s, None), refuse), refuse)
             return
 
         def on_reply(body: bytes | None, error: Exception | None) -> None:
@@ -113,11 +117,21 @@ class Leases:
         """A keepalive another member passed on."""
         if FAILPOINTS:
             hit("beforeServeHTTPLeaseRenew")
-        request = peer.LeaseRenewRequest.FromString(body)
-        self._as_leader(
-            lambda: done(peer.LeaseRenewReply(ttls=[self._renew(i) for i in request.ids]).SerializeToString(), None),
-            lambda error: done(b"", error),
-        )
+        ids = list(peer.LeaseRenewRequest.FromString(body).ids)
+        ttls: list[int] = []
+        refuse = partial(done, b"")
+
+        def renew_next() -> None:
+            if len(ttls) == len(ids):
+                done(peer.LeaseRenewReply(ttls=ttls).SerializeToString(), None)
+            else:
+                self._renewed(ids[len(ttls)], renewed, refuse)
+
+        def renewed(ttl_s: int) -> None:
+            ttls.append(ttl_s)
+            renew_next()
+
+        self._as_leader(renew_next, refuse)
 
     def on_peer_ttl(self, body: bytes, done: Callable[[bytes, Exception | None], None]) -> None:
         """A time-to-live another member passed on."""
@@ -173,6 +187,29 @@ class Leases:
             # Not at once: an answer never comes from inside the call that asked for it.
             self._pipeline.serve_local(lambda error: done(None, error or NoLeaderError()))
 
+    def _renewed(self, lease_id: int, answer: Callable[[int], None], refuse: Callable[[Exception], None]) -> None:
+        """Renews a lease. One that is being revoked is neither there for its client nor gone for others: its keepalive waits
+        until the revoke is applied or given up, so that nobody who was told "gone" finds its keys by a later read.
+        """
+        if self.lessor.is_expiring(lease_id):
+            self._held.setdefault(lease_id, []).append((answer, refuse))
+        else:
+            answer(self._renew(lease_id))
+
+    def _revoked(self, lease_id: int, _result: object, _error: Exception | None) -> None:
+        """The revoke was applied, or will not be. One that was not is found again."""
+        self._settle(lease_id)
+
+    def _settle(self, lease_id: int) -> None:
+        """Answers the keepalives that waited for the end of a lease."""
+        for answer, refuse in self._held.pop(lease_id, ()):
+            if not self._pipeline.is_leader():
+                refuse(NoLeaderError())
+            elif self.lessor.is_expiring(lease_id):
+                refuse(TimeoutError())
+            else:
+                answer(self._renew(lease_id))
+
     def _renew(self, lease_id: int) -> int:
         ttl_s = self.lessor.renew(lease_id, self._now_s())
         if ttl_s:
@@ -208,14 +245,12 @@ class Leases:
         if self._pipeline.node.term == term:
             self._looking = False
             self.lessor.release(found)
+        for lease_id in found:
+            self._settle(lease_id)
 
     def _expire(self, found: list[int]) -> None:
         self._looking = False
         term = self._pipeline.node.term
         for lease_id in found:
             self.expired_total += 1
-            self._proposals.submit_own(LeaseExpiry(term, lease_id), _ignore)
-
-
-def _ignore(result: object, error: Exception | None) -> None:
-    """An expiry that was not applied is found again."""
+            self._proposals.submit_own(LeaseExpiry(term, lease_id), partial(self._revoked, lease_id))

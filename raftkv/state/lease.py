@@ -239,6 +239,11 @@ class Lessor:
             if lease is not None:
                 lease.expiring = False
 
+    def is_expiring(self, lease_id: int) -> bool:
+        """Whether it was handed out by `expired` and is still there."""
+        lease = self._leases.get(lease_id)
+        return lease is not None and lease.expiring
+
     def remaining_s(self, lease_id: int, now_s: float) -> int:
         """Whole seconds left, never below 0; -1 when there is no such lease.
 
