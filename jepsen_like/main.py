@@ -87,23 +87,26 @@ def run(**options: Any) -> None:
     jepsen-like sim --seeds 1-50 --json
     jepsen-like sim --core --seeds 1-500 --virtual 60
     jepsen-like sim --seeds 17 --virtual 30
+    jepsen-like sim --scenario smallest.json
     jepsen-like sim --mutant 05_older_term_committed_by_count --seeds 1-200
     """,
 )
 @click.option("--seeds", default="1-20", show_default=True, help="FIRST-LAST, or one.")
+@click.option(
+    "--scenario", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path), help="One scenario, as `shrink` printed it."
+)
 @click.option("--core/--server", "core", default=None, help="Consensus and storage model alone, or whole members (the default).")
 @click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="Virtual seconds of load a run: 60 of the core, 10 of members.")
 @click.option("--mutant", help="Put a known way to be wrong into the product first, and stop at the first seed that sees it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a seed, and nothing else, on standard output.")
-def sim(seeds: str, core: bool | None, virtual_s: float | None, mutant: str | None, as_json: bool) -> None:
+def sim(seeds: str, scenario: pathlib.Path | None, core: bool | None, virtual_s: float | None, mutant: str | None, as_json: bool) -> None:
     """Simulates clusters on virtual time, one seed each: the same seed gives the same run, everywhere."""
     numbers = _range(seeds)
 
     def work() -> int:
         # What simulated members would log is told by their seed's line, and by a replay in a debugger; here it would bury both.
-        members = logging.getLogger("raftkv")
-        members.addHandler(logging.NullHandler())
-        members.propagate = False
+        if not logging.root.handlers:
+            logging.root.addHandler(logging.NullHandler())
         level = core
         if mutant is not None:
             from jepsen_like.sim import mutation
@@ -115,6 +118,9 @@ def sim(seeds: str, core: bool | None, virtual_s: float | None, mutant: str | No
             if level is None:
                 level = chosen.level is mutation.Level.CORE
             mutation.install(chosen)
+        if scenario is not None:
+            again = _again(scenario.read_text(encoding="utf-8"), core=bool(level))
+            return _print_seeds(iter([again]), 1, as_json=as_json, mutant=mutant)
         results = _simulated(numbers, core=bool(level), virtual_s=virtual_s)
         return _print_seeds(results, len(numbers), as_json=as_json, mutant=mutant)
 
@@ -200,6 +206,22 @@ def _simulated(seeds: Iterable[int], *, core: bool, virtual_s: float | None) -> 
 
     for seed in seeds:
         yield of_members.run(seed, virtual_s=virtual_s or 10.0).to_json()
+
+
+def _again(text: str, *, core: bool) -> dict[str, Any]:
+    """The line of one scenario."""
+    if core:
+        from jepsen_like.sim.core import runs as of_core
+        from jepsen_like.sim.core.scenario import Scenario as OfCore
+
+        of_consensus = OfCore.from_json(text)
+        line: dict[str, Any] = json.loads(of_core.run(of_consensus.seed, of_consensus).to_json())
+        return line
+    from jepsen_like.sim import runs as of_members
+    from jepsen_like.sim.scenario import Scenario as OfMembers
+
+    whole = OfMembers.from_json(text)
+    return of_members.run(whole.seed, whole).to_json()
 
 
 def _print_seeds(results: Iterator[dict[str, Any]], count: int, *, as_json: bool, mutant: str | None) -> int:

@@ -117,3 +117,24 @@ def test_history_of_a_run_is_what_its_checker_reads(tmp_path):
     from jepsen_like.history import load_file
 
     assert load_file(written(tmp_path, GOOD, workload="register")).operations == History(GOOD).operations
+
+
+def test_sim_prints_one_line_a_seed_with_the_promised_fields():
+    shown = invoke("sim", "--core", "--seeds", "1-2", "--virtual", "60", "--json")
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [line["seed"] for line in lines] == [1, 2]
+    wanted = {"seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "reached"}
+    assert all(wanted <= set(line) for line in lines)
+    assert shown.exit_code == (0 if all(line["verdict"] == "valid" for line in lines) else 1)
+
+
+@pytest.mark.slow
+def test_sim_of_members_runs_a_printed_scenario_again(tmp_path):
+    """What `shrink` prints is enough to see the failure again."""
+    from jepsen_like.sim import runs, swarm
+
+    scenario = swarm.scenario(3, virtual_s=1.0)
+    path = tmp_path / "scenario.json"
+    path.write_text(scenario.to_json())
+    shown = invoke("sim", "--scenario", str(path), "--json")
+    assert json.loads(shown.stdout)["trace_hash"] == runs.run(3, virtual_s=1.0).trace_hash
