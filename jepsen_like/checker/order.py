@@ -22,6 +22,12 @@ from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation
 
 READS = frozenset({"get", "range"})
 
+FIRST = 2
+"""The revision that a store's first write makes."""
+
+SILENT = frozenset({"compact", "grant", "keepalive", "lease-ttl", "hashkv", "members", "observe"})
+"""Other calls that make no revision."""
+
 
 def check(
     operations: Sequence[Operation],
@@ -36,14 +42,18 @@ def check(
         operations: the run; operations that are not of the key-value API are passed over.
         events: what watchers were shown, in any order, repeats allowed: they place unknown writes exactly.
         initial: what the store held before; empty when left out.
-        closed: nobody else wrote, so a revision that no operation can have made is an anomaly. Never held
-            against a history that attaches leases, whose expiry makes revisions too.
+        closed: nobody else wrote, so a revision that no operation can have made is an anomaly. Never held against a
+            history that attaches leases, whose expiry makes revisions too, or has writes that are passed over.
     """
     findings = Findings()
     floor = Floor(operations)
     sorted_out = _Sorted(operations, findings)
     made = sorted_out.made
     known = initial or {}
+    if min(made, default=FIRST) < FIRST:
+        first = made[min(made)]
+        text = f"{first.f} of {first.key!r} made revision {first.revision}; a store's first write makes revision {FIRST}"
+        findings.add("revision-reused", text, (first,), (first.key,))
     real_time.check(floor, set(map(id, made.values())), findings)
     if sorted_out.historical:
         real_time.check_window(operations, floor, findings)
@@ -57,10 +67,17 @@ def check(
     positions, steps = _ordered(sorted_out, placement)
     replay.run(zip(positions, steps, strict=True), ranged=sorted_out.ranged)
     replay.check_events(events)
-    if closed and not leases:
-        for revision in placement.unexplained():
+    if closed and not leases and not sorted_out.foreign:
+        for revision in placement.unexplained(*_span(sorted_out)):
             findings.add("phantom-revision", f"revision {revision} was made by no operation of this history")
     return findings.verdict(len(sorted_out.writes) + len(sorted_out.reads))
+
+
+def _span(sorted_out: _Sorted) -> tuple[int, int]:
+    """The first and the last revision that must have been made within the history: above the lowest shown, up to the highest."""
+    shown = [one.revision for one in sorted_out.reads if one.revision]
+    lowest = min(min(shown, default=1 << 62) + 1, min(sorted_out.made, default=1 << 62))
+    return lowest, max(max(shown, default=0), max(sorted_out.made, default=0))
 
 
 class _Sorted:
@@ -75,6 +92,8 @@ class _Sorted:
         """Writes that certainly did not happen."""
         self.leases = self.historical = self.ranged = False
         """Whether keys can expire; whether old revisions were read; whether anything touches several keys."""
+        self.foreign = False
+        """Whether there are calls that this checker passes over and that may make revisions."""
         made, writes, reads = self.made, self.writes, self.reads
         for operation in operations:
             f = operation[1]
@@ -100,6 +119,8 @@ class _Sorted:
                 self.ranged = True
                 if operation[3][2]:
                     self.historical = True
+            elif f not in SILENT:
+                self.foreign = True
 
     def _not_ok(self, f: str, operation: Operation) -> None:
         if f in READS:
@@ -108,6 +129,8 @@ class _Sorted:
             self.ranged = self.ranged or _is_ranged(operation)
             if operation[7] == FAIL:
                 self.failed.append(operation)
+        elif f not in SILENT and operation[7] == UNKNOWN:
+            self.foreign = True
 
 
 def _note_reused(first: Operation, second: Operation, findings: Findings) -> None:

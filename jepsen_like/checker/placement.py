@@ -280,11 +280,9 @@ class Placement:
         found = self._gaps[place] if place < len(self._gaps) else above + 1
         return found if found <= up_to else 0
 
-    def unexplained(self) -> list[int]:
-        """Revisions between the first and the last known one that no write of the history can have made."""
-        if not self.made:
-            return []
-        gaps = sorted(set(range(min(self.made), max(self.made) + 1)).difference(self.made))
+    def unexplained(self, lowest: int, highest: int) -> list[int]:
+        """Revisions from `lowest` to `highest` that no write of the history can have made."""
+        gaps = sorted(set(range(lowest, highest + 1)).difference(self.made))
         floors = sorted(self._floors[id(operation)] for operation in self.left)
         missing = []
         used = 0

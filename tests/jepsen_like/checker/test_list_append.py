@@ -56,6 +56,7 @@ def _mutated(random: Random, operations: list[Operation]) -> list[Operation]:
     return _with_read(operations, number, place, elements)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=600, deadline=None)
 @given(st.integers(0, 2**40))
 def test_verdict_of_small_histories_is_that_of_trying_every_order(seed: int) -> None:

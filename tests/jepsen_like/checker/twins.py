@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from jepsen_like.history import FAIL, OK, UNKNOWN, Operation
+from tests.jepsen_like.generated import Store
 
 Model = Callable[[Any, Operation], tuple[Any, Any]]
 """State and operation to the next state and the result; states are hashable."""
@@ -99,3 +100,19 @@ def grow_set(state: Any, call: Operation) -> tuple[Any, Any]:
 def grow_set_accepts(call: Operation, result: Any) -> bool:
     """Whether a read shows just the elements, each once."""
     return call.f == "add" or (len(call.result) == len(result) and frozenset(call.result) == result)
+
+
+def store(state: Any, call: Operation) -> tuple[Any, Any]:
+    """The whole key-value store: a state is the revision and the records; the result is the answer with its header's revision."""
+    held = Store()
+    held.revision, held.kvs = state[0], {kv.key: kv for kv in state[1]}
+    result = held.apply(call.f, call.key, call.argument)
+    return (held.revision, tuple(sorted(held.kvs.values()))), result
+
+
+def store_accepts(call: Operation, result: Any) -> bool:
+    """Whether answer and revision are the recorded ones."""
+    return bool((call.result, call.revision) == result)
+
+
+EMPTY_STORE = (1, ())

@@ -1,0 +1,161 @@
+"""The order of revisions against every order there is, against mutations, and with writes whose outcome is unknown."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jepsen_like.checker import order
+from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation, RangeArgument, RangeResult
+from tests.jepsen_like.checker import twins
+from tests.jepsen_like.generated import EVERYTHING, SIMPLE, history
+from tests.jepsen_like.mutations import mutated
+
+NO_PAST = {**EVERYTHING, "old-get": 0}
+"""The twin has no old revisions."""
+
+EMPTY = Operation(99, "get", "z", 0, None, -2, -1, OK, 1)
+"""Says, as a run's first call does, that the store began empty."""
+
+
+def _small(random: Random, unknown: float) -> list[Operation]:
+    operations = history(
+        random,
+        random.randint(2, 8),
+        keys=random.choice([1, 2, 3]),
+        clients=random.choice([2, 3, 8]),
+        unknown=unknown,
+        values=random.choice([0, 2]),
+        mix=random.choice([SIMPLE, NO_PAST]),
+    )
+    for _ in range(random.choice([0, 1, 1, 2])):
+        operations = mutated(random, operations)
+    return [EMPTY, *operations]
+
+
+@pytest.mark.slow
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(st.integers(0, 2**40))
+def test_verdict_of_small_histories_is_that_of_trying_every_order(seed: int) -> None:
+    """Exact in both directions where every outcome is known."""
+    operations = _small(Random(seed), 0)
+    expected = twins.explained(operations, twins.EMPTY_STORE, twins.store, accepts=twins.store_accepts)
+    verdict = order.check(operations)
+    assert verdict.valid == expected, verdict.anomalies
+
+
+@pytest.mark.slow
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(st.integers(0, 2**40))
+def test_small_histories_with_unknown_outcomes_raise_no_false_alarm(seed: int) -> None:
+    """What some order explains is valid; hidden writes may let something pass, never the reverse."""
+    operations = _small(Random(seed), 0.3)
+    if twins.explained(operations, twins.EMPTY_STORE, twins.store, accepts=twins.store_accepts):
+        verdict = order.check(operations)
+        assert verdict.valid, verdict.anomalies
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unknown", [0, 0.02, 0.2])
+@pytest.mark.parametrize("values", [0, 4])
+def test_large_history_that_happened_is_valid(unknown: float, values: int) -> None:
+    """A rule that is wrong once in ten thousand operations shows here and nowhere else."""
+    operations = history(Random(1), 10_000, keys=10, clients=20, unknown=unknown, mix=EVERYTHING, values=values)
+    verdict = order.check(operations)
+    assert verdict.valid, verdict.anomalies[:2]
+
+
+@pytest.mark.slow
+def test_changed_answers_are_refuted() -> None:
+    """With every outcome known the revision leaves one possible answer, so that every other one is refuted."""
+    tried = 0
+    for seed in range(300):
+        random = Random(seed)
+        operations = history(random, 60, keys=3, mix=EVERYTHING)
+        changed = mutated(random, operations, revisions=False)
+        if changed != operations:
+            tried += 1
+            assert order.check(changed).outcome == "invalid", seed
+    assert tried > 200
+
+
+KV = KeyValue("k", "a", 2, 2, 1)
+
+
+def _put(process: int, value: str, began: int, ended: int, revision: int = 0, outcome: str = OK, key: str = "k") -> Operation:
+    return Operation(process, "put", key, value, () if outcome == OK else None, began, ended, outcome, revision)
+
+
+def _get(process: int, result: KeyValue | None, began: int, ended: int, revision: int, asked: int = 0) -> Operation:
+    return Operation(process, "get", "k", asked, result, began, ended, OK, revision)
+
+
+NAMED: dict[str, list[Operation]] = {
+    "stale-revision": [_put(0, "a", 1, 2, 2), _get(1, None, 3, 4, 1)],
+    "stale-read": [_put(0, "a", 1, 2, 2), _put(0, "b", 3, 4, 3), _get(1, KV, 5, 6, 3)],
+    "lost-write": [_put(0, "a", 1, 2, 2), _get(1, None, 3, 4, 2)],
+    "revision-reused": [_put(0, "a", 1, 9, 2), _put(1, "b", 1, 9, 2)],
+    "aborted-read": [_put(0, "a", 1, 2, outcome=FAIL), _get(1, KV, 3, 4, 2)],
+    "phantom-read": [_get(1, KV, 3, 4, 2)],
+    "future-read": [_put(0, "a", 1, 9, 2), _get(1, KV, 1, 9, 1)],
+    "phantom-revision": [_put(0, "a", 1, 2, 2), _put(0, "b", 3, 4, 4)],
+    "write-before-call": [_put(0, "x", 1, 2, 3, key="j"), _put(1, "a", 3, 4, outcome=UNKNOWN), _get(2, KV, 5, 6, 3)],
+    "wrong-compare": [_put(0, "a", 1, 2, 2), Operation(1, "cas", "k", ("b", "c"), (True,), 3, 4, OK, 3)],
+    "wrong-count": [_put(0, "a", 1, 2, 2), Operation(1, "delete", "k", "", 2, 3, 4, OK, 3)],
+    "spurious-future": [_put(0, "a", 1, 2, 2), Operation(1, "get", "k", 2, None, 3, 4, FAIL, error="a future revision")],
+    "spurious-compaction": [_put(0, "a", 1, 2, 2), Operation(1, "get", "k", 2, None, 3, 4, FAIL, error="compacted")],
+    "read-below-compaction": [
+        _put(0, "a", 1, 2, 2),
+        _put(0, "b", 3, 4, 3),
+        Operation(0, "compact", "", 3, None, 5, 6, OK, 3),
+        _get(1, KV, 7, 8, 3, asked=2),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_anomaly_is_named(kind: str) -> None:
+    """Each promise has its own name when it is broken."""
+    verdict = order.check(NAMED[kind])
+    assert kind in verdict.kinds, verdict.anomalies
+
+
+def test_unknown_write_that_was_seen_stands_where_it_was_seen() -> None:
+    """From then on it is a write like any other."""
+    operations = [_put(0, "a", 1, 2, outcome=UNKNOWN), _get(1, KV, 3, 4, 2), _get(1, None, 5, 6, 2)]
+    assert order.check(operations[:2]).valid
+    assert "lost-write" in order.check(operations).kinds
+
+
+def test_watched_event_places_an_unknown_write() -> None:
+    """Nobody read it, but a watcher saw it: a later answer must know it."""
+    operations = [_put(0, "a", 1, 2, outcome=UNKNOWN), _put(1, "x", 1, 4, 3, key="j"), _get(2, None, 5, 6, 3)]
+    assert order.check(operations).valid
+    assert not order.check(operations, events=[Event("put", KV, None, True)]).valid
+
+
+def test_limited_range_does_not_say_which_key_is_gone() -> None:
+    """The count is one less than known, and two unknown deletions can be why: neither is taken for the one."""
+    ranged = Operation(
+        5, "range", "a", RangeArgument("z", limit=1), RangeResult((KeyValue("a", "v", 2, 2, 1),), 2, more=True), 20, 21, OK, 5
+    )
+    for survivor, revision in (("b", 3), ("c", 4)):
+        operations = [
+            _put(0, "v", 1, 2, 2, key="a"),
+            _put(0, "v", 3, 4, 3, key="b"),
+            _put(0, "v", 5, 6, 4, key="c"),
+            Operation(1, "delete", "b", "", None, 7, 8, UNKNOWN),
+            Operation(2, "delete", "c", "", None, 7, 8, UNKNOWN),
+            ranged,
+            Operation(5, "get", survivor, 0, KeyValue(survivor, "v", revision, revision, 1), 22, 23, OK, 5),
+        ]
+        assert order.check(operations).valid
+
+
+def test_member_s_own_revision_of_a_lease_answer_is_not_held_to_real_time() -> None:
+    """Only answers of the key-value API promise the newest revision."""
+    operations = [_put(0, "a", 1, 2, 2), Operation(1, "keepalive", "1", 0, 5, 3, 4, OK, 1)]
+    assert order.check(operations).valid
