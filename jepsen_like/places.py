@@ -17,6 +17,7 @@ from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.endpoints import EndpointWorld
 from jepsen_like.nemesis import Nemesis, prepared
 from jepsen_like.sim.streams import stream
+from raftkv.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ async def run_at(plan: run.Plan, text: str, tell: Callable[[str], None]) -> run.
         faults = None
         if plan.nemesis:
             faults = listeners.Pauses(world, listeners.processes(named), world.random("nemesis"))
-        return await run.execute(plan, world, tape, faults, prefix=f"jepsen-like/{plan.seed:x}/", tell=tell)
+        # Not of the seed alone: the same run again on the same store must not meet the keys of the first.
+        once = SystemClock().random().getrandbits(32)
+        return await run.execute(plan, world, tape, faults, prefix=f"jepsen-like/{plan.seed:x}.{once:x}/", tell=tell)
 
 
 async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.Result:
