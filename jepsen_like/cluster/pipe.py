@@ -16,14 +16,16 @@ from jepsen_like.cluster.links import REORDER_MS, RETRANSMIT_MS, Conditions, Cou
 HELD_BYTES_MAX = 256 << 10
 """Of bytes on their way; beyond it the sender's socket is read no more and its own buffers fill, as on a slow link."""
 
+GOLDEN_RATIO = 0.6180339887
+
 LOSSES_MAX = 4
 """In a row; a stream that lost more would be given up by its owner anyway."""
 
 
 class Direction:
-    """Conditions and counters of one direction between two hosts, shared by all its pipes. `overtakable_s` is the latest slow arrival."""
+    """Conditions and counters of one direction between two hosts, shared by all its pipes."""
 
-    __slots__ = ("conditions", "counters", "free_at_s", "newest_sequence", "pipes", "rng", "sequence")
+    __slots__ = ("conditions", "counters", "free_at_s", "newest_sequence", "opened", "pipes", "rng", "sequence")
 
     def __init__(self, rng: random.Random) -> None:
         self.conditions = Conditions()
@@ -34,6 +36,7 @@ class Direction:
 
         self.sequence = 0
         self.newest_sequence = 0
+        self.opened = 0
         self.pipes: set[Pipe] = set()
 
     def change(self, conditions: Conditions) -> None:
@@ -59,7 +62,9 @@ class Pipe:
         self._loop = asyncio.get_running_loop()
         self._paused = False
         self._done = False
-        self._slow = direction.rng.random()
+        # Spread evenly over whatever share is slow: of two connections one is, for shares of up to 0.6.
+        self._slow = direction.opened * GOLDEN_RATIO % 1
+        direction.opened += 1
         direction.pipes.add(self)
 
     def feed(self, data: bytes) -> None:

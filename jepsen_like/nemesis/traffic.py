@@ -141,6 +141,14 @@ class Reorder(Shaped):
         """See Shaped."""
         return Conditions(delay_ms=20.0, reorder=self.rng.choice((0.3, 0.5)))
 
+    async def hold(self, seconds: float) -> None:
+        """See Fault; where nothing follows closely nothing can overtake."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s:
+            await self.poke(3)
+            await asyncio.sleep(0.02)
+
     def judge(self, counts: Counters) -> None:
         """See Shaped."""
         self.expect(counts.overtaken > 0, f"{counts.overtaken} of {counts.passed} overtaken")

@@ -23,7 +23,7 @@ def test_process_fault_is_seen_and_survived(scenes, name):
 )
 def test_partition_is_seen_and_survived(scenes, name):
     """The proxies counted what they held back."""
-    record = scenes("PX", 5 if name == "partition-majorities-ring" else 3).inject(name)
+    record = scenes("PX", 4 if name == "partition-majorities-ring" else 3).inject(name)
     assert record.verified, record
 
 
