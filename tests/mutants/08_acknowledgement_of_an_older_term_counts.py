@@ -6,4 +6,5 @@ MUTANT = Mutant(
     new="    elif message.term < core.term and message.kind != MessageKind.APPEND_REPLY:\n",
     rule="an acknowledgement counts in the term it was given in",
     level=Level.CORE,
+    tests=("tests/raft/test_stale_messages.py",),
 )

@@ -6,4 +6,5 @@ MUTANT = Mutant(
     new="    elif False:\n",
     rule="a pre-candidate that is behind in term learns of the newer one (etcd #8243)",
     level=Level.CORE,
+    tests=("tests/raft/test_stale_messages.py",),
 )

@@ -13,7 +13,7 @@ import sys
 import time
 from statistics import median
 
-from jepsen_like.sim.mutation import Mutant, directory, load, names
+from jepsen_like.sim.mutation import Mutant, MutantsMissingError, directory, load, names
 from tests.mutants import children, table, trials
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "raftkv" / "mutants"
@@ -33,7 +33,10 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="only write docs/MUTANTS.md from what is known")
     arguments = parser.parse_args()
     folder = directory()
-    mutants = [load(folder, name) for name in arguments.names or names(folder)]
+    try:
+        mutants = [load(folder, name) for name in arguments.names or names(folder)]
+    except MutantsMissingError as error:
+        parser.error(str(error))
     records = trials.Records(arguments.cache)
     if arguments.write:
         PAGE.write_text(table.page([(mutant, records.read(mutant)) for mutant in mutants], bases=arguments.bases), encoding="utf-8")
