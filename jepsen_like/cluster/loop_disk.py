@@ -21,6 +21,8 @@ SHUTDOWN = 2 << 30 | 4 << 16 | ord("X") << 8 | 125
 NO_LOG_FLUSH = 2
 """Not even the journal is written."""
 
+IMAGE_PREFIX = "jepsen-like-disk-"
+
 TOOLS = ("mkfs.ext4", "mount", "umount")
 
 
@@ -61,6 +63,24 @@ class LoopDisk:
             subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
             self._mounted = False
         self.image.unlink(missing_ok=True)
+
+
+def clear_leftovers() -> int:
+    """Unmounts the disks of runs that were killed; how many there were. An image's name says whose it is: see `image_name`."""
+    found = 0
+    for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
+        image = pathlib.Path(backing.read_text().strip().removesuffix(" (deleted)"))
+        owner = image.name.removeprefix(IMAGE_PREFIX)
+        if owner != image.name and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            subprocess.run(["umount", "-l", f"/dev/{backing.parent.parent.name}"], check=False, capture_output=True)
+            image.unlink(missing_ok=True)
+            found += 1
+    return found
+
+
+def image_name() -> str:
+    """For an image of this process."""
+    return f"{IMAGE_PREFIX}{os.getpid()}"
 
 
 def _run(*command: str) -> None:

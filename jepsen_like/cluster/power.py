@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from jepsen_like.cluster import loop_disk
 from jepsen_like.cluster.instrumented.traced_files import Cut, Loss, cut_power
 from jepsen_like.cluster.loop_disk import LoopDisk
 from jepsen_like.cluster.member import MemberProcess
@@ -71,9 +72,10 @@ class LoopPower:
 
     def __init__(self, members: Iterable[MemberProcess]) -> None:
         self._disks: dict[str, LoopDisk] = {}
+        loop_disk.clear_leftovers()
         try:
             for member in members:
-                self._disks[member.name] = LoopDisk(member.folder / "disk", member.data, size_bytes=LOOP_DISK_BYTES)
+                self._disks[member.name] = LoopDisk(member.folder / loop_disk.image_name(), member.data, size_bytes=LOOP_DISK_BYTES)
         except BaseException:
             self.close()
             raise
