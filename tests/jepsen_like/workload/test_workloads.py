@@ -92,3 +92,17 @@ def test_membership_is_listed_with_the_reason_why_not():
 def test_unknown_workload_is_refused_with_the_list_of_known_ones():
     with pytest.raises(catalog.UnknownWorkloadError, match="there are register, txn, append"):
         catalog.make("regsiter")
+
+
+def test_cache_that_misses_an_object_is_found_beside_the_store():
+    """An informer's cache must equal the store at its revision."""
+    from jepsen_like.history import KeyValue, Operation, RangeArgument, RangeResult
+    from jepsen_like.workload.kubernetes import CACHE, check_caches
+
+    kvs = (KeyValue("p/a", "1", 2, 2, 1), KeyValue("p/b", "2", 3, 4, 2))
+    whole = Operation(0, "range", "p/", RangeArgument("p0", 0, 9), RangeResult(kvs, 2), 10, 11, "ok", 9)
+    right = Operation(1, CACHE, "p/", 9, (("p/a", 2), ("p/b", 4)), 1, 2, "ok", 9, "n1")
+    wrong = right._replace(result=(("p/a", 2), ("p/b", 3)))
+    assert check_caches(History([right, whole])).valid
+    assert check_caches(History([wrong, whole])).kinds == ("cache-diverged",)
+    assert check_caches(History([right])).outcome == "unknown"
