@@ -7,9 +7,11 @@ is shown of a key (create revision, version, previous record) also proves change
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from jepsen_like.checker.placement import covers, effects
@@ -60,15 +62,17 @@ class Changes:
         """What was merged as it stood, so that the same thing shown again costs one look."""
         self._ranged: list[int] | None = None
         """Revisions that deleted a range."""
-        self.compacted = 0
-        """The highest revision that a compaction was asked for."""
+        self._compactions: list[tuple[int, int]] = []
+        """(when it was asked for, the highest revision asked for by then), in order of time."""
         for kv in initial.values():
             self._add(_of_kv(kv, None))
         for operation in operations:
             if operation.f == "compact":
-                self.compacted = max(self.compacted, operation.argument)
+                self._compactions.append((operation.invoke_ns, operation.argument))
             elif operation.outcome == OK:
                 self._acknowledged(operation)
+        self._compactions.sort()
+        self._compactions = list(accumulate(self._compactions, lambda before, one: (one[0], max(before[1], one[1]))))
         for operation in operations:
             if operation.outcome == OK:
                 for kv in shown(operation):
@@ -113,6 +117,11 @@ class Changes:
         known = self.known
         span = self.order[bisect_left(self.revisions, first) : bisect_right(self.revisions, last)]
         return [known[place] for place in span if covers(key, range_end, place[1])]
+
+    def compacted_by(self, when_ns: int) -> int:
+        """The highest revision that a compaction had been asked for by then; 0: none."""
+        place = bisect_right(self._compactions, (when_ns, sys.maxsize))
+        return self._compactions[place - 1][1] if place else 0
 
     def in_deleted_range(self, key: str, after: int, last: int) -> bool:
         """Whether an acknowledged delete of a range, above `after` and up to `last`, may have taken the key."""

@@ -237,7 +237,7 @@ class _Watcher:
                 self._add("watch-prev-kv", f"shown {_named(event)} with a previous record it did not ask for", response)
             return
         if previous is None:
-            if (not put or kv[4] > 1) and changes.compacted < kv[3]:
+            if (not put or kv[4] > 1) and changes.compacted_by(response.time_ns) < kv[3]:
                 self._add("watch-prev-kv", f"shown {_named(event)} without the previous record", response)
             return
         before = changes.before(kv[0], kv[3])

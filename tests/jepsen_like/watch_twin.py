@@ -19,10 +19,9 @@ def possible(history: History, keys: Sequence[str], top: int) -> bool:
     seen = _seen(history)
     if seen is None or any(place[0] > top for place in seen):
         return False
-    compacted = max((one.argument for one in history.operations if one.f == "compact"), default=0)
     return any(
         all(
-            _legal(watch, [one for one in history.responses if one.watch == watch.watch], log, compacted, history.operations)
+            _legal(watch, [one for one in history.responses if one.watch == watch.watch], log, history.operations)
             for watch in history.watches
         )
         for log in _logs(2, top, {}, keys, acknowledged, seen)
@@ -131,9 +130,7 @@ def _delete(held: Held, key: str, revision: int) -> Event:
     return Event("delete", KeyValue(key, "", 0, revision, 0), held[key])
 
 
-def _legal(
-    watch: Watch, responses: Sequence[WatchResponse], log: list[list[Event]], compacted: int, operations: Sequence[Operation]
-) -> bool:
+def _legal(watch: Watch, responses: Sequence[WatchResponse], log: list[list[Event]], operations: Sequence[Operation]) -> bool:
     created = [place for place, one in enumerate(responses) if one.created]
     cancelled = [place for place, one in enumerate(responses) if one.cancelled]
     if created not in ([], [0]) or (cancelled and cancelled[0] != len(responses) - 1):
@@ -169,6 +166,7 @@ def _legal(
         pieces += response.events
         if response.fragment:
             continue
+        compacted = _compacted(operations, response.time_ns)
         if not _next(watch, pieces, waiting, compacted) or response.revision < pieces[-1].kv.mod_revision:
             return False
         newest = pieces[-1].kv.mod_revision
@@ -178,7 +176,11 @@ def _legal(
         if waiting and waiting[0].kv.mod_revision == newest:
             return False
         pieces = []
-    return not pieces or _next(watch, pieces, waiting, compacted)
+    return not pieces or _next(watch, pieces, waiting, _compacted(operations, responses[-1].time_ns))
+
+
+def _compacted(operations: Sequence[Operation], by_ns: int) -> int:
+    return max((one.argument for one in operations if one.f == "compact" and one.invoke_ns <= by_ns), default=0)
 
 
 def _inside(watch: Watch, key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from random import Random
 from typing import NamedTuple
 
@@ -139,8 +140,8 @@ def _sent(random: Random, done: Run, watch: Watch, at: int, span: int) -> list[W
             continue
         now = max(now + 1, time + 20)
         wanted = [_as_asked(watch, event) for event in events if _wants(watch, event)]
-        overtaken = [one for cut, one in done.compacted if cut <= now and one >= revision]
-        if overtaken and watch.prev_kv:
+        cut = bisect_right(done.compacted, (now, 1 << 60))
+        if cut and done.compacted[cut - 1][1] >= revision and watch.prev_kv:
             wanted = [event._replace(previous=None) if random.random() < 0.5 else event for event in wanted]
         waiting += wanted
         newest = revision
