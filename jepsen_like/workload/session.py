@@ -15,7 +15,7 @@ from jepsen_like.recorder import Call
 from jepsen_like.workload.outcome import outcome_of
 from jepsen_like.workload.workload import World
 from raftkv import client as etcd
-from raftkv.errors import RaftKVError
+from raftkv.errors import RaftKVError, RequestError
 
 TIMEOUT_S = 1.0
 """Of one call. Shorter than most faults, so that a client meets each fault more than once and its outcomes stay few."""
@@ -33,8 +33,8 @@ class Answer(NamedTuple):
 class Session:
     """A client bound to one member, or to all of them.
 
-    Invariants: 1. one call at a time. 2. `cautious` after an unknown outcome and until a call has been answered again:
-    who then asks only for reads keeps the unknown outcomes at about one for each client and fault.
+    Invariants: 1. one call at a time. 2. `cautious` after an unknown outcome or a member that did not serve, and until a call has
+    been answered again: who then asks only for reads keeps the unknown outcomes below one for each client and fault.
     """
 
     def __init__(self, world: World, member: str | None, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -164,6 +164,7 @@ class Session:
             result, revision = await send()
         except Refused as exc:
             self.last_error = str(exc)
+            self.cautious = self.cautious or _is_ill(exc.__cause__)
             call.fail(str(exc))
             return None, False
         except RaftKVError as exc:
@@ -171,6 +172,7 @@ class Session:
             if outcome_of(exc, mutates=mutates) == UNKNOWN:
                 call.unknown(text)
                 return None, True
+            self.cautious = self.cautious or _is_ill(exc)
             call.fail(str(exc))
             return None, False
         self.cautious = False
@@ -180,6 +182,11 @@ class Session:
 
 class Refused(Exception):
     """A call of several requests gave up between them, having changed nothing."""
+
+
+def _is_ill(error: BaseException | None) -> bool:
+    """The member did not serve, as opposed to having refused."""
+    return isinstance(error, RaftKVError) and not isinstance(error, RequestError)
 
 
 async def looked(asking: Awaitable[etcd.TxnResult]) -> etcd.TxnResult:
