@@ -128,7 +128,8 @@ class Cluster:
 
     def arguments(self, member: MemberProcess) -> list[str]:
         """A member's whole command line."""
-        return [*self.command(member), *self.system.arguments(member, self.members, str(member.data), self.flags)]
+        flags = [*self.flags, *(["--initial-cluster-state=existing"] if member.joins else [])]
+        return [*self.command(member), *self.system.arguments(member, self.members, str(member.data), flags)]
 
     def start(self, *members: MemberProcess) -> None:
         """Starts the members, all when none is named. Returns before they serve."""

@@ -51,10 +51,16 @@ class MemberProcess:
         self.name = name
         self.folder = folder
         self.data = folder / "data"
+        self.trace = folder / "trace"
+        """What a power cut would take, where its files are traced; of no use to other data."""
+
         self.log = folder / "log"
         self.place = place
         self.process: subprocess.Popen[bytes] | None = None
         self.starts_total = 0
+        self.joins = False
+        """Its next start is that of a member which a running cluster was told to expect."""
+
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -142,8 +148,9 @@ class MemberProcess:
     def wipe(self) -> None:
         """Its disk is lost."""
         assert not self.running
-        for entry in self.data.iterdir():
-            shutil.rmtree(entry)
+        for folder in (self.data, self.trace):
+            for entry in folder.iterdir() if folder.exists() else ():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def log_text(self, start: int = 0) -> str:
         """What it wrote from an offset in bytes on, over all its starts."""

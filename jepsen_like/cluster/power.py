@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import random
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -48,7 +47,7 @@ class TracedPower:
 
     def options(self, member: MemberProcess) -> list[str]:
         """See Power."""
-        return [f"--trace={trace_folder(member)}", *([] if self.honest else ["--no-sync"])]
+        return [f"--trace={member.trace}", *([] if self.honest else ["--no-sync"])]
 
     def cut(self, members: Sequence[MemberProcess], rng: random.Random) -> str:
         """See Power."""
@@ -58,7 +57,7 @@ class TracedPower:
     def take(self, members: Sequence[MemberProcess], rng: random.Random, losses: tuple[Loss, ...] = tuple(Loss)) -> Cut:
         """`cut`, with a choice of what is lost."""
         _end(members)
-        cuts = [cut_power(trace_folder(member), member.data, rng, losses) for member in members]
+        cuts = [cut_power(member.trace, member.data, rng, losses) for member in members]
         return Cut(sum(cut.files for cut in cuts), sum(cut.bytes for cut in cuts), sum(cut.names for cut in cuts))
 
     def close(self) -> None:
@@ -123,11 +122,6 @@ class LoopPower:
         """See Power."""
         for disk in self._disks.values():
             disk.close()
-
-
-def trace_folder(member: MemberProcess) -> pathlib.Path:
-    """Where a traced member keeps what a power cut would take."""
-    return member.folder / "trace"
 
 
 def _end(members: Sequence[MemberProcess]) -> None:

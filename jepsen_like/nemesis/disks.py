@@ -212,7 +212,9 @@ class Wipe(Fault):
         self.requested = f"{member.name} starts on an empty disk"
         self.cluster.kill(member)
         self._kept = member.folder / "kept"
+        self._kept_trace = member.folder / "kept-trace"
         move_contents(member.data, self._kept)
+        move_contents(member.trace, self._kept_trace)
         self._log_start = member.log_size()
         self.cluster.start(member)
 
@@ -230,10 +232,10 @@ class Wipe(Fault):
         members = self.members()
         self.cluster.kill(*members)
         for member in members:
-            if self._kept.exists():
+            if self._kept.exists() and any(self._kept.iterdir()):
                 member.wipe()
                 move_contents(self._kept, member.data)
-                self._kept.rmdir()
+                move_contents(self._kept_trace, member.trace)
         await self.restarted(members)
 
 
@@ -245,7 +247,9 @@ def newest_log_file(member: MemberProcess) -> pathlib.Path:
 
 
 def move_contents(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Everything in a folder, which may be where a disk is mounted."""
+    """Everything in a folder, which may be where a disk is mounted, or may not exist."""
+    if not source.exists():
+        return
     target.mkdir(exist_ok=True)
     for entry in list(source.iterdir()):
         shutil.move(str(entry), str(target / entry.name))

@@ -42,6 +42,7 @@ ALL: tuple[type[Fault], ...] = (
     losses.LostNames,
     disks.BitRot,
     disks.SlowDisk,
+    operations.Replace,
     operations.SnapshotInstall,
     operations.Compaction,
     operations.LeaderMoves,

@@ -17,9 +17,6 @@ class Row(NamedTuple):
     core: tuple[str, ...] = ()
     """Kinds of the core simulation; in brackets what is a scenario's weather."""
 
-    waits: str = ""
-    """What it waits for, when it is nowhere yet."""
-
 
 ROWS: tuple[Row, ...] = (
     Row("kill −9 and restart", ("kill",), ("crash",)),
@@ -48,7 +45,7 @@ ROWS: tuple[Row, ...] = (
     Row("renames and names lost", ("power",)),
     Row("bit rot", ("rot",)),
     Row("slow disk", ("slow-disk",), ("slow_disk",)),
-    Row("membership changes", (), ("change",), waits="members of a running cluster cannot be changed yet"),
+    Row("membership changes", (), ("change",)),
     Row("snapshot installed under load", ("lag",), ("snapshot",)),
     Row("compaction, defragmentation under load", ("compact",)),
     Row("leader transfer", ("transfer",), ("transfer",)),

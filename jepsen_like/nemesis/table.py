@@ -90,15 +90,15 @@ class Line:
 
 def _line(number: int, backends: tuple[Availability, Availability]) -> Line:
     faults = [fault for fault in ALL if fault.row == number]
-    px, ns = (_cell(faults, backend, ROWS[number - 1].waits) for backend in backends)
+    px, ns = (_cell(faults, backend) for backend in backends)
     return Line(number, faults, px, ns)
 
 
-def _cell(faults: list[type[Fault]], backend: Availability, waits: str) -> str:
+def _cell(faults: list[type[Fault]], backend: Availability) -> str:
     reasons = {fault.name: backend.why_not(fault) for fault in faults}
     possible = [name for name, reason in reasons.items() if not reason]
     if not faults:
-        return f"no: {waits}" if waits else "no"
+        return "no"
     if not possible:
         return f"no: {next(iter(reasons.values()))}"
     return "yes" if len(possible) == len(faults) else f"yes: {', '.join(possible)}"

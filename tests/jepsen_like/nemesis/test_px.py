@@ -48,7 +48,7 @@ def test_loss_of_power_is_seen_and_survived(scenes, name):
     assert record.verified, record
 
 
-@pytest.mark.parametrize("name", ["bit-rot", "wipe", "starve", "leader-moves"])
+@pytest.mark.parametrize("name", ["bit-rot", "wipe", "starve", "leader-moves", "member-replace"])
 def test_other_fault_is_seen_and_survived(scenes, name):
     """What needs no instrument: a refused start, and what members say of themselves."""
     record = scenes("PX").inject(name, hold_s=0.6)
