@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from jepsen_like.history import KeyValue, TxnArgument
 from jepsen_like.workload import leasing
-from jepsen_like.workload.session import Answer, Refused, Session, prefix_end, txn_result
+from jepsen_like.workload.session import Answer, Refused, Session, looked, prefix_end, txn_result
 from jepsen_like.workload.workload import World
+from raftkv.errors import IndeterminateError, RaftKVError
 
 POLL_S = 0.05
 NAMED = ":"
@@ -34,30 +35,53 @@ class Hold(NamedTuple):
     token: int
 
 
-async def acquire(world: World, session: Session, name: str, *, value: str, ttl_s: int, draws: random.Random) -> Hold | None:
-    """Stands in line until the lock is held; recorded as `acquire`."""
+async def acquire(
+    world: World, session: Session, name: str, *, value: str, ttl_s: int, draws: random.Random, observed: bool = False
+) -> Hold | None:
+    """Stands in line until the lock is held; recorded as `acquire`.
+
+    Whoever leaves the line without having seen himself at its head has failed. Where the line is `observed` his outcome is
+    unknown: others may have seen him there.
+    """
     lease = leasing.lease_id(draws)
     key = f"{name}/{lease:x}"
 
     async def send() -> tuple[Any, int]:
-        await session.client.leases.grant(ttl_s, lease_id=lease)
+        await looked(session.client.leases.grant(ttl_s, lease_id=lease))
         enter = TxnArgument(((key, "create", "=", 0),), (("put", key, value),), (("get", key),))
         entered = await session.execute_txn(enter, lease=lease)
         token = entered.header.revision
-        deadline_s = world.now_s() + WAIT_S
-        while True:
-            line, revision = await waiting(session, name)
-            if line and line[0].create_revision == token:
-                return token, revision
-            if not any(kv.create_revision == token for kv in line):
-                raise Refused("the lease ended in the line")
-            if world.now_s() >= deadline_s:
-                await session.client.leases.revoke(lease)
-                raise Refused("left the line")
-            await world.sleep(POLL_S)
+        try:
+            return token, await _head_of_line(world, session, name, lease, token)
+        except Refused as exc:
+            if observed:
+                raise IndeterminateError(str(exc)) from exc
+            raise
 
     answer = await session.call("acquire", name, 0, send)
     return None if answer is None else Hold(name, lease, key, answer.result)
+
+
+async def _head_of_line(world: World, session: Session, name: str, lease: int, token: int) -> int:
+    """Waits for the turn of a key; the revision at which it had come.
+
+    Raises:
+        Refused: the key is gone, or did not come first in time; nobody will believe that it holds.
+    """
+    deadline_s = world.now_s() + WAIT_S
+    while world.now_s() < deadline_s:
+        try:
+            line, revision = await waiting(session, name)
+        except RaftKVError:
+            await world.sleep(POLL_S)
+            continue
+        if line and line[0].create_revision == token:
+            return revision
+        if not any(kv.create_revision == token for kv in line):
+            raise Refused("the lease ended in the line")
+        await world.sleep(POLL_S)
+    await looked(session.client.leases.revoke(lease))
+    raise Refused("left the line")
 
 
 async def waiting(session: Session, name: str) -> tuple[list[KeyValue], int]:

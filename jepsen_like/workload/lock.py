@@ -12,6 +12,7 @@ from jepsen_like.checker.verdict import Verdict
 from jepsen_like.history import History
 from jepsen_like.workload import holding, keyspace
 from jepsen_like.workload.pacing import Client, drive
+from jepsen_like.workload.session import Answer
 from jepsen_like.workload.workload import World
 
 LOCKS = 2
@@ -30,6 +31,9 @@ class Lock:
 
     name = "lock"
     fenced = True
+    observed = False
+    """Whether anybody looks at who holds."""
+
     _folder = "l"
 
     def __init__(self, prefix: str = "") -> None:
@@ -51,19 +55,20 @@ class Lock:
             await session.get(f"{self._prefix}probe")
             return
         name = f"{self._prefix}{draws.randrange(LOCKS)}"
-        hold = await holding.acquire(world, session, name, value=str(client.number), ttl_s=TTL_S, draws=draws)
+        hold = await holding.acquire(world, session, name, value=str(client.number), ttl_s=TTL_S, draws=draws, observed=self.observed)
         if hold is None:
             return
         long = draws.random() < LONG_SHARE
         for _write in range(draws.randint(1, WRITES_MAX)):
             await world.sleep(draws.uniform(*(LONG_HOLD_S if long else HOLD_S)))
-            await self._write(client, hold)
-            if session.cautious:
-                return
+            if await self._write(client, hold) is None:
+                break
+        if session.cautious:
+            return
         await holding.release(session, hold)
 
-    async def _write(self, client: Client, hold: holding.Hold) -> None:
-        await holding.write(client.session, hold, f"{hold.name}.resource", client.unique(), fenced=self.fenced)
+    async def _write(self, client: Client, hold: holding.Hold) -> Answer | None:
+        return await holding.write(client.session, hold, f"{hold.name}.resource", client.unique(), fenced=self.fenced)
 
     async def finish(self, world: World) -> None:
         """Nothing is left to read: tokens say everything."""
@@ -84,6 +89,7 @@ class Election(Lock):
     """Leaders with terms of office, and observers who must never see one go back."""
 
     name = "election"
+    observed = True
     _folder = "v"
 
     async def _turn(self, client: Client) -> None:
@@ -92,6 +98,6 @@ class Election(Lock):
         else:
             await super()._turn(client)
 
-    async def _write(self, client: Client, hold: holding.Hold) -> None:
+    async def _write(self, client: Client, hold: holding.Hold) -> Answer | None:
         """A proclamation: the leader writes to its own key."""
-        await holding.write(client.session, hold, hold.key, f"{client.number}{holding.NAMED}{client.unique()}", fenced=True)
+        return await holding.write(client.session, hold, hold.key, f"{client.number}{holding.NAMED}{client.unique()}", fenced=True)

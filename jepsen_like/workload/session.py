@@ -8,7 +8,7 @@ mapped to bytes by latin-1, as the history wants them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jepsen_like.history import UNKNOWN, KeyValue, RangeArgument, RangeResult, TxnArgument, TxnResult
 from jepsen_like.recorder import Call
@@ -16,6 +16,8 @@ from jepsen_like.workload.outcome import outcome_of
 from jepsen_like.workload.workload import World
 from raftkv import client as etcd
 from raftkv.errors import RaftKVError, RequestError
+
+T = TypeVar("T")
 
 TIMEOUT_S = 1.0
 """Of one call. Shorter than most faults, so that a client meets each fault more than once and its outcomes stay few."""
@@ -189,8 +191,8 @@ def _is_ill(error: BaseException | None) -> bool:
     return isinstance(error, RaftKVError) and not isinstance(error, RequestError)
 
 
-async def looked(asking: Awaitable[etcd.TxnResult]) -> etcd.TxnResult:
-    """The answer of a call's first request, which only reads.
+async def looked(asking: Awaitable[T]) -> T:
+    """The answer of a call's first request, which only reads, or does what the call's effect does not depend on.
 
     Raises:
         Refused: there was none; whatever the reason, the whole call has then changed nothing.
