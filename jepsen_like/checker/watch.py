@@ -185,7 +185,7 @@ class _Watcher:
             self._findings.add(
                 kind,
                 f"{self._name()} was never shown {told(change)} of revision {revision}, {there}",
-                (watch, *((change.source,) if change.source is not None else ())),
+                (watch, *((change.source,) if change.source is not None else ()), *self._beyond(revision)),
                 (change.key,),
             )
 
@@ -257,9 +257,19 @@ class _Watcher:
                 self._add("watch-bookmarkable", text, response, *((change.source,) if change.source is not None else ()))
                 return
 
+    def _beyond(self, revision: int) -> tuple[WatchResponse, ...]:
+        """The first response that shows, or promises, that the watcher was past the revision."""
+        for batch in self.batches:
+            if any(event[1][3] >= revision for event in batch.events) or (
+                _is_progress(batch.response) and batch.response.revision >= revision
+            ):
+                return (batch.response,)
+        return ()
+
     def _name(self) -> str:
         watch = self.watch
-        return f"watch {watch.watch} of {watch.key!r}..{watch.range_end!r} on {watch.member or 'any member'}"
+        keys = f"{watch.key!r}..{watch.range_end!r}" if watch.range_end else repr(watch.key)
+        return f"watch {watch.watch} of {keys} on {watch.member or 'any member'}"
 
     def _add(self, kind: str, text: str, *records: WatchResponse | Operation | Watch | tuple[object, ...]) -> None:
         self._findings.add(kind, f"{self._name()} was {text}", (self.watch, *records))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from jepsen_like.report.packing import detail, stamps_of
 RECORDS_MAX = 14
 """Drawn of one anomaly."""
 
-LANE_PX, COLUMN_PX, LEFT_PX = 64, 92, 96
+LANE_PX, COLUMN_PX, LEFT_PX = 64, 140, 104
 
 
 class _Bar(NamedTuple):
@@ -55,7 +55,7 @@ def figure(anomaly: Anomaly, base_ns: int) -> str:
         length = max(columns[bar.end] - x, 10)
         parts.append(f'<g><rect class="bar {bar.outcome}" x="{x}" y="{y + 8}" width="{length}" height="20" rx="3"/>')
         parts.append(f"<title>{escape(bar.title)} {escape(bar.text)}</title>")
-        parts.append(f'<text class="call" x="{x + 3}" y="{y + 22}">{escape(_cut(bar.title, 34))}</text>')
+        parts.append(f'<text class="call" x="{x + 3}" y="{y + 22}">{escape(_cut(bar.title, 40))}</text>')
         parts.append(f'<text class="answer" x="{x + 3}" y="{y + 42}">{escape(_cut(bar.text, 46))}</text></g>')
     parts += _arrows(bars, columns, lanes, cycle=anomaly.kind.startswith("G"))
     return "".join([*parts, "</svg>"])
@@ -89,7 +89,14 @@ def _bar(record: Record) -> _Bar | None:
         )
     if isinstance(record, Watch):
         text = f"from revision {record.start_revision or 'now'}"
-        return _Bar(f"watch {record.watch}", stamps[0], stamps[0], f"opened {record.key}..{record.range_end}", text, "watch")
+        return _Bar(
+            f"watch {record.watch}",
+            stamps[0],
+            stamps[0],
+            f"opened {record.key}{'..' if record.range_end else ''}{record.range_end}",
+            text,
+            "watch",
+        )
     if isinstance(record, WatchResponse):
         events = ", ".join(f"{event.type} {event.kv.key}@{event.kv.mod_revision}" for event in record.events[:4])
         what = "cancelled" if record.cancelled else "created" if record.created else events or "progress"

@@ -81,7 +81,7 @@ class Numbers:
     """Share of calls that overlap an injected fault."""
 
     watch_lag: Quantiles | None
-    """From a write's answer to its event; an event may come first, which counts as 0."""
+    """From a write's answer to its event, of watches open by then; an event may come first, which counts as 0."""
 
     watch_events: int
     reached: Mapping[str, int]
@@ -226,13 +226,14 @@ def _watch_lag(history: History) -> tuple[Quantiles | None, int]:
         for operation in history.operations
         if operation.outcome == OK and operation.revision and operation.f in ("put", "cas", "delete", "txn")
     }
+    opened = {watch.watch: watch.opened_ns for watch in history.watches}
     lags = []
     events = 0
     for response in history.responses:
         events += len(response.events)
         if response.events:
             when = answered.get(response.events[-1].kv.mod_revision)
-            if when is not None:
+            if when is not None and opened.get(response.watch, when + 1) <= when:
                 lags.append(max(0, response.time_ns - when))
     return (quantiles(lags) if lags else None), events
 
