@@ -42,7 +42,7 @@ bench: dev ## measure beside etcd where it is installed, print one table
 	$(BIN)/python -m tests.bench $(ARGS)
 
 sim: dev ## simulated clusters under faults: make sim SEED=7, or COUNT=100
-	$(BIN)/python -m tests.support.sim $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
+	$(BIN)/python -m jepsen_like.sim $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
 jepsen: dev ## every workload on a real cluster under kills, pauses and partitions; TIME=30 seconds each
 	$(BIN)/jepsen-like run --workload all --nemesis kill,pause,partition --time $(or $(TIME),30) $(ARGS)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from jepsen_like.sim.loop import VirtualLoop
-from jepsen_like.sim.machine import SimulatedClock, SimulatedDisk, SimulatedWorker
+from jepsen_like.sim.machine import Rot, SimulatedClock, SimulatedDisk, SimulatedWorker
 from jepsen_like.sim.process import HOST, LIFE, Life
 from raftkv.embedded import Environment, RunningMember, running_member
 from raftkv.server.bootstrap import Platform
@@ -42,6 +42,8 @@ class SimulatedMember:
         self.disk_s: tuple[float, float] | None = None
         """How long a job of a worker takes; None: what the cluster says."""
         self.wall_offset_s = 0.0
+        self.rot: Rot | None = None
+        """What the next process reads instead of its files' bytes."""
         self.rate = 1.0
         """Of the monotonic clock, from the next start on; `set_rate` changes a running process's."""
         self.disk: SimulatedDisk | None = None
@@ -91,9 +93,12 @@ class SimulatedMember:
 
     async def _run(self, life: Life, stop: asyncio.Event, ended: asyncio.Future[None]) -> None:
         disk = self.disk = SimulatedDisk(self.fs)
+        disk.rot = self.rot
         try:
             async with running_member(self.settings(), environment=self._environment(disk)) as member:
                 self.running = member
+                # The HTTP/1.1 shell is aiohttp's and stays outside the simulation.
+                member.services.http1.load = _nothing  # type: ignore[method-assign]
                 self.cluster.on_running(self)
                 await stop.wait()
         except BaseException as error:
@@ -170,6 +175,10 @@ class SimulatedMember:
         assert self._stop is not None and self._ended is not None
         self._stop.set()
         await self._ended
+
+
+def _nothing() -> None:
+    return
 
 
 class SimulatedCluster:

@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 WALL_START_S = 1_800_000_000.0
 
+Rot = Callable[[str, int, bytes, int], bytes]
+"""(path, offset, the bytes that stand there, the file's size) -> the bytes that are read."""
+
 
 class SimulatedClock:
     """The process's view of virtual time; the wall clock is ahead of true time by what the machine's faults say."""
@@ -109,8 +112,8 @@ class SimulatedDisk(FaultyFileSystem):
         """Counted calls after which power goes, in the middle of the next; None: it stays on."""
         self.full_after_bytes: int | None = None
         """Bytes that can still be written to new places; None: plenty."""
-        self.rot: Callable[[str, bytes], bytes] | None = None
-        """What comes back in place of the bytes read from a path."""
+        self.rot: Rot | None = None
+        """What comes back in place of the bytes read."""
         self.fired = 0
         """Faults that took effect."""
 
@@ -149,7 +152,7 @@ class _MoodyFile:
     def pread(self, size_bytes: int, offset: int) -> bytes:
         data = self._file.pread(size_bytes, offset)
         rot = self._disk.rot
-        return data if rot is None else rot(self._path, data)
+        return data if rot is None else rot(self._path, offset, data, self._file.size())
 
     def pwrite(self, data: bytes, offset: int) -> None:
         grown = offset + len(data) - self._file.size()

@@ -41,7 +41,21 @@ class Delivery:
 class Link:
     """One direction between two machines."""
 
-    __slots__ = ("_loop", "cuts", "free_s", "held", "low_s", "random", "rate_bytes_s", "source", "span_s", "tail", "tail_s", "target")
+    __slots__ = (
+        "_loop",
+        "cuts",
+        "free_s",
+        "held",
+        "low_s",
+        "random",
+        "rate_bytes_s",
+        "sent",
+        "source",
+        "span_s",
+        "tail",
+        "tail_s",
+        "target",
+    )
 
     def __init__(self, loop: VirtualLoop, source: str, target: str, delay_s: tuple[float, float]) -> None:
         self._loop = loop
@@ -57,6 +71,8 @@ class Link:
         self.rate_bytes_s = 0.0
         """0: unlimited."""
         self.free_s = 0.0
+        self.sent = 0
+        """Deliveries so far."""
 
     def shape(self, delay_s: tuple[float, float], *, tail: float = 0.0, tail_s: float = 0.0, rate_bytes_s: float = 0.0) -> None:
         """What the link does to everything sent from now on."""
@@ -69,6 +85,7 @@ class Link:
             self.held.append((callback, args, size))
             return after_s
         loop = self._loop
+        self.sent += 1
         when = loop.now_s + self.low_s + self.span_s * self.random()
         if self.tail and self.random() < self.tail:
             when += self.tail_s * self.random()
@@ -154,8 +171,8 @@ class Network:
         self.link(source, host).deliver(arrive, (), 0)
         return await connected
 
-    def accept_again(self, host: str) -> None:
-        """Lets in who waited at the machine's listeners."""
+    def accept_again(self, host: str) -> int:
+        """Lets in who waited at the machine's listeners; returns how many."""
         self.stalled.discard(host)
         waiting, self._waiting = self._waiting, []
         for target, arrive in waiting:
@@ -163,6 +180,7 @@ class Network:
                 self.loop.push(self.loop.now_s, Delivery(arrive, ()))
             else:
                 self._waiting.append((target, arrive))
+        return len(waiting) - len(self._waiting)
 
     def cut(self, source: str, target: str) -> None:
         """Holds everything from one machine to another."""
@@ -185,11 +203,13 @@ class Network:
                 link.cuts = 1
                 link.mend()
 
-    def reset(self, host: str, other: str) -> None:
-        """Breaks every connection between two machines; what was on its way is lost."""
-        for stream in [stream for stream in self.streams if (stream.host, stream.remote) == (host, other)]:
+    def reset(self, host: str, other: str) -> int:
+        """Breaks every connection between two machines, and says how many; what was on its way is lost."""
+        broken = [stream for stream in self.streams if (stream.host, stream.remote) == (host, other)]
+        for stream in broken:
             for end in (stream, stream.peer):
                 self.loop.push(self.loop.now_s, Delivery(end.peer_gone, (ConnectionResetError(104, "connection reset"),)))
+        return len(broken)
 
     def vanish(self, host: str) -> None:
         """The machine lost its power: nobody is told. Whoever writes to it later hears of it when it runs again, or never."""

@@ -1,4 +1,4 @@
-"""Seeded clusters under crashes, power cuts, partitions and restarts: nothing acknowledged is lost, no read is stale."""
+"""How soon a cluster serves again after its leader crashed. Whole runs under faults are in tests/jepsen_like/sim."""
 
 from __future__ import annotations
 
@@ -8,18 +8,8 @@ import pytest
 
 from jepsen_like.sim.client import RpcError, SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
-from tests.support.faulty_run import ELECTION_S, SETTINGS, faulty_run
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 9))
-def test_cluster_under_faults_is_linearizable(seed: int) -> None:
-    """Design §4 rules 1, 4, 5, 8, 11, 13, with raft snapshots every 40 entries."""
-
-    async def scenario(cluster: SimulatedCluster) -> None:
-        await faulty_run(cluster)
-
-    simulate(seed, scenario, **SETTINGS)
+ELECTION_S = 1.0
 
 
 @pytest.mark.slow

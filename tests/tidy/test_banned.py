@@ -14,7 +14,7 @@ from tests.tidy.source import EVERYTHING, PRODUCT, Source, dotted, imports, repo
 CLOCK_READERS = ("raftkv/clock.py",)
 """The only modules that read a clock or make randomness; everybody else is handed both."""
 
-PROCESS_MAKERS = ("jepsen_like/sim/cluster.py", "tests/support/faulty_run.py")
+PROCESS_MAKERS = ("jepsen_like/sim/cluster.py", "jepsen_like/sim/runs.py")
 """Stand in for machines, on which processes and clients start and are killed without an owner."""
 
 VAGUE_NAMES = ("utils", "util", "common", "helpers", "helper", "base", "manager", "misc")

@@ -1,0 +1,218 @@
+"""Faults of the network: partitions of every shape, slow links, broken and refused connections, and a follower left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+
+from jepsen_like.sim.cluster import SimulatedMember
+from jepsen_like.sim.faults.injector import Injury, SkippedError, chance
+from jepsen_like.sim.faults.processes import crash_if_chance
+from jepsen_like.sim.reached import reached
+
+CLIENTS = "client"
+"""The machine all clients run on."""
+
+RESET_SHARE = 0.3
+"""Of partitions that end with broken connections instead of with what was held."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def _names(members: Iterable[SimulatedMember]) -> list[str]:
+    return [member.host for member in members]
+
+
+def _both_ways(left: Iterable[str], right: Iterable[str]) -> list[tuple[str, str]]:
+    return [pair for a, b in itertools.product(left, right) for pair in ((a, b), (b, a))]
+
+
+def _needs(injury: Injury, count: int) -> list[str]:
+    names = _names(injury.cluster.members)
+    if len(names) < count:
+        raise SkippedError(f"needs {count} members")
+    return names
+
+
+async def _partition(injury: Injury, pairs: Pairs) -> str:
+    network = injury.network
+    leader = injury.cluster.leader()
+    if leader is not None and any(leader.host in pair for pair in pairs):
+        reached("leader_partitioned")
+    for pair in pairs:
+        network.cut(*pair)
+    await injury.last()
+    held = sum(len(network.link(*pair).held) for pair in pairs)
+    if chance(injury.random, RESET_SHARE):
+        for source, target in pairs:
+            network.reset(source, target)
+    for pair in pairs:
+        network.mend(*pair)
+    return f"{held} messages held" if held else ""
+
+
+async def isolate(injury: Injury) -> str:
+    """One member, or two together, on its own."""
+    _needs(injury, 2)
+    inside = _names(injury.targets)
+    return await _partition(injury, _both_ways(inside, [name for name in _names(injury.cluster.members) if name not in inside]))
+
+
+async def halves(injury: Injury) -> str:
+    """A random majority and the rest."""
+    names = _needs(injury, 2)
+    injury.random.shuffle(names)
+    middle = len(names) // 2 + 1
+    return await _partition(injury, _both_ways(names[:middle], names[middle:]))
+
+
+async def ring(injury: Injury) -> str:
+    """Every member sees a majority, and no two the same."""
+    names = _needs(injury, 4)
+    injury.random.shuffle(names)
+    count, reach = len(names), (len(names) // 2 + 1) // 2
+    pairs = [(names[a], names[b]) for a in range(count) for b in range(count) if a != b and min((a - b) % count, (b - a) % count) > reach]
+    return await _partition(injury, pairs)
+
+
+async def bridge(injury: Injury) -> str:
+    """Two halves that only one member sees both of."""
+    names = _needs(injury, 3)
+    injury.random.shuffle(names)
+    middle = (len(names) - 1) // 2
+    return await _partition(injury, _both_ways(names[1 : 1 + middle], names[1 + middle :]))
+
+
+async def one_way(injury: Injury) -> str:
+    """What one member sends to another, or to all, does not arrive; the rest does."""
+    _needs(injury, 2)
+    others = _names(injury.others(injury.target))
+    if injury.fault.amount < 0.5:
+        others = [injury.random.choice(others)]
+    outward = chance(injury.random, 0.5)
+    reached("one_way_partition")
+    return await _partition(injury, [(injury.target.host, other) if outward else (other, injury.target.host) for other in others])
+
+
+async def client_cut(injury: Injury) -> str:
+    """The clients do not reach a member, or do not hear it."""
+    pair = (CLIENTS, injury.target.host)
+    return await _partition(injury, [pair if injury.fault.amount < 0.5 else (pair[1], pair[0])])
+
+
+async def swizzle(injury: Injury) -> str:
+    """A random set of members is cut off one by one and let in again in another order."""
+    names = _needs(injury, 3)
+    chosen = injury.random.sample(names, injury.random.randint(1, len(names)))
+    pause_s = injury.fault.for_s / (2 * len(chosen))
+    held = 0
+    for name in chosen:
+        injury.network.isolate(name, [other for other in names if other != name])
+        await asyncio.sleep(pause_s)
+    for name in injury.random.sample(chosen, len(chosen)):
+        for pair in _both_ways([name], [other for other in names if other != name]):
+            held += len(injury.network.link(*pair).held)
+            injury.network.mend(*pair)
+        await asyncio.sleep(pause_s)
+    return f"{held} messages held" if held else ""
+
+
+async def flap(injury: Injury) -> str:
+    """A member's links go and come, every 50 to 500 ms."""
+    names = _needs(injury, 2)
+    name = injury.target.host
+    pairs = _both_ways([name], [other for other in names if other != name])
+    end_s = injury.cluster.loop.now_s + injury.fault.for_s
+    held = 0
+    while injury.cluster.loop.now_s < end_s:
+        for pair in pairs:
+            injury.network.cut(*pair)
+        await asyncio.sleep(injury.random.uniform(0.05, 0.5))
+        for pair in pairs:
+            held += len(injury.network.link(*pair).held)
+            injury.network.mend(*pair)
+        await asyncio.sleep(injury.random.uniform(0.05, 0.5))
+    return f"{held} messages held" if held else ""
+
+
+async def slow_link(injury: Injury) -> str:
+    """Up to 100 ms each way on one member's links, one in fifty messages up to a second."""
+    span_s = 0.01 + 0.09 * injury.fault.amount
+    return await _shaped(injury, (span_s * 0.5, span_s), tail=0.02, tail_s=1.0)
+
+
+async def rate_limit(injury: Injury) -> str:
+    """4 to 100 kB a second on each of one member's links."""
+    return await _shaped(injury, injury.network.delay_s, rate_bytes_s=4_000 + 96_000 * injury.fault.amount)
+
+
+async def _shaped(injury: Injury, delay_s: tuple[float, float], **shape: float) -> str:
+    network, name = injury.network, injury.target.host
+    links = [network.link(*pair) for pair in _both_ways([name], [CLIENTS, *_names(injury.others(injury.target))])]
+    for link in links:
+        link.shape(delay_s, **shape)
+    before = sum(link.sent for link in links)
+    await injury.last()
+    for link in links:
+        link.shape(network.delay_s)
+    sent = sum(link.sent for link in links) - before
+    return f"{sent} messages at {links[0].source}'s pace" if sent else ""
+
+
+async def reset(injury: Injury) -> str:
+    """Connections of one member break, those of clients too, up to five times."""
+    name, broken = injury.target.host, 0
+    for _ in range(1 + int(injury.fault.amount * 5)):
+        other = injury.random.choice([CLIENTS, *_names(injury.others(injury.target))])
+        broken += injury.network.reset(name, other)
+        await asyncio.sleep(injury.random.uniform(0.0, 0.3))
+    return f"{broken} connections broken" if broken else ""
+
+
+async def accept_stall(injury: Injury) -> str:
+    """A member takes no connection, while those it has are broken once."""
+    network, name = injury.network, injury.target.host
+    network.stalled.add(name)
+    for other in [CLIENTS, *_names(injury.others(injury.target))]:
+        network.reset(name, other)
+    await injury.last()
+    waiting = network.accept_again(name)
+    return f"{waiting} connections waited" if waiting else ""
+
+
+async def lag(injury: Injury) -> str:
+    """A follower is cut off until the log it needs is gone, let in again, and perhaps crashed while it takes the snapshot in."""
+    _needs(injury, 3)
+    leader = injury.cluster.leader()
+    member = injury.target if injury.target is not leader else injury.random.choice(injury.others(injury.target))
+    if leader is None or member.running is None:
+        raise SkippedError("no leader, or the follower does not run")
+    others = _names(injury.others(member))
+    injury.network.isolate(member.host, others)
+    behind = False
+    for _ in range(int(25 + injury.fault.for_s * 10)):
+        await asyncio.sleep(0.1)
+        leader = injury.cluster.leader()
+        if leader is not None and leader.running is not None and member.running is not None:
+            behind = leader.running.core.raft_storage.first_index() > member.running.core.node.last_index + 1
+            if behind:
+                break
+    for pair in _both_ways([member.host], others):
+        injury.network.mend(*pair)
+    if not behind:
+        return ""
+    reached("follower_needs_a_snapshot")
+    for _ in range(400):
+        await asyncio.sleep(0.005)
+        if member.running is None or member.running.core.transfers.is_receiving:
+            break
+    if member.running is not None and member.running.core.transfers.is_receiving:
+        reached("snapshot_on_its_way")
+        await asyncio.sleep(injury.random.uniform(0.0, 0.05))
+        with injury.hold(member):
+            if crash_if_chance(injury, member, 0.0 if member.running is None else 0.5):
+                reached("crash_around_a_snapshot")
+                await asyncio.sleep(injury.random.uniform(0.05, 0.5))
+                member.start()
+    return f"{member.host} needed a snapshot"

@@ -1,0 +1,130 @@
+"""A seed's scenario: each family of faults is in with probability one half, its rate drawn log-uniformly.
+
+A run with a few kinds of faults, each often, finds more than one with all kinds in even measure (Groce et al., "Swarm
+Testing", 2012). Every choice has a stream of its own, so adding a family leaves the other families' draws as they were.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+
+from jepsen_like.sim.loop import FIFO, PCT, SHUFFLE
+from jepsen_like.sim.scenario import FOLLOWER, LEADER, Fault, Scenario
+from jepsen_like.sim.streams import stream
+
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "crash": ("kill", "kill", "power"),
+    "disaster": ("power-all",),
+    "stop": ("stop", "rolling-restart"),
+    "pause": ("pause",),
+    "partition": ("isolate", "halves", "ring", "bridge", "one-way"),
+    "swizzle": ("swizzle", "flap"),
+    "link": ("slow-link", "rate-limit", "client-cut"),
+    "connection": ("reset", "accept-stall"),
+    "clock": ("clock-jump", "clock-strobe", "clock-rate"),
+    "disk": ("slow-disk", "disk-error", "disk-full"),
+    "rot": ("rot",),
+    "leader": ("transfer",),
+    "snapshot": ("lag",),
+    "compaction": ("compact",),
+    "wipe": ("wipe",),
+}
+"""Family -> its faults, one of which is drawn each time."""
+
+NOT_WITH_LEASES = ("clock-rate", "compact")
+"""A lease ends by the leader's clock, so on one that runs fast it ends early; what bound holds then is nobody's promise. And a
+compaction takes the events away that tell when expired leases took their keys."""
+
+INTERVAL_S = (1.0, 8.0)
+"""Mean time between two faults of a family."""
+
+LENGTH_S = (0.1, 4.0)
+
+OPERATIONS_WANTED = 1800
+"""Calls a run asks for at least: a run that completes too few says nothing."""
+
+MIXES = (
+    ("register",),
+    ("txn",),
+    ("append",),
+    ("kubernetes",),
+    ("register", "txn"),
+    ("register", "watch"),
+    ("txn", "watch"),
+    ("register", "txn", "watch"),
+    ("register", "lease"),
+)
+"""Loads that run together. Only one of a mix watches, since watches are numbered by their load."""
+
+
+def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
+    """The scenario of a seed."""
+    rng = stream(seed, "swarm")
+    members = rng.choice((1, 3, 3, 3, 5))
+    mix = rng.choice(MIXES)
+    election_ms, heartbeat_ms = rng.choice(((1000, 100), (1000, 100), (500, 50), (300, 29), (2000, 100)))
+    settings = {
+        "election_timeout_ms": election_ms,
+        "heartbeat_interval_ms": heartbeat_ms,
+        "snapshot_count": rng.choice((20, 40, 100, 1000)),
+        "snapshot_catchup_entries": rng.choice((2, 10, 100)),
+        "wal_segment_bytes": rng.choice((8_000, 20_000, 100_000)),
+        "backend_batch_interval_ms": rng.choice((20, 100, 1000)),
+        "backend_batch_limit": rng.choice((10, 1000, 10_000)),
+        "compaction_batch_limit": rng.choice((10, 100, 1000)),
+        "watch_progress_notify_interval_ms": rng.choice((100, 1000, 600_000)),
+    }
+    slow = rng.random() < 0.3
+    faults = sorted(_faults(seed, members, virtual_s), key=lambda fault: fault.at_s)
+    return Scenario(
+        seed=seed,
+        members=members,
+        virtual_s=virtual_s,
+        workloads=mix,
+        rate=round(max(50.0, OPERATIONS_WANTED / virtual_s) * _log_uniform(rng, 1.0, 2.0) / len(mix), 1),
+        schedule=rng.choice((FIFO, FIFO, SHUFFLE, PCT)),
+        grain_s=rng.choice((0.0, 0.0, 0.0002, 0.001)),
+        delay_s=(0.001, 0.02) if slow else (0.0002, 0.002),
+        disk_s=rng.choice(((0.0001, 0.002), (0.0001, 0.002), (0.001, 0.02), (0.00001, 0.0001))),
+        settings=settings,
+        faults=tuple(fault for fault in faults if "lease" not in mix or fault.kind not in NOT_WITH_LEASES),
+    )
+
+
+def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
+    usable = [name for name in FAMILIES if members > 1 or name in ALONE]
+    choice = stream(seed, "swarm", "families")
+    chosen = [name for name in usable if choice.random() < 0.5] or [choice.choice(usable)]
+    for family in chosen:
+        rng = stream(seed, "swarm", family)
+        mean_s = _log_uniform(rng, *INTERVAL_S) * (1 if members > 1 else 2)
+        at_s = 0.0
+        while True:
+            at_s += rng.expovariate(1 / mean_s) + 0.05
+            if at_s >= virtual_s - 0.5:
+                break
+            yield _fault(rng, family, members, at_s)
+
+
+ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction")
+"""Families that mean something to a cluster of one."""
+
+
+def _fault(rng: random.Random, family: str, members: int, at_s: float) -> Fault:
+    kind = rng.choice(FAMILIES[family])
+    count = 2 if members > 2 and rng.random() < 0.15 else 1
+    targets = tuple(_target(rng, members) for _ in range(count))
+    return Fault(kind, round(at_s, 3), round(_log_uniform(rng, *LENGTH_S), 3), targets, round(rng.random(), 4), rng.getrandbits(32))
+
+
+def _target(rng: random.Random, members: int) -> str:
+    draw = rng.random()
+    if draw < 0.35:
+        return LEADER
+    return FOLLOWER if draw < 0.5 else f"m{rng.randrange(members)}"
+
+
+def _log_uniform(rng: random.Random, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
