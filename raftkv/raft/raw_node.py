@@ -116,15 +116,19 @@ class RawNode(NodeView):
         core, log = self._core, self._log
         if core.flush_due:
             replication.flush(core)
+        if core.messages or core.held:
+            return True
+        # Asked once a turn and mostly in vain: the cheapest questions first, and no tuple is made.
+        soft_state = self._soft_state
         return bool(
-            core.messages
-            or core.held
+            log.written < log.last_index
             or core.read_states
             or core.hard_state_changed
             or core.commit_write_due
-            or log.has_unwritten
+            or soft_state[0] != core.leader_id
+            or soft_state[1] is not core.role
             or log.has_committed
-            or self._soft_state != (core.leader_id, core.role)
+            or log.has_unwritten
         )
 
     def ready(self) -> Ready:

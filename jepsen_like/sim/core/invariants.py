@@ -27,6 +27,10 @@ _TERM_BITS = 24
 """A key of `written` is the index above, the term below these bits."""
 
 
+_INSIDE_EVERY = 16
+"""Turns between two looks at what consensus itself asserts of its state, which costs as much as a turn."""
+
+
 class InvariantError(Exception):
     """A rule was broken. `rule` is its name, `detail` what was seen."""
 
@@ -54,6 +58,7 @@ class Invariants:
         self._votes: dict[tuple[int, int], int] = {}
         self._committed: list[tuple[int, int]] = [(0, 0)]
         self._proposals: dict[bytes, int] = {}
+        self._turns = 0
         self._changes: set[tuple[int, int]] = set()
 
     def on_written(self, member: Member, entries: tuple[Entry, ...]) -> None:
@@ -170,6 +175,9 @@ class Invariants:
             for peer, progress in core.tracker.progress.items():
                 if progress.next <= progress.match:
                     raise InvariantError("next above match", f"leader {member.id} of {peer}: {progress.next}, {progress.match}")
+        self._turns += 1
+        if not self._turns % _INSIDE_EVERY:
+            core.check_invariants()
 
     def on_commit(self, member: Member) -> None:
         """A member's commit index moved just now, in the role and configuration it is still in."""

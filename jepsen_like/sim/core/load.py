@@ -40,14 +40,13 @@ class Load:
         scenario = self._scenario
         return 1 + int(self._random.expovariate(scenario.ops_per_s / scenario.burst) * 1_000_000)
 
-    def call(self, members: list[Member], leader: Member | None, now_us: int, faults: int) -> Member | None:
+    def call(self, members: list[Member], leaders: list[Member], now_us: int, faults: int) -> Member | None:
         """One burst at one member; returns it, or None when nobody is there to be called."""
         draw = self._random
         if not members:
             return None
-        member = (
-            leader if leader is not None and draw.random() < self._scenario.leader_share else members[int(draw.random() * len(members))]
-        )
+        among = leaders if leaders and draw.random() < self._scenario.leader_share else members
+        member = among[int(draw.random() * len(among))]
         for _ in range(self._scenario.burst):
             number = len(self.operations)
             key = self._keys[int(draw.random() * len(self._keys))]

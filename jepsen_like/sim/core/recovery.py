@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CORE_HEALS_AT = 0.8
 """Part of a run's time after which a core is made whole."""
+ALL_HEAL_AT = 0.9
+"""Part of a run's time before which those outside the core stay as they are: cut off, they stand for elections."""
 BOUND_TIMEOUTS = 40
 """Election timeouts within which a whole core must have done a write."""
 _LOOK_US = 100_000
@@ -55,8 +57,10 @@ class Recovery:
         if self.stage == 0:
             self._heal_core()
         elif self.stage == 1 and world.load.last_put_us >= self._since_us:
-            self.core_timeouts = self._timeouts()
-            self._heal_all()
+            if not self.core_timeouts:
+                self.core_timeouts = self._timeouts()
+            if world.now_us >= world.scenario.virtual_s * 1_000_000 * ALL_HEAL_AT:
+                self._heal_all()
         elif self.stage == 2 and self._is_together():
             self.all_timeouts = self._timeouts()
             if world.now_us >= world.scenario.virtual_s * 1_000_000:

@@ -280,7 +280,10 @@ class Simulation:
     def _on_burst(self, _: int, __: int) -> None:
         faults = self._fault_clock()
         self.load.expire(self.now_us, faults)
-        member = self.load.call(self.running(), self.leader(), self.now_us, max(faults, 0))
+        # Clients keep to whoever takes itself for the leader, one that was deposed and does not know it included.
+        running = self.running()
+        leaders = [member for member in running if member.core.role is Role.LEADER]
+        member = self.load.call(running, leaders, self.now_us, max(faults, 0))
         if member is not None:
             self.arm(member)
         self._push(self.now_us + self.load.next_gap_us(), BURST, 0)

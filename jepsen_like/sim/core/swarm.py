@@ -23,11 +23,14 @@ def draw(seed: int, virtual_s: float = 60.0) -> Scenario:
     rng = stream(seed, "swarm")
     on = {name: rng.random() < 0.5 for name in _FAMILIES}
     weather = {name: rng.random() < 0.5 for name in ("loss", "duplicate", "replay", "reorder", "tail", "hold", "fsync_tail")}
-    if not any(on.values()):
-        on["crash"] = True
+    if not any(on[name] for name in _LASTING):
+        on["pause"] = True
     voters = rng.choice((1, 2, 3, 3, 3, 5, 5, 5, 7))
     learners = rng.choice((0, 0, 0, 1, 2)) if voters < 7 else 0
     tick_ms = rng.choice((50, 100, 100, 100))
+    append_bytes_max = rng.choice((1, 64, 1 << 20, 1 << 20))
+    # One entry an append and one append a round trip is less than the load, and a backlog only grows.
+    inflight_max = max(rng.choice((1, 4, 512, 512)), 16 if append_bytes_max == 1 else 1)
     burst = rng.choice((1, 2, 4, 4, 8))
     return Scenario(
         seed=seed,
@@ -38,8 +41,8 @@ def draw(seed: int, virtual_s: float = 60.0) -> Scenario:
         election_ticks=rng.choice((5, 10, 10, 10, 20)),
         pre_vote=rng.random() < 0.7,
         check_quorum=rng.random() < 0.7,
-        append_bytes_max=rng.choice((1, 64, 1 << 20, 1 << 20)),
-        inflight_max=rng.choice((1, 4, 512, 512)),
+        append_bytes_max=append_bytes_max,
+        inflight_max=inflight_max,
         committed_bytes_max=rng.choice((1, 64, 1 << 20, 1 << 20)),
         uncommitted_bytes_max=rng.choice((64, 1 << 20, 1 << 20)),
         batch_max=rng.choice((1, 8, 64)),
@@ -154,6 +157,9 @@ def _snapshot(rng: Random, at_ms: int, size: int) -> Fault:
 def _replay(rng: Random, at_ms: int, _: int) -> Fault:
     return Fault(at_ms, "replay", EVERYBODY)
 
+
+_LASTING = ("crash", "power_cut", "pause", "disk", "partition", "weather")
+"""Of the families those whose faults last; a run has at least one, or no operation might meet a fault."""
 
 _FAMILIES: dict[str, Callable[[Random, int, int], Fault]] = {
     "crash": _crash,
