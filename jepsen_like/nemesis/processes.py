@@ -21,7 +21,7 @@ class Kill(Fault):
 
     name = "kill"
     row = 1
-    verified_by = "exit status 137, a refused connection, a new process after the heal"
+    verified_by = "exit status 137, and a question to each that stays without an answer"
     state = "down"
 
     async def apply(self) -> None:
@@ -36,7 +36,8 @@ class Kill(Fault):
     async def verify(self) -> None:
         """See Fault."""
         wrong = {member.name: member.status for member in self.members() if member.status != KILLED}
-        self.expect(not wrong, f"exit status {wrong or KILLED}")
+        heard = [member.name for member in self.members() if await self.answers(member.place.admin)]
+        self.expect(not wrong and not heard, f"exit status {wrong or KILLED}, {' '.join(heard) or 'nobody'} answers")
 
     async def heal(self) -> None:
         """See Fault."""

@@ -217,7 +217,7 @@ class Reset(Fault):
 
     name = "reset"
     row = 16
-    verified_by = "connections reset, and new ones that carry traffic after each"
+    verified_by = "connections the network ended by a reset to both ends"
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         super().__init__(cluster, rng)

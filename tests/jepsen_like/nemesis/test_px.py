@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jepsen_like.nemesis import FAULTS
+from raftkv.client import AsyncClient
 from tests.jepsen_like.nemesis.conftest import QUICK
 
 pytestmark = pytest.mark.slow
@@ -58,4 +59,18 @@ def test_other_fault_is_seen_and_survived(scenes, name):
 def test_snapshot_is_installed_and_survived(scenes):
     """A follower that lacks what the log no longer has."""
     record = scenes("PX", flags=(*QUICK, *FAULTS["snapshot-install"].flags)).inject("snapshot-install", hold_s=0.0)
+    assert record.verified, record
+
+
+def test_compaction_is_seen_and_survived(scenes):
+    """There has to be history to forget."""
+    scene = scenes("PX")
+
+    async def write() -> None:
+        async with AsyncClient(scene.cluster.endpoints) as client:
+            for number in range(60):
+                await client.put(b"k%d" % (number % 5), b"%d" % number)
+
+    scene.runner.run(write())
+    record = scene.inject("compaction", hold_s=0.3)
     assert record.verified, record

@@ -48,3 +48,9 @@ def test_preparation_is_what_the_faults_need():
     assert prepared(["clock", "disk-full"], "PX").instruments == {"clock", "files"}
     assert prepared(["power-cut"], "PX").instruments == {"trace", "failpoints"}
     assert any("snapshot-count" in flag for flag in prepared(["snapshot-install"], "PX").flags)
+
+
+def test_every_fault_is_done_to_a_real_cluster_by_some_test():
+    """A fault in the table without a test that saw it work is a claim."""
+    text = "".join((ROOT / "tests" / "jepsen_like" / "nemesis" / name).read_text(encoding="utf-8") for name in ("test_px.py", "test_ns.py"))
+    assert not [name for name in FAULTS if f'"{name}"' not in text]
