@@ -19,6 +19,9 @@ ANYTHING = -1
 PRESENT = -2
 """What a mutator may expect of the value it finds, besides a value: nothing at all, or any value."""
 
+NEVER = 1 << 30
+"""A value that no write leaves: what an answer needs that contradicts itself."""
+
 UNSEEN = 1
 """The value of every write whose value nobody observes."""
 
@@ -43,31 +46,28 @@ class Register(NamedTuple):
     """1 when versions count, else 0."""
 
 
-class _Call(NamedTuple):
-    observer: bool
-    wanted: int
-    expected: int
-    new: int
+_Call = tuple[bool, int, int, int]
+"""Whether it observes only, the state it wants; what a mutator expects, and leaves."""
 
 
 def register_of(calls: Sequence[Operation], *, versioned: bool) -> Register:
     """Prepare one key's calls, which `search.by_key` has chosen."""
-    increment = 1 if versioned and all(kv.version for call in calls for kv in _shown(call)) else 0
-    numbers = _numbers(calls)
+    numbers, counted = _numbers(calls)
+    increment = 1 if versioned and counted else 0
     prepared = [_prepared(call, numbers, increment) for call in calls]
     needed, blind = _needed(calls, prepared, numbers)
     keep_unseen = bool(increment) or blind
-    events = []
-    for index, call in enumerate(calls):
-        events.append((call[5] * 2, index))
-        if call[7] != UNKNOWN:
-            events.append((call[6] * 2 + 1, index))
+    # One integer an event sorts faster than a pair: the stamp, then calls before returns, then the index.
+    shift = len(calls).bit_length()
+    events = [call[5] << shift + 1 | index for index, call in enumerate(calls)]
+    returned = 1 << shift
+    events += [call[6] << shift + 1 | returned | index for index, call in enumerate(calls) if call[7] != UNKNOWN]
     events.sort()
-    return Register(_steps(calls, prepared, events, needed, keep_unseen), increment)
+    return Register(_steps(calls, prepared, events, shift, needed, keep_unseen), increment)
 
 
 def _steps(
-    calls: Sequence[Operation], prepared: list[_Call], events: list[tuple[int, int]], needed: dict[int, int], keep_unseen: bool
+    calls: Sequence[Operation], prepared: list[_Call], events: list[int], shift: int, needed: dict[int, int], keep_unseen: bool
 ) -> list[Step]:
     steps: list[Step] = []
     bits: dict[int, int] = {}
@@ -78,7 +78,10 @@ def _steps(
     unknowns: tuple[Unknown, ...] = ()
     alive = 0
     expiry = FOREVER
-    for stamp, index in events:
+    indexes = (1 << shift) - 1
+    for event in events:
+        index = event & indexes
+        stamp = event >> shift
         observer, wanted, expected, new = prepared[index]
         if calls[index][7] == UNKNOWN:
             until = FOREVER if keep_unseen else needed.get(new, -1)
@@ -111,11 +114,10 @@ def _steps(
 
 
 def _shown(call: Operation) -> tuple[KeyValue, ...]:
+    """What a compare-and-swap or a put shows of the key; reads are looked at directly."""
     f, result = call[1], call[4]
     if result is None:
         return ()
-    if f == "get":
-        return (result,)
     if f == "cas":
         return tuple(kv for kv in result[1:] if kv is not None)
     if f == "put":
@@ -123,37 +125,49 @@ def _shown(call: Operation) -> tuple[KeyValue, ...]:
     return ()
 
 
-def _numbers(calls: Sequence[Operation]) -> dict[str | None, int]:
-    """A number from 2 up for each value that somebody observes; 0 for absent."""
+def _numbers(calls: Sequence[Operation]) -> tuple[dict[str | None, int], bool]:
+    """A number from 2 up for each value that somebody observes, 0 for absent; and whether all answers show versions."""
     numbers: dict[str | None, int] = {None: 0}
+    counted = True
     for call in calls:
-        if call[1] == "cas" and call[3][0] not in numbers:
-            numbers[call[3][0]] = len(numbers) + 1
+        f = call[1]
+        if f == "get":
+            kv = call[4]
+            if kv is not None:
+                numbers.setdefault(kv[1], len(numbers) + 1)
+                counted = counted and bool(kv[4])
+            continue
+        if f == "cas":
+            numbers.setdefault(call[3][0], len(numbers) + 1)
         for kv in _shown(call):
-            if kv[1] not in numbers:
-                numbers[kv[1]] = len(numbers) + 1
-    return numbers
+            numbers.setdefault(kv[1], len(numbers) + 1)
+            counted = counted and bool(kv[4])
+    return numbers, counted
 
 
 def _prepared(call: Operation, numbers: dict[str | None, int], increment: int) -> _Call:
     f, argument, result = call[1], call[3], call[4]
     unknown = call[7] == UNKNOWN
     if f == "get":
-        return _Call(True, _state(result, numbers, increment), 0, 0)
+        return (True, _state(result, numbers, increment), 0, 0)
     if f == "put":
         expected = ANYTHING
         if result:
             expected = numbers[result[0][1] if result[0] is not None else None]
-        return _Call(False, 0, expected, numbers.get(argument, UNSEEN))
+        return (False, 0, expected, numbers.get(argument, UNSEEN))
     if f == "delete":
         if not unknown and not result:
-            return _Call(True, 0, 0, 0)
-        return _Call(False, 0, ANYTHING if unknown else PRESENT, 0)
+            return (True, 0, 0, 0)
+        if unknown:
+            return (False, 0, ANYTHING, 0)
+        return (False, 0, PRESENT if result == 1 else NEVER, 0)
     if unknown or result[0]:
-        return _Call(False, 0, numbers[argument[0]], numbers.get(argument[1], UNSEEN))
+        return (False, 0, numbers[argument[0]], numbers.get(argument[1], UNSEEN))
     if len(result) == 2:
-        return _Call(True, _state(result[1], numbers, increment), 0, 0)
-    return _Call(True, ~numbers[argument[0]], 0, 0)
+        if (result[1].value if result[1] is not None else None) == argument[0]:
+            return (True, NEVER << 32, 0, 0)
+        return (True, _state(result[1], numbers, increment), 0, 0)
+    return (True, ~numbers[argument[0]], 0, 0)
 
 
 def _state(kv: KeyValue | None, numbers: dict[str | None, int], increment: int) -> int:

@@ -3,7 +3,7 @@
 Owns the replay of `order`: etcd's rules for versions, create revisions, ranges, transactions and leases. Where an answer
 differs it asks the placement whether a write of unknown outcome can be the reason, and only then calls it impossible.
 
-Hot path: `Replay.run`, about 0.5 µs an operation on CPython 3.11 (`tests/jepsen_like/bench_checkers.py`).
+Hot path: `Replay.run`, about 0.5 µs an operation on CPython 3.11 (`python -m tests.jepsen_like.speed`).
 """
 
 from __future__ import annotations

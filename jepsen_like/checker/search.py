@@ -10,7 +10,7 @@ that led nowhere are remembered, so that one that cannot have happened is refute
 different configurations. Reads never branch: they are satisfied as soon as the state fits. Source: Wing & Gong 1993;
 Lowe 2017 (just-in-time linearization); spec/faults.md §4.
 
-Hot path: `_Search.run`, 2-4 µs an operation on CPython 3.11 (`tests/jepsen_like/bench_checkers.py`).
+Hot path: `_Search.run`, 2-4 µs an operation on CPython 3.11 (`python -m tests.jepsen_like.speed`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from jepsen_like.history import FAIL, UNKNOWN, Operation
 WORK_PER_OPERATION = 40
 WORK_MIN = 400_000
 """Configurations looked at per key before the verdict is unknown; about a microsecond or two each."""
+
+WORK_TO_EXPLAIN = 400_000
+"""Operations and configurations looked at to make one impossible key's history smaller for its reader."""
 
 REGISTER = frozenset({"get", "put", "delete", "cas"})
 
@@ -77,9 +80,17 @@ def _explain(key: str, calls: list[Operation], versioned: bool, budget: int, fin
     search = _Search(register_of(calls, versioned=versioned))
     search.run(budget)
     stuck = calls[search.furthest]
+    left = WORK_TO_EXPLAIN
 
     def fails(some: Sequence[Operation], with_versions: bool) -> bool:
-        return linearizable(some, versioned=with_versions, work_max=budget) is False
+        nonlocal left
+        left -= len(some)
+        if left <= 0:
+            return False
+        smaller = _Search(register_of(some, versioned=with_versions))
+        failed = smaller.run(min(budget, left)) is False
+        left -= smaller.work
+        return failed
 
     smallest = shrinking.smallest(calls, stuck, fails, versioned=versioned)
     text = (
@@ -94,6 +105,8 @@ class _Search:
 
     def __init__(self, register: Register) -> None:
         self._register = register
+        self.work = 0
+        """Configurations looked at."""
         self.furthest = 0
         """Index of the operation whose return no configuration got past, as far as the search came."""
 
@@ -129,6 +142,7 @@ class _Search:
                     furthest = at
                 work += 1
                 if work > work_max:
+                    self.work = work
                     self.furthest = steps[furthest][7]
                     return None
                 used &= step[6]
@@ -147,7 +161,9 @@ class _Search:
                     stack.extend(following[:-1])
                 at, state, done, used, satisfied = following[-1]
             else:
+                self.work = work
                 return True
+        self.work = work
         self.furthest = steps[furthest][7]
         return False
 

@@ -1,7 +1,9 @@
-"""The smallest part of one key's failing history that still fails, and for the same kind of reason.
+"""The smallest part of a failing history that still fails, and for the same reason.
 
-Leaving out an observer never makes a possible history impossible. Leaving out a write can, unless nobody in what is left
-observes its value and versions do not count; only such writes are left out. So whatever comes back is itself a proof.
+`smallest` serves the search on one key: leaving out an observer never makes a possible history impossible. Leaving out a write can,
+unless nobody in what is left observes its value and versions do not count; only such writes are left out. So whatever comes
+back is itself a proof. `around` serves every checker: it keeps the operations that an anomaly names and leaves out what
+the checker does not need to name the same ones again.
 """
 
 from __future__ import annotations
@@ -9,13 +11,59 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from jepsen_like.checker.verdict import Anomaly, Verdict
 from jepsen_like.history import UNKNOWN, Operation
 
 TRIALS_MAX = 600
 """Searches spent on making one failing history smaller."""
 
+Check = Callable[[list[Operation]], Verdict]
+
 Fails = Callable[[Sequence[Operation], bool], bool]
 """Whether these operations are impossible, with versions held to account or without."""
+
+
+def around(operations: Sequence[Operation], anomaly: Anomaly, check: Check, *, trials_max: int = TRIALS_MAX) -> tuple[Operation, ...]:
+    """A part of `operations`, in their order, in which `check` still finds the anomaly with the same operations.
+
+    No single operation can be left out of it, within `trials_max` checks. What other keys' operations say goes first, so that a
+    large history costs few checks. The whole comes back when the check does not find the anomaly in it again.
+    """
+    proof = set(anomaly.operations)
+
+    def shows(part: list[Operation]) -> bool:
+        return any(one.kind == anomaly.kind and set(one.operations) == proof for one in check(part).anomalies)
+
+    kept = list(operations)
+    near = [one for one in kept if one in proof or (set(anomaly.keys) & _keys(one))]
+    for part in (list(filter(proof.__contains__, kept)), near):
+        if shows(part):
+            kept = part
+            break
+    chunk = max(len(kept) // 2, 1)
+    while trials_max > 0:
+        place, before = 0, len(kept)
+        while place < len(kept) and trials_max > 0:
+            staying = [one for one in kept[place : place + chunk] if one in proof]
+            rest = kept[:place] + staying + kept[place + chunk :]
+            trials_max -= len(rest) < len(kept)
+            if len(rest) < len(kept) and shows(rest):
+                kept = rest
+                place += len(staying)
+            else:
+                place += chunk
+        if chunk == 1 and len(kept) == before:
+            break
+        chunk = max(chunk // 2, 1)
+    return tuple(kept)
+
+
+def _keys(operation: Operation) -> set[str]:
+    if operation.f == "append":
+        return {step[1] for step in operation.argument}
+    if operation.f == "txn":
+        return {step[1] for steps in operation.argument[1:] for step in steps}
+    return {operation.key}
 
 
 def smallest(calls: Sequence[Operation], stuck: Operation, fails: Fails, *, versioned: bool) -> tuple[Operation, ...]:
@@ -76,11 +124,6 @@ def _observes_only(call: Operation) -> bool:
     if call.outcome == UNKNOWN:
         return False
     return call.f == "get" or (call.f == "cas" and not call.result[0]) or (call.f == "delete" and not call.result)
-
-
-def _depends(kept: Sequence[Operation]) -> bool:
-    """Whether some operation says only that there was a value, or another value: then every write may matter."""
-    return any(call.outcome != UNKNOWN and call.f == "cas" and call.result == (False,) for call in kept)
 
 
 def _written(call: Operation) -> str | None:

@@ -47,7 +47,7 @@ def _altered(random: Random, one: Operation, operations: list[Operation]) -> Any
     if one.f == "cas":
         if result[0]:
             return (False, _other(random, None, one.key, operations))
-        return (True,) if random.random() < 0.5 else (False, _other(random, result[1], one.key, operations))
+        return (True,) if random.random() < 0.5 or len(result) < 2 else (False, _other(random, result[1], one.key, operations))
     if one.f == "delete":
         return max(0, result + random.choice([-1, 1]))
     if one.f == "range":
