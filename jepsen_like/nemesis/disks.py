@@ -69,7 +69,7 @@ class DiskFault(Fault):
     async def heal(self) -> None:
         """See Fault."""
         for name in self.targets:
-            self.cluster.levers[name].put("bytes_left", NO_LIMIT)
+            self.cluster.levers[name].put("bytes_until", NO_LIMIT)
             self.cluster.levers[name].put("sync_fails", 0.0)
             self.cluster.levers[name].put("sync_delay_s", 0.0)
         await self.restarted(self.members())
@@ -84,10 +84,10 @@ class DiskFull(DiskFault):
 
     def break_it(self) -> None:
         """See DiskFault."""
-        left = self.rng.choice((0, 1, 17, 40, 200))
-        self.requested = f"{left} bytes of a write fit"
+        left = self.rng.choice((0, 1, 17, 40, 200, 5000))
+        self.requested = f"{left} bytes are left"
         self._before = self.levers.get("writes_refused")
-        self.levers.put("bytes_left", float(left))
+        self.levers.put("bytes_until", self.levers.get("bytes_written") + left)
 
     async def verify(self) -> None:
         """See Fault."""
@@ -134,6 +134,10 @@ class SlowDisk(DiskFault):
 
     async def verify(self) -> None:
         """See Fault."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + ENDS_WITHIN_S
+        while self.levers.get("syncs_delayed") == self._before and loop.time() < until_s:
+            await self.poke()
         delayed = int(self.levers.get("syncs_delayed") - self._before)
         self.expect(delayed > 0, f"{delayed} syncs delayed")
 

@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from jepsen_like.cluster.instrumented.levers import Levers
+from jepsen_like.cluster.instrumented.levers import NO_LIMIT, Levers
 from raftkv.storage.fs import File, FileSystem, Lock
 
 
@@ -28,13 +28,16 @@ class LeveredFile:
     def pwrite(self, data: bytes, offset: int) -> None:
         """See File; of a write that does not fit, what fits is written first, as a real disk does."""
         levers = self._levers
-        left = levers.get("bytes_left")
-        if 0 <= left < len(data):
-            self._file.pwrite(data[: int(left)], offset)
+        until, written = levers.get("bytes_until"), levers.get("bytes_written")
+        if until != NO_LIMIT and written + len(data) > until:
+            room = max(0, int(until - written))
+            self._file.pwrite(data[:room], offset)
+            levers.add("bytes_written", room)
             levers.add("writes_refused")
-            levers.put("short_bytes", left)
+            levers.put("short_bytes", room)
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} (injected)", self._path)
         self._file.pwrite(data, offset)
+        levers.add("bytes_written", len(data))
 
     def datasync(self) -> None:
         """See File; a failed one syncs nothing, and no later one makes up for it."""

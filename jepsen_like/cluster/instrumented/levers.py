@@ -15,10 +15,22 @@ import time
 _DOUBLE = struct.Struct("=d")
 
 HARNESS = ("wall_offset_s", "line", "true_0", "shown_0", "rate_0", "true_1", "shown_1", "rate_1",
-           "sync_delay_s", "sync_fails", "bytes_left")  # fmt: skip
-"""Written by the harness. A line is the straight line by which the member's clock follows the true one: `line` says which of two."""
+           "sync_delay_s", "sync_fails", "bytes_until")  # fmt: skip
+"""Written by the harness. A line is the straight line by which the member's clock follows the true one, and `line` says which of the
+two; `bytes_until` is what `bytes_written` may not pass.
+"""
 
-MEMBER = ("wall_read_s", "loop_read_s", "read_at_s", "syncs", "syncs_delayed", "syncs_failed", "writes_refused", "short_bytes")
+MEMBER = (
+    "wall_read_s",
+    "loop_read_s",
+    "read_at_s",
+    "syncs",
+    "syncs_delayed",
+    "syncs_failed",
+    "writes_refused",
+    "bytes_written",
+    "short_bytes",
+)
 """Written by the member: what its clocks said at a true monotonic instant, and what its files did."""
 
 _OFFSETS = {name: 8 * number for number, name in enumerate(HARNESS + MEMBER)}
@@ -47,7 +59,7 @@ class Levers:
             self.put(name, 0.0)
         self.put("rate_0", 1.0)
         self.put("rate_1", 1.0)
-        self.put("bytes_left", NO_LIMIT)
+        self.put("bytes_until", NO_LIMIT)
 
     def get(self, name: str) -> float:
         """A number by name."""

@@ -53,15 +53,17 @@ def test_full_disk_takes_what_fits_and_refuses_the_rest(levers):
     """A short write comes first, as on a real disk."""
     inner = MemoryFileSystem()
     file = LeveredFileSystem(levers, inner).open("/log", create=True)
-    levers.put("bytes_left", 3.0)
+    file.pwrite(b"12", 6)
+    levers.put("bytes_until", levers.get("bytes_written") + 5)
+    file.pwrite(b"34", 8)
     with pytest.raises(OSError, match="No space left") as caught:
         file.pwrite(b"abcdef", 0)
     assert caught.value.errno == errno.ENOSPC
-    assert file.pread(10, 0) == b"abc"
+    assert file.pread(10, 0) == b"abc\0\0\x001234"
     assert (levers.get("writes_refused"), levers.get("short_bytes")) == (1.0, 3.0)
-    levers.put("bytes_left", NO_LIMIT)
+    levers.put("bytes_until", NO_LIMIT)
     file.pwrite(b"abcdef", 0)
-    assert file.pread(10, 0) == b"abcdef"
+    assert file.pread(6, 0) == b"abcdef"
 
 
 def test_failing_sync_raises_and_is_counted(levers):
