@@ -1,7 +1,7 @@
 """The entrance `jepsen-like`: reads the command line, hands over to the module that does the work, prints.
 
 Exit statuses: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved (unknown,
-rejected, not available). Modules are imported when called: help costs click alone, and a mutant must be in place before
+rejected); 4 not available on this machine. Modules are imported when called: help costs click alone, and a mutant must be in place before
 anything of raftkv is imported.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 STATUS = {"valid": 0, "invalid": 1}
 NOTHING_PROVED = 3
-NOT_AVAILABLE = 3
+NOT_AVAILABLE = 4
 
 OUT = pathlib.Path(".raftkv/jepsen")
 
@@ -97,9 +99,12 @@ def run(**options: Any) -> None:
 )
 @click.option("--core/--server", "core", default=None, help="Consensus and storage model alone, or whole members (the default).")
 @click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="Virtual seconds of load a run: 60 of the core, 10 of members.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes side by side.")
 @click.option("--mutant", help="Put a known way to be wrong into the product first, and stop at the first seed that sees it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a seed, and nothing else, on standard output.")
-def sim(seeds: str, scenario: pathlib.Path | None, core: bool | None, virtual_s: float | None, mutant: str | None, as_json: bool) -> None:
+def sim(
+    seeds: str, scenario: pathlib.Path | None, core: bool | None, virtual_s: float | None, mutant: str | None, jobs: int, as_json: bool
+) -> None:
     """Simulates clusters on virtual time, one seed each: the same seed gives the same run, everywhere."""
     numbers = _range(seeds)
 
@@ -121,7 +126,7 @@ def sim(seeds: str, scenario: pathlib.Path | None, core: bool | None, virtual_s:
         if scenario is not None:
             again = _again(scenario.read_text(encoding="utf-8"), core=bool(level))
             return _print_seeds(iter([again]), 1, as_json=as_json, mutant=mutant)
-        results = _simulated(numbers, core=bool(level), virtual_s=virtual_s)
+        results = _simulated(numbers, core=bool(level), virtual_s=virtual_s, jobs=jobs)
         return _print_seeds(results, len(numbers), as_json=as_json, mutant=mutant)
 
     raise SystemExit(_teaching(work))
@@ -194,18 +199,28 @@ def _range(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _simulated(seeds: Iterable[int], *, core: bool, virtual_s: float | None) -> Iterator[dict[str, Any]]:
-    """Each seed's line, as it comes."""
-    if core:
-        from jepsen_like.sim.core import runs as of_core
-
-        for result in of_core.run_many(seeds, virtual_s or 60.0):
-            yield json.loads(result.to_json())
+def _simulated(seeds: Sequence[int], *, core: bool, virtual_s: float | None, jobs: int) -> Iterator[dict[str, Any]]:
+    """Each seed's line, in the order of the seeds, as it comes."""
+    one = partial(_line_of_core, virtual_s=virtual_s or 60.0) if core else partial(_line_of_members, virtual_s=virtual_s or 10.0)
+    if jobs == 1 or len(seeds) == 1:
+        yield from map(one, seeds)
         return
+    # Forked, so that a mutant is in place in each of them.
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        yield from pool.imap(one, seeds)
+
+
+def _line_of_core(seed: int, virtual_s: float) -> dict[str, Any]:
+    from jepsen_like.sim.core import runs as of_core
+
+    line: dict[str, Any] = json.loads(of_core.run(seed, virtual_s=virtual_s).to_json())
+    return line
+
+
+def _line_of_members(seed: int, virtual_s: float) -> dict[str, Any]:
     from jepsen_like.sim import runs as of_members
 
-    for seed in seeds:
-        yield of_members.run(seed, virtual_s=virtual_s or 10.0).to_json()
+    return of_members.run(seed, virtual_s=virtual_s).to_json()
 
 
 def _again(text: str, *, core: bool) -> dict[str, Any]:
