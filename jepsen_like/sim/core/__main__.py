@@ -6,6 +6,7 @@ import argparse
 import pathlib
 import sys
 
+from jepsen_like.sim.core.repetition import differing
 from jepsen_like.sim.core.runs import Result, run, run_parallel, shrink
 from jepsen_like.sim.core.scenario import Scenario
 
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="look for the shortest scenario that still fails")
     parser.add_argument("--seconds", type=float, default=60.0, help="virtual seconds a run (default 60)")
     parser.add_argument("--processes", type=int, default=1, help="seeds run side by side (default 1)")
+    parser.add_argument("--repeat", action="store_true", help="run each seed twice here and once in a fresh process, compare the traces")
     parser.add_argument("--json", action="store_true", help="one JSON line a seed")
     arguments = parser.parse_args()
     if arguments.scenario is not None:
@@ -27,6 +29,10 @@ def main() -> int:
     if arguments.seed is not None:
         return _tell(run(arguments.seed, virtual_s=arguments.seconds), arguments.shrink)
     first, _, last = arguments.seeds.partition("-")
+    if arguments.repeat:
+        different = differing(range(int(first), int(last or first) + 1), arguments.seconds)
+        print(f"{len(different)} seeds are not one run: {different}" if different else "every seed is one run")
+        return 1 if different else 0
     verdicts: dict[str, int] = {}
     for result in run_parallel(range(int(first), int(last or first) + 1), arguments.seconds, arguments.processes):
         verdicts[result.verdict] = verdicts.get(result.verdict, 0) + 1

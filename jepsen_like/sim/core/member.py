@@ -231,9 +231,12 @@ class Member:
         if self.to_apply:
             self._apply(node)
         while node.has_ready():
-            self._take_ready(node)
+            # Only what is applied, or was kept back behind a snapshot, can make another Ready within the turn.
+            is_more = self._take_ready(node)
             if self.to_apply:
                 self._apply(node)
+            elif not is_more:
+                break
         self.disk.kick()
         self.invariants.on_turn(self)
         if self.read_calls:
@@ -307,7 +310,8 @@ class Member:
                     reached("read_asked_again")
                     self.reading += waiting
 
-    def _take_ready(self, node: RawNode) -> None:
+    def _take_ready(self, node: RawNode) -> bool:
+        """Do one Ready's work; True when it may not have been all there is."""
         ready = node.ready()
         number, _, entries, snapshot, messages, held, committed, read_states, _, _, held_after = ready
         if snapshot is not None:
@@ -331,6 +335,7 @@ class Member:
             self.to_apply.extend(committed)
         for state in read_states:
             self._on_read_state(state)
+        return snapshot is not None or bool(committed)
 
     def _on_read_state(self, state: ReadState) -> None:
         found = self.rounds.pop(state.context, None)

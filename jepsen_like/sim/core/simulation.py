@@ -82,7 +82,7 @@ class Simulation:
             now, _, kind, subject, what, more = heappop(heap)
             self.now_us = now
             if kind == DELIVER:
-                note((now, subject << 4, what.kind + (what.term << 8) + (what.index << 32)))
+                note((now, subject << 4, what[0] + (what[3] << 8) + (what[5] << 32)))
                 member = members.get(subject)
                 if (network.cut and (what.sender, subject) in network.cut) or member is None or member.node is None:
                     self._on_lost(what, more, member)
