@@ -86,19 +86,20 @@ class LeaderMonitor:
         self._loop = loop
         self._interval_s = interval_s
         self._missed_count = 0
-        self._streams: set[Callable[[RaftKVError], None]] = set()
+        # In the order they came: a set would end them by the addresses they happen to have.
+        self._streams: dict[Callable[[RaftKVError], None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, end: Callable[[RaftKVError], None]) -> None:
         """Watches over a stream; `end` is called at most once, and must be taken out when the stream ends by itself."""
-        self._streams.add(end)
+        self._streams[end] = None
         if self._timer is None:
             self._missed_count = 0
             self._timer = self._loop.call_later(self._interval_s, self._check)
 
     def discard(self, end: Callable[[RaftKVError], None]) -> None:
         """Forgets a stream."""
-        self._streams.discard(end)
+        self._streams.pop(end, None)
         if not self._streams and self._timer is not None:
             self._timer.cancel()
             self._timer = None

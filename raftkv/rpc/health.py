@@ -24,7 +24,7 @@ class Health:
 
     def __init__(self, router: Router) -> None:
         self._serving = True
-        self._watches: set[Stream] = set()
+        self._watches: dict[Stream, None] = {}
         router.unary(SERVICE + "Check", health.HealthCheckRequest, self._check, with_header=False)
         router.unary(SERVICE + "List", health.HealthListRequest, self._list, with_header=False)
         router.server_stream(SERVICE + "Watch", health.HealthCheckRequest, self._watch)
@@ -54,8 +54,8 @@ class Health:
             # A name nobody registered is answered in-band and stays watched.
             stream.send(_STATUS(status=_STATUS.SERVICE_UNKNOWN).SerializeToString())
         else:
-            self._watches.add(stream)
-            stream.when_ended(lambda: self._watches.discard(stream))
+            self._watches[stream] = None
+            stream.when_ended(lambda: self._watches.pop(stream, None))
             stream.send(self.response().SerializeToString())
         return _no_room_needed
 
