@@ -193,7 +193,11 @@ def _seen(answers: Iterable[Operation], events: Iterable[Event], made: Mapping[i
         if f == "get":
             if result is None or (result[3] in made and result[2] in made):
                 continue
-        elif f == "cas" and len(result) == 1 or f == "put" and not result:
+        elif f == "cas":
+            kv = result[1] if len(result) == 2 else None
+            if kv is None or (kv[3] in made and kv[2] in made):
+                continue
+        elif f == "delete" or (f == "put" and not result):
             continue
         for sight in _sights(operation):
             if sight[0] not in made and sight[0] > since and sight not in found:

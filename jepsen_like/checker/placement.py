@@ -113,11 +113,15 @@ class Placement:
         self.placed: dict[int, tuple[Operation, Seen]] = {}
         """Revision -> the unknown write that made it, and the sight it was placed by."""
         self._by_key: dict[str, list[Operation]] = {}
+        self._by_effect: dict[tuple[str, str | None], list[Operation]] = {}
         self._broad: list[Operation] = []
         """Those that delete ranges, of whatever keys."""
         for operation in self._left:
-            for key in sorted({key for key, _value in effects(operation)}):
+            left = set(effects(operation))
+            for key in {key for key, _value in left}:
                 self._by_key.setdefault(key, []).append(operation)
+            for effect in left:
+                self._by_effect.setdefault(effect, []).append(operation)
             if _deletes_range(operation):
                 self._broad.append(operation)
         self._gaps: list[int] | None = None
@@ -176,10 +180,11 @@ class Placement:
         return candidates
 
     def _candidates(self, one: Seen) -> list[Operation]:
-        fresh = [operation for operation in self._touching(one.key) if id(operation) not in self._used]
-        if one.value is None:
-            return [operation for operation in fresh if may_delete(operation, one.key)]
-        return [operation for operation in fresh if may_put(operation, one.key, one.value)]
+        if one.value is not None:
+            able: Sequence[Operation] = self._by_effect.get((one.key, one.value), ())
+        else:
+            able = [operation for operation in self._touching(one.key) if may_delete(operation, one.key)]
+        return [operation for operation in able if id(operation) not in self._used]
 
     def _touching(self, key: str) -> list[Operation]:
         own = self._by_key.get(key, [])
