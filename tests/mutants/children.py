@@ -30,7 +30,7 @@ TESTS = {
 }
 """Tests for mutants that name none, by package; tests/server for all others."""
 
-PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-k", "not under_faults and not failover"]
+PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-m", "not slow", "-k", "not under_faults and not failover"]
 
 
 def main(name: str, level: str, first: int, last: int, like: str) -> int:
