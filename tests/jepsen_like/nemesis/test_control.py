@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=f"not a
 
 @pytest.mark.parametrize(
     "name",
-    ["kill", "pause", "partition-isolate", "partition-one-way", "delay", "reset", "leader-moves", "member-replace", "wipe", "bit-rot"],
+    ["kill", "pause", "partition-isolate", "partition-one-way", "delay", "reset", "leader-moves", "wipe", "bit-rot"],
 )
 def test_fault_of_etcd_is_seen_and_survived(scenes, name):
     """Proxies know who sends without a word of the protocol."""
