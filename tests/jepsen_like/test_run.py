@@ -27,7 +27,7 @@ def test_run_on_paused_members_is_valid_and_leaves_its_history(tmp_path):
     assert status == 0
     assert {"verdict", "ops", "ok", "unknown", "anomalies", "report"} <= set(line)
     assert line["faults"]["verified"] >= 1
-    (folder,) = tmp_path.iterdir()
+    folder = pathlib.Path(line["report"]).parent
     history = load_file(folder / "history.jsonl")
     assert len(history.operations) == line["ops"]
     assert [mark.detail["name"] for mark in history.marks if mark.kind == "phase"] == ["warm-up", "faults", "heal", "final reads"]
