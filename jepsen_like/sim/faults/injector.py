@@ -93,6 +93,8 @@ class Injector:
         self.held: set[str] = set()
         self.blamed: set[str] = set()
         """Machines whose process may end with an error: something was done to its disk."""
+        self.wiped = False
+        """A machine runs with an empty disk."""
         self.records: list[FaultRecord] = []
         self.unexpected: list[str] = []
         """Processes that ended though nothing was wrong with their disks."""

@@ -194,7 +194,10 @@ async def wipe(injury: Injury) -> str:
     member = injury.target
     if len(injury.cluster.members) < 3:
         raise SkippedError("the cluster is too small to notice")
+    if injury.injector.wiped:
+        raise SkippedError("another disk is lost: two could be a majority, which may begin anew")
     with injury.hold(member):
+        injury.injector.wiped = True
         member.crash()
         disk, member.fs = member.fs, MemoryFileSystem()
         injury.injector.blamed.add(member.host)
@@ -212,6 +215,7 @@ async def wipe(injury: Injury) -> str:
         member.crash()
         injury.injector.blamed.discard(member.host)
         member.fs = disk
+        injury.injector.wiped = False
         member.start()
     return refused
 
