@@ -24,6 +24,9 @@ DATA = (WW, WR, RW)
 WORK_MAX = 60_000
 """States looked at in one knot for one kind of cycle; the shortest found by then is reported, and there is always one."""
 
+READABLE_MAX = 4
+"""Edges of a cycle that a person follows."""
+
 LABELS = {WW: "ww", WR: "wr", RW: "rw", PROCESS: "process", REALTIME: "realtime"}
 
 
@@ -142,7 +145,10 @@ _VARIANTS = (("", 0), ("-process", PROCESS), ("-realtime", PROCESS | REALTIME))
 
 
 def cycles(graph: Graph) -> list[Cycle]:
-    """The shortest cycle of each kind in one knot; a kind that needs no process or real-time edge is not reported with them."""
+    """The shortest cycle of each kind in one knot, shortest first.
+
+    A kind that needs no process or real-time edge is not reported with them, unless only they make it readable.
+    """
     found: list[Cycle] = []
     named: set[str] = set()
     for suffix, extra in _VARIANTS:
@@ -153,10 +159,10 @@ def cycles(graph: Graph) -> list[Cycle]:
                 edges = _shortest(part, kind, extra)
                 if edges:
                     found.append(Cycle(kind.name + suffix, edges))
-        named.update(cycle.kind.removesuffix(suffix) for cycle in found)
+        named.update(cycle.kind.removesuffix(suffix) for cycle in found if len(cycle.edges) <= READABLE_MAX)
     if not found:
         found.append(_any_cycle(graph))
-    return found
+    return sorted(found, key=lambda cycle: len(cycle.edges))
 
 
 def _parts(graph: Graph, allowed: int) -> list[Graph]:
