@@ -28,7 +28,7 @@ CERTIFICATE_FLAGS = {
 
 REASONS = {
     "auth-token": "only simple tokens exist",
-    "force-new-cluster": "a member that lost its quorum cannot be made the only one yet; restore a backup into a new cluster",
+    "force-new-cluster": "a member cannot be made the only one yet; export its keys (raftctl get --consistency=s) into a new cluster",
     "host-whitelist": "requests are not filtered by their Host header yet",
     "proxy": "the v2 proxy no longer exists",
 }

@@ -8,6 +8,7 @@ body limit, its Server header, its access log.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -105,4 +106,24 @@ def _make_server(answer: Callable[[web.BaseRequest], Awaitable[HttpResponse]], l
         response = await answer(request)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
-    return web.Server(handle, request_factory=make_request, loop=loop, access_log=None, keepalive_timeout=IDLE_CONNECTION_S)
+    return web.Server(
+        handle, request_factory=make_request, loop=loop, logger=_logger(), access_log=None, keepalive_timeout=IDLE_CONNECTION_S
+    )
+
+
+def _logger() -> logging.Logger:
+    """Takes what aiohttp says of a connection: a client's faults are no errors of ours, and its bytes do not fill our log."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    logger = logging.getLogger("raftkv.http")
+
+    def soften(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | ConnectionError | asyncio.CancelledError | TimeoutError):
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+            record.msg, record.args, record.exc_info = f"{type(error).__name__} at an HTTP/1.1 connection", (), None
+            return logger.isEnabledFor(logging.DEBUG)
+        return True
+
+    logger.filters[:] = [soften]
+    return logger

@@ -22,6 +22,7 @@ from raftkv.errors import ConfigError, CorruptionError
 from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.storage.backend import Backend, Reader, Table, WriteBatch
 from raftkv.storage.fs import FILE_MODE
+from raftkv.storage.lmdb_pages import is_whole
 
 MAP_BYTES = 256 << 30
 """Address space reserved for the store, sparse; reaching it ends the member. etcd's own advice for a store is at most 8 GiB."""
@@ -97,6 +98,7 @@ class LmdbBackend:
                 sync=sync,
                 metasync=sync,
             )
+            _check_length(self._env, path, may_extend=True)
             self._databases = self._open_tables()
             if sync:
                 # A process killed between LMDB's two syncs leaves a commit that is readable and not yet durable.
@@ -194,6 +196,25 @@ class LmdbOpener:
         return (path + "-lock",)
 
 
+def _check_length(env: Any, path: str, *, may_extend: bool) -> None:
+    """Looks whether a file that is shorter than its pages lacks one that counts; if not, makes it as long as they are.
+
+    A page beyond the end of a mapped file is a SIGBUS, which ends the process without a word. Raises CorruptionError.
+    """
+    page_bytes = env.stat()["psize"]
+    needed = (env.info()["last_pgno"] + 1) * page_bytes
+    size = os.stat(path).st_size
+    if size >= needed:
+        return
+    with open(path, "rb") as file:
+        whole = is_whole(file, page_bytes)
+    if not whole:
+        env.close()
+        raise _damaged(path, f"it has {size} bytes of {needed}: it was cut short")
+    if may_extend:
+        os.truncate(path, needed)
+
+
 class OfflineReader(LmdbReader):
     """A store's last commit, opened without the right to write: for tools, on a store that no member has open."""
 
@@ -202,6 +223,7 @@ class OfflineReader(LmdbReader):
     def __init__(self, path: str) -> None:
         try:
             env: Any = lmdb.open(path, subdir=False, readonly=True, lock=False, create=False, max_dbs=len(Table))
+            _check_length(env, path, may_extend=False)
             databases: list[Any] = [None] * (max(Table) + 1)
             for table in Table:
                 databases[table] = env.open_db(b"table%d" % table, create=False)
@@ -216,12 +238,16 @@ class OfflineReader(LmdbReader):
         self._env.close()
 
 
+def _damaged(path: str, what: str) -> CorruptionError:
+    return CorruptionError(f"the store {path} is damaged ({what}); replace this member, or put a copy of its stopped directory back")
+
+
 def _translated(exc: Exception, path: str) -> OSError | CorruptionError:
     """OSError for what the disk or a limit refused, CorruptionError for a file that is not whole."""
     if isinstance(exc, OSError):
         return exc
     if isinstance(exc, _DAMAGED):
-        return CorruptionError(f"the store {path} is damaged ({exc}); restore this member from the others or from a backup")
+        return _damaged(path, str(exc))
     if isinstance(exc, lmdb.MapFullError):
         return OSError(errno.ENOSPC, f"the store {path} has reached its map size; compact and defragment, or raise the map size")
     if isinstance(exc, lmdb.ReadersFullError):

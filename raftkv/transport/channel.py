@@ -306,7 +306,8 @@ class _ChannelProtocol(asyncio.Protocol):
         connection, transport = self.connection, self._transport
         assert connection is not None
         chunks = connection.take()
-        if transport is None:
+        if transport is None or transport.is_closing():
+            # A transport that is closed or cut tells its protocol later, and refuses writes meanwhile.
             return
         if chunks:
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -268,7 +268,8 @@ class ServerProtocol(asyncio.Protocol):
         connection, transport = self.connection, self._transport
         assert connection is not None
         chunks = connection.take()
-        if transport is None:
+        if transport is None or transport.is_closing():
+            # A transport that is closed or cut tells its protocol later, and may refuse writes meanwhile.
             return
         if chunks:
             size = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 
 HOST = "127.0.0.1"
 CLIENT_PORT = 2379
+PORT_MAX = 65_535
 WELL_KNOWN_MEMBERS_MAX = 6
 """2379, 22379 … 62379: one more would pass the last port."""
 
@@ -112,6 +113,8 @@ def _left_over(folder: pathlib.Path, place: Place) -> str:
 def _new_places(members: int, base_port: int | None) -> list[Place]:
     if base_port is not None:
         places = [Place(f"n{i + 1}", base_port + 2 * i, base_port + 2 * i + 1) for i in range(members)]
+        if not 0 < base_port <= PORT_MAX - 2 * members + 1:
+            raise UpError(f"--base-port {base_port} leaves no room for {members} members: ports are 1 to {PORT_MAX}")
         taken = [port for place in places for port in (place.client_port, place.peer_port) if not is_free(port)]
         if taken:
             raise UpError(f"port {', '.join(map(str, taken))} is in use; choose another --base-port")

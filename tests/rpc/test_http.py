@@ -82,6 +82,32 @@ def test_client_that_leaves_early_harms_nobody(endpoint, connection):
     assert ask(connection, "GET", "/health")[0].status == 200
 
 
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\n" + b"\x01" * 7000 + b"\r\n\r\n", b"POST /v3 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"]
+)
+def test_clients_fault_writes_no_error_into_the_log(sent, caplog):
+    """Else anybody who reaches the port fills the disk, ten bytes for each of his."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        shell = Http1Shell(Bench().services.endpoints, loop, request_timeout_s=5.0)
+        listener = await loop.create_server(shell, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        writer.write(sent)
+        if sent.startswith(b"GET"):
+            assert (await reader.readline()).split()[1] == b"400"
+        else:
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        listener.close()
+        await shell.close()
+
+    with caplog.at_level("DEBUG"):
+        asyncio.run(scenario())
+    assert all(record.levelname == "DEBUG" and len(record.getMessage()) < 200 and not record.exc_info for record in caplog.records)
+
+
 def test_garbage_is_answered_as_a_bad_request(endpoint, head):
     with socket.create_connection(endpoint.address.split(":"), timeout=10) as odd:
         odd.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n")

@@ -33,7 +33,9 @@ def test_change_of_an_unknown_member_is_not_found(client, method):
 
 
 def test_the_only_member_is_not_removed(client):
-    member = client.call(CLUSTER + "MemberList", rpc.MemberListRequest(), rpc.MemberListResponse).members[0]
+    member, *others = client.call(CLUSTER + "MemberList", rpc.MemberListRequest(), rpc.MemberListResponse).members
+    if others:
+        pytest.skip("a cluster of several: it would be removed")
     body = rpc.MemberRemoveRequest(ID=member.ID).SerializeToString()
     code, text = client.refused(CLUSTER + "MemberRemove", body, rpc.MemberRemoveResponse)
     assert (code, text) == ("UNKNOWN", "etcdserver: re-configuration failed due to not enough started members")

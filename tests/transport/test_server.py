@@ -482,3 +482,21 @@ def test_limits_out_of_range_are_all_named() -> None:
     assert str(caught.value).count(";") == 2
     with pytest.raises(ConfigError):
         ChannelLimits(connection_window_bytes=1 << 31).validate()
+
+
+def test_flush_after_the_connection_was_cut_writes_nothing(run_real: Run) -> None:
+    """Between the cut and the loop's word of it a transport may refuse writes; uvloop's raises."""
+
+    async def main() -> None:
+        async with serving() as running:
+            channel = await running.channel()
+            ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            stream = channel.stream(BIDI, on_message=lambda body: None, on_done=ended.set_result)
+            protocol = channel._protocol
+            assert protocol is not None
+            protocol.abort()
+            stream.send(b"late")
+            channel.flush()
+            assert isinstance(await ended, RpcError)
+
+    run_real(main())
