@@ -21,8 +21,8 @@ CORE_HEALS_AT = 0.8
 """Part of a run's time after which a core is made whole."""
 ALL_HEAL_AT = 0.9
 """Part of a run's time before which those outside the core stay as they are: cut off, they stand for elections."""
-BOUND_TIMEOUTS = 40
-"""Election timeouts within which a whole core must have done a write."""
+BOUND_TIMEOUTS = 20
+"""Election timeouts within which a whole core must have done a write; of 100 seeds two need more than three."""
 _LOOK_US = 100_000
 _LEFT = -2
 """The number under which the network knows the cut of this phase."""
@@ -62,7 +62,8 @@ class Recovery:
             if world.now_us >= world.scenario.virtual_s * 1_000_000 * ALL_HEAL_AT:
                 self._heal_all()
         elif self.stage == 2 and self._is_together():
-            self.all_timeouts = self._timeouts()
+            if not self.all_timeouts:
+                self.all_timeouts = self._timeouts()
             if world.now_us >= world.scenario.virtual_s * 1_000_000:
                 world.finished = True
                 return

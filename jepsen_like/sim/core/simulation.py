@@ -17,13 +17,14 @@ from jepsen_like.sim.core.member import Member
 from jepsen_like.sim.core.nemesis import Nemesis
 from jepsen_like.sim.core.network import Network, Transfer
 from jepsen_like.sim.core.operations import Operation
-from jepsen_like.sim.core.points import on_changed, on_trace
+from jepsen_like.sim.core.points import on_changed, on_trace, on_truncated
 from jepsen_like.sim.core.recovery import Recovery, ids_of
 from jepsen_like.sim.core.scenario import Scenario
 from jepsen_like.sim.core.trace import TraceHash
 from jepsen_like.sim.reached import reached
 from jepsen_like.sim.streams import stream
 from raftkv.raft.messages import ConfState, Message, MessageKind, Role
+from raftkv.raft.trace import TraceEvent, TraceKind
 
 DELIVER, TURN, TICK, SYNCED, BURST, FAULT, FAULT_END, FLAP, RETIRE, PHASE, REPLAY = range(11)
 _SNAPSHOT = int(MessageKind.SNAPSHOT)
@@ -187,7 +188,7 @@ class Simulation:
             random=stream(seed, "member", member_id),
             start_sync=lambda took_us: self._push(self.now_us + took_us, SYNCED, member_id, self.members[member_id].epoch),
             disk_random=stream(seed, "disk", member_id),
-            trace=on_trace,
+            trace=self._on_trace,
         )
         self.members[member_id] = member
         self._push(self.now_us + self._random.randrange(member.tick_us), TICK, member_id, member.epoch)
@@ -255,6 +256,11 @@ class Simulation:
         if self.nemesis.active:
             return -1
         return self.network.hits + self.nemesis.begun
+
+    def _on_trace(self, event: TraceEvent) -> None:
+        on_trace(event)
+        if event.kind is TraceKind.LOG_TRUNCATED:
+            on_truncated(self.members[event.member_id])
 
     def _on_tick(self, member: Member) -> None:
         if member.paused:

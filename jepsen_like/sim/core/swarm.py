@@ -87,6 +87,9 @@ def _schedule(seed: int, on: dict[str, bool], size: int, virtual_s: float, repla
         at_ms = FAULTS_MS + rng.expovariate(1 / gap_ms)
         while at_ms < end_ms:
             faults.append(make(rng, int(at_ms), size))
+            if name == "change" and rng.random() < 0.4:
+                # Another right behind it, which the leader must refuse, or its successor take up.
+                faults.append(make(rng, int(at_ms + _log(rng, 1, 200)), size))
             at_ms += rng.expovariate(1 / gap_ms)
     return tuple(sorted(faults, key=lambda fault: (fault.at_ms, fault.kind)))
 

@@ -18,12 +18,17 @@ CALM = Scenario(seed=1, virtual_s=10.0)
 
 
 def check_seeds(seeds: range, *, virtual_s: float = 60.0, processes: int = 1) -> dict[str, int]:
-    """Runs the seeds; fails with the command that repeats it at the first that is not valid. Returns what was reached."""
+    """Runs the seeds; fails at the first invalid one with the command that repeats it, and when more than one in fifty
+    did too little to count. Returns what was reached."""
     reached: dict[str, int] = {}
+    rejected = []
     for result in run_parallel(seeds, virtual_s, processes):
-        assert result.verdict == "valid", f"{result.replay}: {result.verdict}: {result.rule}\n{result.detail}"
+        assert result.verdict != "invalid", f"{result.replay}: {result.rule}\n{result.detail}"
+        if result.verdict == "rejected":
+            rejected.append(result.seed)
         for name, count in result.reached.items():
             reached[name] = reached.get(name, 0) + count
+    assert len(rejected) <= max(1, len(seeds) // 50), rejected
     return reached
 
 
@@ -38,8 +43,8 @@ def test_scenario_written_as_json_is_read_back_equal():
 @pytest.mark.slow
 def test_swarm_seeds_keep_every_invariant():
     """Sixty virtual seconds a seed, faults of half the families, and progress after they end."""
-    reached = check_seeds(range(1, 13))
-    assert reached["leader_elected"] > 12 and reached["read_answered"] > 1_000 and reached["log_cut"] > 10
+    reached = check_seeds(range(1, 9))
+    assert reached["leader_elected"] > 8 and reached["read_answered"] > 1_000 and reached["log_cut"] > 10
 
 
 @pytest.mark.slow
