@@ -6,6 +6,7 @@ proves nothing and stops everything: it is a defect of the product or of the har
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from jepsen_like.sim.mutation import Mutant, mutated, source_path
 from tests.mutants.children import NONE, tests_for
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 SEED_TIMEOUT_S = {"core": 60.0, "server": 240.0, "unit": 300.0}
 """A seed, or all tests of a mutant, that take longer hang, which counts as noticed."""
 
@@ -27,6 +30,16 @@ SEEDS = {"core": 200, "server": 12, "unit": 1}
 
 BASE_STEP = 10_000
 """Between the first seeds of two trials."""
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Names the product and the harness as they are: what was sound yesterday need not be today."""
+    digest = hashlib.blake2s(digest_size=6)
+    for package in ("raftkv", "jepsen_like"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 class BrokenBaselineError(Exception):
@@ -87,13 +100,13 @@ class Records:
         temporary.rename(path)
 
     def sound(self, level: str) -> set[str]:
-        """Seeds, or tests, known to find nothing in the unchanged product."""
-        path = self._folder / f"sound-{level}.json"
+        """Seeds, or tests, known to find nothing in the product and the harness as they are now."""
+        path = self._folder / f"sound-{level}-{sources_digest()}.json"
         return set(json.loads(path.read_text())) if path.exists() else set()
 
     def add_sound(self, level: str, what: str) -> None:
         """It found nothing in the unchanged product."""
-        path = self._folder / f"sound-{level}.json"
+        path = self._folder / f"sound-{level}-{sources_digest()}.json"
         path.write_text(json.dumps(sorted({*self.sound(level), what})))
 
     @staticmethod
