@@ -263,7 +263,10 @@ class Replay:
             self._findings.add("wrong-count", text, (operation,), (start,))
 
     def _revoke(self, operation: Operation, revision: int) -> None:
-        lease = operation.lease
+        # The key names the lease; that of a history kept before it did may stand in its own field.
+        lease = operation.lease or (int(operation.key) if operation.key.isdecimal() else 0)
+        if not lease:
+            return
         attached = [key for key, held in self._state.items() if held[5] == lease]
         if not attached:
             return

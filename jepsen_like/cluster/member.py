@@ -6,12 +6,12 @@ its addresses are is the network's (`networks`).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +21,15 @@ LOG_LINE_CHARS_SHOWN = 400
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 """Where `python -m` finds the packages."""
 
+DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Has the kernel end the process when this one dies without a clean-up, then becomes the member. Not done between fork and
+exec: there other libraries' fork handlers run too, and gRPC's aborts a child of a process in which it has threads.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +129,12 @@ class MemberProcess:
         assert not self.running, f"{self.name} runs"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command,
+                [sys.executable, "-ISc", DIE_WITH_PARENT, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
                 env=dict(environment),
-                # The kernel ends it when this process dies without a clean-up; nothing else runs between fork and exec.
-                preexec_fn=_die_with_parent,
             )
         self.starts_total += 1
 
@@ -179,7 +184,3 @@ class MemberProcess:
 def clean_environment() -> dict[str, str]:
     """This process's, without settings that would reach members."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("ETCD_", "RAFTKV_"))}
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -46,6 +46,7 @@ class Link:
         "cuts",
         "free_s",
         "held",
+        "held_until_s",
         "low_s",
         "random",
         "rate_bytes_s",
@@ -63,7 +64,9 @@ class Link:
         self.random = loop.streams.get("net", source, target).random
         self.cuts = 0
         """Faults that hold this link closed now."""
-        self.held: list[tuple[Callable[..., None], tuple[Any, ...], int]] = []
+        self.held: list[tuple[Callable[..., None], tuple[Any, ...], int, float]] = []
+        self.held_until_s = 0.0
+        """When the last of what was held has arrived: what is sent later does not overtake it, as no byte of a connection may."""
         self.low_s, self.span_s = delay_s[0], delay_s[1] - delay_s[0]
         self.tail = 0.0
         """Share of deliveries that take up to `tail_s` longer."""
@@ -82,7 +85,7 @@ class Link:
     def deliver(self, callback: Callable[..., None], args: tuple[Any, ...], size: int, after_s: float = 0.0) -> float:
         """Runs the callback after the link's delay, never before `after_s`; returns when."""
         if self.cuts:
-            self.held.append((callback, args, size))
+            self.held.append((callback, args, size, after_s))
             return after_s
         loop = self._loop
         self.sent += 1
@@ -92,6 +95,7 @@ class Link:
         if self.rate_bytes_s:
             self.free_s = max(self.free_s, loop.now_s) + size / self.rate_bytes_s
             when = max(when, self.free_s)
+        after_s = max(after_s, self.held_until_s)
         if when <= after_s:
             when = after_s + 1e-9
         loop.push(when, Delivery(callback, args))
@@ -107,9 +111,8 @@ class Link:
         if self.cuts:
             return
         held, self.held = self.held, []
-        last_s = 0.0
-        for callback, args, size in held:
-            last_s = self.deliver(callback, args, size, last_s)
+        for callback, args, size, after_s in held:
+            self.held_until_s = self.deliver(callback, args, size, after_s)
 
 
 class Network:
