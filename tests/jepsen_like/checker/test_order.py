@@ -159,3 +159,23 @@ def test_member_s_own_revision_of_a_lease_answer_is_not_held_to_real_time() -> N
     """Only answers of the key-value API promise the newest revision."""
     operations = [_put(0, "a", 1, 2, 2), Operation(1, "keepalive", "1", 0, 5, 3, 4, OK, 1)]
     assert order.check(operations).valid
+
+
+def test_revoke_takes_the_keys_of_its_lease_and_no_others() -> None:
+    """A lease is named by the key of its calls; keys without a lease are no one's."""
+
+    def call(number: int, f: str, key: str, argument: object, result: object, revision: int, lease: int = 0) -> Operation:
+        return Operation(1, f, key, argument, result, number * 10, number * 10 + 5, OK, revision, "", "", lease)
+
+    held = KeyValue("plain", "1", 2, 2, 1)
+    operations = [
+        EMPTY,
+        call(1, "put", "plain", "1", (), 2),
+        call(2, "put", "leased", "2", (), 3, lease=7),
+        call(3, "revoke", "7", 0, None, 4),
+        call(4, "get", "plain", 0, held, 4),
+        call(5, "get", "leased", 0, None, 4),
+    ]
+    assert order.check(operations).valid
+    survivor = [*operations[:-1], call(5, "get", "leased", 0, KeyValue("leased", "2", 3, 3, 1, 7), 4)]
+    assert not order.check(survivor).valid
