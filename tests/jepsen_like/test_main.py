@@ -51,7 +51,7 @@ def test_list_names_workloads_faults_and_mutants_and_what_is_not_available():
     everything = json.loads(shown.output)
     assert {one["name"] for one in everything["workloads"]} >= {"register", "txn", "append", "set", "watch", "kubernetes", "lease", "lock"}
     membership = next(one for one in everything["workloads"] if one["name"] == "membership")
-    assert not membership["available"] and "MemberAdd" in membership["why"]
+    assert not membership["available"] and "member-replace" in membership["why"]
     assert {"kill", "pause"} <= {one["name"] for one in everything["faults"]}
     assert len(everything["mutants"]) >= 60
     assert "not available" in invoke("list").output
