@@ -85,7 +85,7 @@ def test_workload_of_one_seed_gives_one_history(name):
 
 def test_membership_is_listed_with_the_reason_why_not():
     assert "member-replace" in catalog.BY_NAME["membership"].unavailable
-    with pytest.raises(catalog.UnknownWorkloadError, match="not available: raftkv does not answer MemberAdd"):
+    with pytest.raises(catalog.UnknownWorkloadError, match="not available: a load of its own"):
         catalog.make("membership")
 
 
