@@ -25,7 +25,7 @@ DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-os.execv(sys.argv[1], sys.argv[1:])
+os.execvp(sys.argv[1], sys.argv[1:])
 """
 """Has the kernel end the process when this one dies without a clean-up, then becomes the member. Not done between fork and
 exec: there other libraries' fork handlers run too, and gRPC's aborts a child of a process in which it has threads.
