@@ -6,7 +6,7 @@ from statistics import median
 
 from jepsen_like.sim.mutation import Mutant
 from tests.mutants.absent import ABSENT
-from tests.mutants.trials import SEEDS, Record
+from tests.mutants.trials import ROOT, SEEDS, Record
 
 NUMBERS = range(1, 73)
 """Of the list of known ways to be wrong."""
@@ -73,5 +73,5 @@ def _summary(outcomes: list[tuple[Mutant, Record]]) -> list[str]:
 
 def _shown(what: str) -> str:
     """The start of a finding, fit for a cell."""
-    text = " ".join(what.split()).replace("|", "/")
+    text = " ".join(what.split()).replace("|", "/").replace(f"{ROOT}/", "")
     return text if len(text) <= 110 else text[:107] + "..."
