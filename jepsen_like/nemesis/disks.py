@@ -142,6 +142,16 @@ class SlowDisk(DiskFault):
         self.expect(delayed > 0, f"{delayed} syncs delayed")
 
 
+def place_of_rot(used: bytes, rng: random.Random) -> int:
+    """A byte in the second quarter of a log with no zero near it: one in padding or in the upper half of a length may do no harm."""
+    low, high = len(used) // 4, len(used) // 2
+    start = rng.randrange(low, high)
+    for offset in (*range(start, high), *range(low, start)):
+        if 0 not in used[offset - 8 : offset + 9]:
+            return offset
+    return start
+
+
 class BitRot(Fault):
     """A bit of a stopped member's log changes, among records that were synced: it has to refuse to start. The bit is put back."""
 
@@ -165,7 +175,7 @@ class BitRot(Fault):
         self._path = newest_log_file(member)
         used = self._path.read_bytes().rstrip(b"\0")
         # The last record may be torn without harm; what is before the middle was synced long ago.
-        self._offset = self.rng.randrange(len(used) // 4, len(used) // 2)
+        self._offset = place_of_rot(used, self.rng)
         self._good = used[self._offset : self._offset + 1]
         bit = self.rng.randrange(8)
         self.requested = f"bit {bit} of byte {self._offset} of {member.name}'s {self._path.name}"
