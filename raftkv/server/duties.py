@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("raftkv.server")
 
-LAG_SNAPSHOTS_MAX = 10
-"""How many snapshot intervals a connected follower may be behind and is still served from the log. Under load the catch-up entries
-go by faster than a snapshot of a large store is installed, and the follower would be sent one after the other for ever."""
+LAG_BYTES_MAX = 128 << 20
+"""How much log, about, is kept for a connected follower that is behind. Under load any number of entries tied to the snapshot interval goes
+by faster than a snapshot of a large store is installed, and the follower would be sent one after the other for ever: 500 000 records take
+some seconds, 10 000 small writes one."""
 
 RETRY_S = 5.0
 """A duty's proposal that got no answer is made again after this long; each is idempotent."""
@@ -148,6 +149,7 @@ class LogCutter:
         self._catchup_entries = catchup_entries
         self._busy = False
         self._snapshot_index = core.machine.applied_index
+        self.lag_bytes_max = LAG_BYTES_MAX
         self.snapshots_total = 0
 
     def after_apply(self, applied: int, term: int) -> None:
@@ -175,7 +177,7 @@ class LogCutter:
         core = self._core
         progress, connected = core.node.status().progress, core.peers.connected()
         reached = [max(one.match, core.transfers.sent_index(other)) for other, one in progress.items() if other in connected]
-        return max(min(reached), index - LAG_SNAPSHOTS_MAX * self._snapshot_count) if reached else index
+        return max(min(reached), index - core.raft_storage.count_in(self.lag_bytes_max)) if reached else index
 
     def _cut(self, meta: SnapshotMeta) -> None:
         core = self._core

@@ -150,6 +150,10 @@ class RaftStorage:
         self._compacted = index
         self._drop_below(index + 1)
 
+    def count_in(self, size_bytes: int) -> int:
+        """About how many entries take up so many bytes, when they are like the newest ones."""
+        return size_bytes * len(self._entries) // self._bytes if self._bytes else 0
+
     def describe(self) -> str:
         """For people."""
         return (
