@@ -1,0 +1,1 @@
+"""What a lone API server must do itself, because no controller manager runs beside it."""

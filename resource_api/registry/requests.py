@@ -1,0 +1,77 @@
+"""What a request is to the registry: who asks, with which options. Built by the HTTP face and by controllers; plain data.
+
+Options are the decoded `CreateOptions`, `UpdateOptions`, `PatchOptions`, `DeleteOptions` and `ListOptions` of meta/v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+FieldValidation = Literal["Ignore", "Warn", "Strict"]
+Propagation = Literal["", "Orphan", "Background", "Foreground"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks, as authentication found them."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+MASTERS = "system:masters"
+"""The group that may do everything."""
+
+LOOPBACK = User("system:apiserver", (MASTERS, "system:authenticated"))
+"""What the server does of itself is done as this user."""
+
+
+def ignore_warning(text: str) -> None:
+    """Nobody hears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request."""
+
+    user: User
+    namespace: str = ""
+    """Of the URL; empty for cluster-scoped resources and for lists of all namespaces."""
+    field_manager: str = ""
+    """Of the query; `user_agent` stands in when it is empty."""
+    user_agent: str = ""
+    dry_run: bool = False
+    field_validation: FieldValidation = "Warn"
+    warn: Callable[[str], None] = ignore_warning
+    """Takes the text of one `Warning` header."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """How an object is to go."""
+
+    grace_period_s: int | None = None
+    propagation: Propagation = ""
+    orphan_dependents: bool | None = None
+    precondition_uid: str | None = None
+    precondition_resource_version: str | None = None
+    ignore_store_read_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """Which objects of a collection, at which version, how many at once; the watch's part of it too."""
+
+    label_selector: str = ""
+    field_selector: str = ""
+    limit: int = 0
+    continue_token: str = ""
+    resource_version: str = ""
+    resource_version_match: Literal["", "Exact", "NotOlderThan"] = ""
+    timeout_s: int | None = None
+    allow_bookmarks: bool = False
+    send_initial_events: bool | None = None

@@ -1,0 +1,1 @@
+"""What the kinds are: types, defaults, validation, names, protobuf."""
