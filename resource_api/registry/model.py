@@ -42,6 +42,13 @@ class Strategy:
         """How long a deletion waits for somebody to finish it; 0: not at all. Only pods have any."""
         return 0
 
+    def finalizers(self, obj: Object) -> list[str]:
+        """Who must still do something before a deleted object goes. A namespace has its own besides those of metadata."""
+        return list(obj["metadata"].get("finalizers") or [])
+
+    def on_marked(self, obj: Object) -> None:
+        """The object has just got its deletionTimestamp and is kept: a namespace shows that it is terminating."""
+
     def check_delete(self, obj: Object) -> None:
         """Raises StatusError when this object may not be deleted."""
 

@@ -1,0 +1,171 @@
+"""How an object goes: at once, after a grace period, or when its finalizers are done (spec B.5; upstream's BeforeDelete and Store.Delete).
+
+Decisions are plain functions over the object; `delete` carries them out against the store.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Literal
+
+from resource_api import errors
+from resource_api.errors import FieldError, Object, StatusError
+from resource_api.registry.admission import AdmissionRequest
+from resource_api.registry.model import Strategy
+from resource_api.registry.requests import Context, DeleteOptions
+from resource_api.registry.stamps import parse_time, rfc3339
+from resource_api.registry.store import ChangedError, Stored
+
+if TYPE_CHECKING:
+    from resource_api.registry.resource import Resource
+
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+
+Outcome = Literal["pending", "marked", "remove"]
+"""Nothing changes; the object is kept with a deletionTimestamp; it is removed now."""
+
+
+def is_finished(strategy: Strategy, obj: Object) -> bool:
+    """An object that is being deleted and waits for nobody any more."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or strategy.finalizers(obj):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def check_options(options: DeleteOptions) -> list[FieldError]:
+    """What contradicts itself."""
+    if options.orphan_dependents is not None and options.propagation:
+        detail = "orphanDependents and deletionPropagation cannot be both set"
+        return [errors.invalid("propagationPolicy", options.propagation, detail)]
+    return []
+
+
+def _propagation_finalizers(strategy: Strategy, metadata: Object, options: DeleteOptions) -> list[str]:
+    """The finalizers the object is to have: explicit option, else what it has, else the kind's rule."""
+    present = list(metadata.get("finalizers") or [])
+    others = [one for one in present if one not in (ORPHAN, FOREGROUND)]
+    if options.orphan_dependents is not None:
+        return [*others, ORPHAN] if options.orphan_dependents else others
+    if options.propagation:
+        wanted = {"Orphan": [ORPHAN], "Foreground": [FOREGROUND]}.get(options.propagation, [])
+        return [*others, *wanted]
+    if len(others) != len(present):
+        return present
+    return [*others, ORPHAN] if strategy.default_propagation == "Orphan" else others
+
+
+def mark(strategy: Strategy, obj: Object, options: DeleteOptions, now_s: float) -> Outcome:
+    """Decides, and changes `obj` accordingly when it is to be kept."""
+    metadata = obj["metadata"]
+    first = not metadata.get("deletionTimestamp")
+    graceful, period = False, metadata.get("deletionGracePeriodSeconds")
+    if not first:
+        if period:
+            asked = options.grace_period_s
+            if asked is None or asked >= period:
+                return "pending"
+            asked = max(asked, 0)
+            metadata["deletionTimestamp"] = rfc3339(parse_time(metadata["deletionTimestamp"]) - period + asked)
+            metadata["deletionGracePeriodSeconds"] = asked
+            graceful = asked > 0
+    else:
+        grace_s = strategy.grace_period_s(obj, options)
+        if grace_s > 0:
+            metadata["deletionTimestamp"] = rfc3339(now_s + grace_s)
+            metadata["deletionGracePeriodSeconds"] = grace_s
+            graceful = True
+    finalizers = _propagation_finalizers(strategy, metadata, options) if first or not graceful else metadata.get("finalizers") or []
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    else:
+        metadata.pop("finalizers", None)
+    if not graceful and not strategy.finalizers(obj):
+        return "remove"
+    if not graceful and first:
+        metadata["deletionTimestamp"] = rfc3339(now_s)
+        metadata["deletionGracePeriodSeconds"] = 0
+    if first:
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+        strategy.on_marked(obj)
+    return "marked"
+
+
+async def delete(resource: Resource, ctx: Context, name: str, options: DeleteOptions) -> tuple[int, Object]:
+    """See `Resource.delete`."""
+    problems = check_options(options)
+    if problems:
+        raise errors.invalid_object("meta.k8s.io", "DeleteOptions", "", problems)
+    old, stored = await resource.read(ctx.namespace, name)
+    while True:
+        _check_preconditions(resource, old, options)
+        resource.model.strategy.check_delete(old)
+        try:
+            return await _attempt(resource, ctx, name, options, old, stored)
+        except ChangedError as error:
+            if error.current is None:
+                raise errors.not_found(resource.type.group, resource.type.plural, name) from error
+            stored = error.current
+            old = resource.decode(stored)
+
+
+async def _attempt(resource: Resource, ctx: Context, name: str, options: DeleteOptions, old: Object, stored: Stored) -> tuple[int, Object]:
+    request = AdmissionRequest(
+        "DELETE", resource.type, "", ctx.namespace, name, ctx.user, ctx.dry_run, None, old, ctx.warn, delete_options=options
+    )
+    written = False
+    try:
+        await resource.admission.admit(request)
+        await resource.admission.validate(request)
+        new = copy.deepcopy(old)
+        outcome = mark(resource.model.strategy, new, options, resource.clock.wall_s())
+        code = 202 if options.orphan_dependents is False and outcome != "remove" else 200
+        if outcome == "pending":
+            return code, old
+        if outcome == "marked":
+            if new != old and not ctx.dry_run:
+                revision = await resource.store.update(stored.key, resource.encode(new), expected_revision=stored.revision)
+                new["metadata"]["resourceVersion"] = str(revision)
+                written = True
+            return code, new
+        if not ctx.dry_run:
+            await resource.store.delete(stored.key, expected_revision=stored.revision)
+            written = True
+        return code, old if resource.model.strategy.returns_deleted else success(resource, old)
+    finally:
+        await resource.admission.settle(request, written=written)
+
+
+def success(resource: Resource, obj: Object) -> Object:
+    """The Status a deletion is answered."""
+    details: Object = {"name": obj["metadata"].get("name", "")}
+    if resource.type.group:
+        details["group"] = resource.type.group
+    details["kind"] = resource.type.plural
+    details["uid"] = obj["metadata"].get("uid", "")
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _check_preconditions(resource: Resource, obj: Object, options: DeleteOptions) -> None:
+    metadata, wanted = obj["metadata"], options.precondition_uid
+    if wanted is not None and wanted != metadata.get("uid"):
+        raise _precondition(
+            resource,
+            obj,
+            f"the UID in the precondition ({wanted}) does not match the UID in record ({metadata.get('uid')}). "
+            "The object might have been deleted and then recreated",
+        )
+    version = options.precondition_resource_version
+    if version is not None and version != metadata["resourceVersion"]:
+        raise _precondition(
+            resource,
+            obj,
+            f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record "
+            f"({metadata['resourceVersion']}). The object might have been modified",
+        )
+
+
+def _precondition(resource: Resource, obj: Object, detail: str) -> StatusError:
+    """Upstream names the Kind here and not the resource."""
+    return errors.conflict(resource.type.group, resource.type.kind, obj["metadata"].get("name", ""), detail)

@@ -1,0 +1,102 @@
+"""What the pipeline does to an object before a kind's own rules see it: namespace, unknown fields, owners, what only the server sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resource_api import errors
+from resource_api.errors import Object
+from resource_api.registry.model import Model
+from resource_api.registry.objects import name_of
+from resource_api.registry.requests import Context
+from resource_api.schema.kinds import ResourceType
+
+SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+"""Of metadata; what a client sends of them with a new object is dropped."""
+
+KEPT_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""Taken from the stored object where a changed one leaves them out; another value is a fault that validation names."""
+
+DUPLICATE_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests "
+    "as early as 1.24; please fix your requests; duplicate UID(s) observed: {}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """How a changed object came about."""
+
+    subresource: str = ""
+    must_carry_version: bool = False
+    """PUT: the resourceVersion of the body counts, and may be required."""
+    strict_as_patch: str | None = None
+    """The patch's text: unknown fields are then an invalid patch (422) and not a bad request."""
+    applied: bool = False
+    """Ownership was settled by apply already."""
+    faults: Sequence[str] = ()
+    """What strict decoding found in the body: `duplicate field "x"`."""
+
+
+def metadata_of(obj: Object) -> Object:
+    """`obj["metadata"]`, made when it is missing."""
+    metadata: Object | None = obj.get("metadata")
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    return metadata
+
+
+def settle_namespace(resource: ResourceType, ctx: Context, metadata: Object, mismatch: str) -> None:
+    """The URL's namespace is the object's. Raises StatusError 400 with the text `mismatch`."""
+    given = metadata.get("namespace") or ""
+    if given and given != (ctx.namespace if resource.namespaced else ""):
+        raise errors.bad_request(mismatch)
+    if resource.namespaced:
+        metadata["namespace"] = ctx.namespace
+    else:
+        metadata.pop("namespace", None)
+
+
+def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
+    """Fields the kind does not have go, with the outcry that was asked for: none, warnings, or StatusError."""
+    unknown = [f'unknown field "{path}"' for path in model.prune(obj)]
+    faults = [*write.faults, *unknown]
+    if not faults or ctx.field_validation == "Ignore":
+        return
+    if ctx.field_validation == "Warn":
+        for fault in faults:
+            ctx.warn(fault)
+        return
+    text, kind = "strict decoding error: " + ", ".join(faults), model.type.kind
+    if write.strict_as_patch is None:
+        raise errors.bad_request(f'{kind} in version "{model.type.version}" cannot be handled as a {kind}: {text}')
+    problem = errors.invalid("patch", write.strict_as_patch, text)
+    raise errors.invalid_object(model.type.group, kind, name_of(obj), [problem])
+
+
+def drop_duplicate_owners(ctx: Context, obj: Object) -> None:
+    """Equal owner references are one; the client is warned."""
+    owners = obj["metadata"].get("ownerReferences")
+    if not owners:
+        return
+    kept: list[Object] = []
+    for owner in owners:
+        if owner in kept:
+            ctx.warn(DUPLICATE_OWNERS.format(owner.get("uid")))
+        else:
+            kept.append(owner)
+    obj["metadata"]["ownerReferences"] = kept
+
+
+def keep_system_fields(new: Object, old: Object) -> None:
+    """What no client changes comes from the stored object."""
+    fresh, kept = new["metadata"], old["metadata"]
+    for field in KEPT_FIELDS:
+        if fresh.get(field) is None and kept.get(field) is not None:
+            fresh[field] = kept[field]
+    fresh.pop("generation", None)
+    if "generation" in kept:
+        fresh["generation"] = kept["generation"]
+    fresh.pop("selfLink", None)
+    fresh["resourceVersion"] = kept["resourceVersion"]
