@@ -1,20 +1,30 @@
 """What must be true of the running members after every event.
 
 Invariants: 1. a term has one leader; 2. applied ≤ applying ≤ min(commit, stable); 3. term, commit and applied never fall
-in one process's life; 4. members that applied up to one index applied the same entry there and stand at the same revision.
-Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2. Looks only; costs about a microsecond an event.
+in one process's life; 4. members that applied up to one index applied the same entry there and stand at the same revision;
+5. what a message says is on its sender's disk when it leaves: its term, the vote it gives, the entries it acknowledges; 6. a
+member votes once in a term, over all its lives; 7. the context of a read round is used once, over all its lives; 8. where the
+store is said to be durable its backend stands; 9. nothing is applied above the commit index; 10. one snapshot is taken in at a
+time. Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2; design §4 rules 1, 4, 7, 8, 11. Looks only; costs about a
+microsecond an event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from jepsen_like.sim.reached import reached
-from raftkv.raft.messages import Role
+from raftkv.raft.messages import Message, MessageKind, Role
+from raftkv.server.bootstrap import applied_in
 
 if TYPE_CHECKING:
     from jepsen_like.sim.cluster import SimulatedMember
+    from raftkv.server.member import MemberCore
+    from raftkv.storage.wal import Wal
+
+ASKING = (MessageKind.PRE_VOTE, MessageKind.PRE_VOTE_REPLY)
+"""Their term is one that is asked for."""
 
 
 class InvariantError(AssertionError):
@@ -30,6 +40,10 @@ class Invariants:
         self.on_leader: Callable[[str, int], None] = lambda host, term: None
         self._states: dict[int, tuple[int, int, str]] = {}
         """Applied index -> its entry's term, the store's revision, and who was there first."""
+        self._votes: dict[tuple[str, int], int] = {}
+        """Host and term -> whom it gave its vote, as far as others were told."""
+        self._contexts: dict[str, set[bytes]] = {}
+        """Host -> contexts of its read rounds."""
 
     def attach(self, member: SimulatedMember) -> None:
         """Watches the process that runs there now."""
@@ -37,11 +51,14 @@ class Invariants:
         assert life is not None and running is not None
         core, host = running.core, member.host
         node, log, applier, inside = core.node, core.node._log, core.applier, core.node._core
-        term = commit = applied = 0
+        store_writer, transfers = core.store_writer, core.transfers
+        term = commit = applied = durable = 0
         leading = 0
+        self._watch_departures(host, core)
+        self._watch_rounds(host, core)
 
         def probe() -> None:
-            nonlocal term, commit, applied, leading
+            nonlocal term, commit, applied, leading, durable
             if inside.term != term:
                 if inside.term < term:
                     raise InvariantError(f"{host}: its term fell from {term} to {inside.term}")
@@ -58,10 +75,58 @@ class Invariants:
                     raise InvariantError(f"{host}: its applied index fell from {applied} to {applier.applied}")
                 applied = applier.applied
                 self._applied(host, applied, applier.term, core.store.revision)
+                if applied > log.commit:
+                    raise InvariantError(f"{host}: it applied {applied}, above its commit index {log.commit}")
                 if not log.applied <= log.applying <= min(commit, log.stable):
                     raise InvariantError(f"{host}: not applied ≤ applying ≤ min(commit, stable): {node.describe()}")
+            if store_writer.durable_index != durable:
+                durable = store_writer.durable_index
+                _stands(host, core, durable)
+            if (transfers._intake is not None) + (transfers._complete is not None) + (transfers._installing is not None) > 1:
+                raise InvariantError(f"{host}: it takes in two snapshots at once")
 
         life.probe = probe
+
+    def _watch_departures(self, host: str, core: MemberCore) -> None:
+        """Looks at every message that leaves. Jobs of the log's thread are whole steps here: what was appended was synced, too."""
+        peers, wal = core.peers, core.writer.wal
+        send = peers.send
+
+        def departing(messages: Iterable[Message]) -> None:
+            batch = list(messages)
+            for message in batch:
+                if message.kind not in ASKING:
+                    self._departs(host, message, wal)
+            send(batch)
+
+        peers.send = departing  # type: ignore[method-assign]
+
+    def _departs(self, host: str, message: Message, wal: Wal) -> None:
+        durable = wal.hard_state
+        if message.term > durable.term:
+            raise InvariantError(f"{host}: sends {message!r}, its disk knows term {durable.term}")
+        if message.reject:
+            return
+        is_current = message.term == durable.term
+        if message.kind == MessageKind.VOTE_REPLY:
+            if is_current and durable.vote != message.to:
+                raise InvariantError(f"{host}: gives {message.to:x} its vote of term {message.term}, its disk has {durable.vote:x}")
+            if self._votes.setdefault((host, message.term), message.to) != message.to:
+                raise InvariantError(f"{host}: votes twice in term {message.term}")
+        elif message.kind == MessageKind.APPEND_REPLY and is_current and message.index > wal.last_index:
+            raise InvariantError(f"{host}: acknowledges {message.index}, its disk ends at {wal.last_index}")
+
+    def _watch_rounds(self, host: str, core: MemberCore) -> None:
+        pipeline, known = core.pipeline, self._contexts.setdefault(host, set())
+        ask = pipeline._ask_read_index
+
+        def asking(context: bytes) -> None:
+            if context in known:
+                raise InvariantError(f"{host}: the context {context.hex()} names two read rounds")
+            known.add(context)
+            ask(context)
+
+        pipeline._ask_read_index = asking  # type: ignore[method-assign]
 
     def _led(self, host: str, term: int) -> None:
         other = self.leaders.setdefault(term, host)
@@ -80,3 +145,14 @@ class Invariants:
             )
         elif known[2] != host:
             reached("members_compared")
+
+
+def _stands(host: str, core: MemberCore, durable: int) -> None:
+    """The backend holds at least what is said to be durable."""
+    reader = core.store_writer.backend.reader()
+    try:
+        index = applied_in(reader).index
+    finally:
+        reader.close()
+    if index < durable:
+        raise InvariantError(f"{host}: its store is said to be durable at {durable} and stands at {index}")

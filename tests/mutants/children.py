@@ -35,7 +35,9 @@ PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-m"
 
 def main(name: str, level: str, first: int, last: int, like: str) -> int:
     """Runs a child. `like`: of the unchanged product the tests for this mutant are run. 0 unless the run itself failed."""
-    logging.disable(logging.CRITICAL)
+    if level != "unit":
+        # Tests look at what is logged.
+        logging.disable(logging.CRITICAL)
     # Of the data, not of the address space: a store reserves 256 GiB of that.
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     mutant = None if name == NONE else load(directory(), name)
