@@ -44,6 +44,7 @@ from resource_api.schema.metadata import validate_metadata
 
 if TYPE_CHECKING:
     from resource_api.cache.reader import Reader
+    from resource_api.registry.scale import ScaleView
 
 T = TypeVar("T")
 
@@ -74,6 +75,13 @@ AuthorizeCreate = Callable[[], Awaitable[None]]
 """Asked before a PUT or an apply creates what is missing; raises StatusError."""
 
 
+class Action(Protocol):
+    """POST to a subresource that is no part of the object."""
+
+    async def __call__(self, ctx: Context, name: str, body: Object) -> tuple[int, Object]:
+        """Status code and answer. Raises StatusError."""
+
+
 class Resource:
     """See the module. `create` and its siblings answer the object as stored, with its resourceVersion."""
 
@@ -98,6 +106,9 @@ class Resource:
         self.store = store
         self._protobuf = protobuf
         self._ttl_s = ttl_s
+        self.actions: dict[str, Action] = {}
+        """Subresources that are only posted to: eviction, binding, token."""
+        self.scale: ScaleView | None = None
 
     def key(self, namespace: str, name: str) -> str:
         """Where the object is stored, below the store's prefix."""
@@ -363,7 +374,7 @@ class Resource:
             new = request.obj
             keep_system_fields(new, old)
             drop_duplicate_owners(ctx, new)
-            if write.subresource:
+            if write.subresource and write.subresource != "scale":
                 self.model.strategy.prepare_subresource(ctx, write.subresource, new, old)
             else:
                 self.model.strategy.prepare_update(ctx, new, old)

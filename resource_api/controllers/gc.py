@@ -1,0 +1,185 @@
+"""The garbage collector: what belongs to something that is gone goes too (spec B.5; upstream's pkg/controller/garbagecollector).
+
+Background: a dependent whose every owner is gone is deleted. Foreground: an owner stays until the dependents that block it are gone.
+Orphan: the owner's references are taken out of its dependents before it goes. The object index is complete and in the store's order, so
+an owner it does not know does not exist.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from resource_api.controllers.object_index import Entry, ObjectIndex, OwnerReference
+from resource_api.controllers.queue import WorkQueue
+from resource_api.errors import Object, StatusError
+from resource_api.registry.api import loopback
+from resource_api.registry.deletion import FOREGROUND, ORPHAN
+from resource_api.registry.requests import DeleteOptions, Propagation
+from resource_api.registry.resource import Change
+from resource_api.schema.kinds import GroupVersionKind
+
+if TYPE_CHECKING:
+    from resource_api.registry.api import Api
+
+log = logging.getLogger("resource_api.controllers")
+
+OwnerState = Literal["solid", "dangling", "waiting", "unknown"]
+"""It is there; it is gone; it waits for its dependents; its kind is served by nobody, so nothing can be said."""
+
+
+class GarbageCollector:
+    """Works on keys of the store, one object at a time."""
+
+    def __init__(self, api: Api, index: ObjectIndex) -> None:
+        self._api = api
+        self._index = index
+        self.queue = WorkQueue("garbage collector")
+        self.deleted_total = 0
+        index.listen(self._on_change)
+        api.on_change(self._on_api_change)
+
+    def _on_change(self, old: Entry | None, new: Entry | None) -> None:
+        if new is not None:
+            if new.metadata.owner_references or (new.metadata.deletion_timestamp and self._waits(new)):
+                self.queue.add(new.key)
+            if old is not None and old.metadata.uid != new.metadata.uid:
+                self._owner_changed(old)
+            elif new.metadata.deletion_timestamp and FOREGROUND in new.metadata.finalizers:
+                self._owner_changed(new)
+        if old is None:
+            return
+        if new is None:
+            self._owner_changed(old)
+        # An owner that waits for its dependents looks again when one of them goes, or no longer names it.
+        for owner in old.metadata.owner_references:
+            entry = self._index.by_uid.get(owner.uid)
+            if entry is not None and self._waits(entry):
+                self.queue.add(entry.key)
+
+    def _on_api_change(self) -> None:
+        """A kind that was not served may be now: what waits for an answer about its owner asks again."""
+        for entry in self._index.by_key.values():
+            if entry.metadata.owner_references:
+                self.queue.add(entry.key)
+
+    def _owner_changed(self, owner: Entry) -> None:
+        for key in self._index.dependents.get(owner.metadata.uid, {}):
+            self.queue.add(key)
+
+    @staticmethod
+    def _waits(entry: Entry) -> bool:
+        return FOREGROUND in entry.metadata.finalizers or ORPHAN in entry.metadata.finalizers
+
+    async def reconcile(self, key: str) -> None:
+        """Decides about one object by what the index knows now."""
+        entry = self._index.by_key.get(key)
+        if entry is None:
+            return
+        metadata = entry.metadata
+        if metadata.deletion_timestamp:
+            if ORPHAN in metadata.finalizers:
+                await self._orphan(entry)
+            elif FOREGROUND in metadata.finalizers:
+                await self._foreground(entry)
+            return
+        if not metadata.owner_references:
+            return
+        states = [(owner, self._state(entry, owner)) for owner in metadata.owner_references]
+        if any(state == "unknown" for _, state in states):
+            return
+        lost = [owner.uid for owner, state in states if state != "solid"]
+        if not lost:
+            return
+        if len(lost) < len(states):
+            await self._drop_owners(entry, lost)
+        elif any(state == "waiting" for _, state in states) and self._index.dependents.get(metadata.uid):
+            await self._delete(entry, "Foreground")
+        else:
+            policy: Propagation = "Background"
+            if ORPHAN in metadata.finalizers:
+                policy = "Orphan"
+            elif FOREGROUND in metadata.finalizers:
+                policy = "Foreground"
+            await self._delete(entry, policy)
+
+    def _state(self, entry: Entry, owner: OwnerReference) -> OwnerState:
+        group, _, version = owner.api_version.rpartition("/")
+        resource = self._api.by_kind(GroupVersionKind(group, version, owner.kind))
+        if resource is None:
+            return "unknown"
+        found = self._index.by_uid.get(owner.uid)
+        if found is None or found.metadata.name != owner.name:
+            return "dangling"
+        # A namespaced owner in another namespace, or of a cluster-scoped object, is as good as none.
+        if resource.type.namespaced and found.metadata.namespace != entry.metadata.namespace:
+            return "dangling"
+        if found.metadata.deletion_timestamp and FOREGROUND in found.metadata.finalizers:
+            return "waiting"
+        return "solid"
+
+    async def _foreground(self, entry: Entry) -> None:
+        """Deletes what blocks, then lets the object go."""
+        dependents = list(self._index.dependents.get(entry.metadata.uid, {}).values())
+        blocking = [one for one in dependents if _blocks(one, entry)]
+        if not blocking:
+            await self._drop_finalizer(entry, FOREGROUND)
+            return
+        for one in blocking:
+            self.queue.add(one.key)
+
+    async def _orphan(self, entry: Entry) -> None:
+        for dependent in list(self._index.dependents.get(entry.metadata.uid, {}).values()):
+            await self._drop_owners(dependent, [entry.metadata.uid])
+        await self._drop_finalizer(entry, ORPHAN)
+
+    async def _delete(self, entry: Entry, policy: Propagation) -> None:
+        resource = self._index.resource_of(entry)
+        if resource is None:
+            return
+        options = DeleteOptions(propagation=policy, precondition_uid=entry.metadata.uid)
+        try:
+            await resource.delete(loopback(entry.metadata.namespace), entry.metadata.name, options)
+        except StatusError as error:
+            # Gone, or another of the same name.
+            if error.code not in (404, 409):
+                raise
+        self.deleted_total += 1
+
+    async def _drop_owners(self, entry: Entry, uids: Sequence[str]) -> None:
+        def drop(obj: Object) -> Object:
+            metadata = obj["metadata"]
+            if metadata.get("uid") == entry.metadata.uid:
+                kept = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("uid") not in uids]
+                metadata["ownerReferences"] = kept
+                if not kept:
+                    del metadata["ownerReferences"]
+            return obj
+
+        await self._patch(entry, drop)
+
+    async def _drop_finalizer(self, entry: Entry, finalizer: str) -> None:
+        def drop(obj: Object) -> Object:
+            metadata = obj["metadata"]
+            kept = [one for one in metadata.get("finalizers") or [] if one != finalizer]
+            metadata["finalizers"] = kept
+            if not kept:
+                del metadata["finalizers"]
+            return obj
+
+        await self._patch(entry, drop)
+
+    async def _patch(self, entry: Entry, change: Change) -> None:
+        resource = self._index.resource_of(entry)
+        if resource is None:
+            return
+        try:
+            await resource.patch(loopback(entry.metadata.namespace), entry.metadata.name, change, patch_text="")
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+
+def _blocks(dependent: Entry, owner: Entry) -> bool:
+    return any(one.uid == owner.metadata.uid and one.block_owner_deletion for one in dependent.metadata.owner_references)
