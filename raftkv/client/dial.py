@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from raftkv.client.endpoints import Endpoint
 from raftkv.client.link import Link, LinkStream, Metadata
-from raftkv.transport import tls
+from raftkv.transport import pair, tls
 from raftkv.transport.channel import Channel, ChannelLimits, RpcError
 from raftkv.transport.grpc_wire import Code
 
@@ -26,8 +26,16 @@ class ChannelLink:
         1. At most one channel takes new calls; one that is draining keeps its calls until they end.
     """
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, limits: ChannelLimits, dial_timeout_s: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        context: ssl.SSLContext | None,
+        limits: ChannelLimits,
+        dial_timeout_s: float,
+        connector: Callable[[asyncio.Protocol], None] | None = None,
+    ) -> None:
         self._endpoint = endpoint
+        self._connector = connector
         self._context = context
         self._limits = limits
         self._dial_timeout_s = dial_timeout_s
@@ -70,7 +78,7 @@ class ChannelLink:
             endpoint = self._endpoint
             address = endpoint.path or (endpoint.host, endpoint.port)
             hostname = (endpoint.host or "localhost") if self._context else None
-            channel = Channel(address, ssl=self._context, server_hostname=hostname, limits=self._limits)
+            channel = Channel(address, ssl=self._context, server_hostname=hostname, limits=self._limits, connector=self._connector)
             await channel.connect(self._dial_timeout_s if timeout_s is None else min(self._dial_timeout_s, max(timeout_s, 0.001)))
             self._channel = channel
             return channel
@@ -100,5 +108,18 @@ def dialer(
     def open_link(endpoint: Endpoint) -> Link:
         used = (context or tls_context()) if endpoint.tls else None
         return ChannelLink(endpoint, used, limits, dial_timeout_s)
+
+    return open_link
+
+
+def paired(server_factory: Callable[[], asyncio.Protocol], *, dial_timeout_s: float = 2.0) -> Callable[[Endpoint], Link]:
+    """What opens links to a server of this process and loop, without sockets: `server_factory` makes its end of a connection.
+
+    No keepalive: the two ends live and die together.
+    """
+    limits = ChannelLimits(keepalive_s=None)
+
+    def open_link(endpoint: Endpoint) -> Link:
+        return ChannelLink(endpoint, None, limits, dial_timeout_s, pair.connector(asyncio.get_running_loop(), server_factory))
 
     return open_link

@@ -47,8 +47,12 @@ class Channel:
         user_agent: str = USER_AGENT,
         limits: ChannelLimits | None = None,
         on_closed: Callable[[RpcError], None] | None = None,
+        connector: Callable[[asyncio.Protocol], None] | None = None,
     ) -> None:
-        """`address` is (host, port), or the path of a Unix socket. `authority` is what `:authority` says, host:port by default."""
+        """`address` is (host, port), or the path of a Unix socket. `authority` is what `:authority` says, host:port by default.
+
+        A `connector` (`pair.connector`) joins our protocol to a server of this process; the address is then only a name.
+        """
         self._limits = limits or ChannelLimits()
         self._limits.validate()
         self._address = address
@@ -60,6 +64,7 @@ class Channel:
             self._authority = "localhost"
         self._user_agent = user_agent
         self._on_closed = on_closed
+        self._connector = connector
         self._deadlines = Deadlines(self._loop)
         self._protocol: _ChannelProtocol | None = None
         self._connecting = False
@@ -174,7 +179,9 @@ class Channel:
         return None if self._protocol is None else self._protocol.connection
 
     async def _create(self, factory: Callable[[], asyncio.Protocol]) -> None:
-        if isinstance(self._address, str):
+        if self._connector is not None:
+            self._connector(factory())
+        elif isinstance(self._address, str):
             await self._loop.create_unix_connection(factory, self._address, ssl=self._ssl, server_hostname=self._server_hostname)
         elif self._ssl is None:
             await self._loop.create_connection(factory, *self._address)

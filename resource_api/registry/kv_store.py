@@ -25,11 +25,11 @@ from raftkv.client import (
     Watch,
     cancellation,
     mod,
-    prefix_end,
 )
 from raftkv.client import delete as delete_op
 from raftkv.client import get as get_op
 from raftkv.client import put as put_op
+from raftkv.client.selection import prefix_end
 from raftkv.clock import Clock
 from resource_api.registry.store import (
     Change,

@@ -72,7 +72,7 @@ class ChangedError(StoreError):
 
 
 class CompactedError(StoreError):
-    """That revision is no longer readable; `compact_revision` and later are."""
+    """That revision is no longer readable; `compact_revision` and later are. 0 where the store does not say which."""
 
     def __init__(self, compact_revision: int) -> None:
         super().__init__(f"compacted up to {compact_revision}")
@@ -105,8 +105,8 @@ class StoreWatch(Protocol):
     def __aiter__(self) -> AsyncIterator[Changes]:
         """Waits for the next changes or progress."""
 
-    async def request_progress(self) -> None:
-        """Asks for a `Changes` that says how far the watch is, soon; not every store answers."""
+    async def request_progress(self) -> bool:
+        """Asks for a `Changes` that says how far the watch is, soon; false when this store never answers."""
 
 
 class Store(Protocol):

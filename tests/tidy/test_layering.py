@@ -25,7 +25,7 @@ COMPOSITION = ("raftkv",)
 ROOT_CONSTANTS = ("raftkv.__version__", "raftkv.ETCD_VERSION")
 """Defined by the root itself and shown by everybody; importing them crosses nothing."""
 
-TRANSPORT_WITH_IO = tuple(f"raftkv.transport.{name}" for name in ("server", "client", "channel", "tls", "deadlines"))
+TRANSPORT_WITH_IO = tuple(f"raftkv.transport.{name}" for name in ("server", "client", "channel", "pair", "tls", "deadlines"))
 """The transport's asyncio modules; every other module of the package does no I/O."""
 
 LAYERS: dict[str, tuple[str, ...]] = {
