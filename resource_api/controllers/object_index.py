@@ -66,8 +66,8 @@ _decode = msgspec.json.Decoder(Entry).decode
 class ObjectIndex:
     """All objects by key, by uid and by owner.
 
-    Invariants: 1. `by_uid` and `dependents` hold exactly the entries of `by_key` (the last written of a uid); 2. listeners hear of every change
-    once, in the store's order, after the index shows it.
+    Invariants: 1. `by_uid` and `dependents` hold exactly the entries of `by_key`, the last written of a uid; 2. listeners hear of every
+    change once, in the store's order, after the index shows it.
     """
 
     def __init__(self, store: Store, api: Api, protobuf: DecodeProtobuf | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Every namespace has a service account `default` and a ConfigMap `kube-root-ca.crt` (upstream: two controllers of the controller manager)."""
+"""Every namespace has a service account `default` and a ConfigMap `kube-root-ca.crt`; upstream's controller manager makes both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
-from resource_api.errors import StatusError
+from resource_api.errors import Object, StatusError
 from resource_api.registry.api import loopback
 
 if TYPE_CHECKING:
@@ -47,15 +47,15 @@ class NamespaceContent:
             return
         if f"serviceaccounts/{namespace}/default" not in self._index.by_key:
             await self._create("serviceaccounts", "ServiceAccount", namespace, "default", {})
-        body = {"data": {"ca.crt": self._root_ca}}
+        body: Object = {"data": {"ca.crt": self._root_ca}}
         if f"configmaps/{namespace}/{ROOT_CA}" not in self._index.by_key:
             await self._create("configmaps", "ConfigMap", namespace, ROOT_CA, body)
             return
         configs = self._api.find("", "configmaps")
         await configs.patch(loopback(namespace), ROOT_CA, lambda obj: {**obj, **body}, patch_text="")
 
-    async def _create(self, plural: str, kind: str, namespace: str, name: str, body: dict[str, object]) -> None:
-        metadata: dict[str, object] = {"name": name, "namespace": namespace}
+    async def _create(self, plural: str, kind: str, namespace: str, name: str, body: Object) -> None:
+        metadata: Object = {"name": name, "namespace": namespace}
         if name == ROOT_CA:
             metadata["annotations"] = {"kubernetes.io/description": DESCRIPTION}
         obj = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **body}
