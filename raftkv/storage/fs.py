@@ -84,12 +84,13 @@ def parent(path: str) -> str:
 
 
 class OsFile:
-    """A file of the operating system."""
+    """A file of the operating system. Errors of writing and syncing name its path: they end the member, and whoever mends it needs to know."""
 
-    __slots__ = ("_fd", "_sync")
+    __slots__ = ("_fd", "_path", "_sync")
 
-    def __init__(self, fd: int, *, sync: bool) -> None:
+    def __init__(self, fd: int, path: str, *, sync: bool) -> None:
         self._fd = fd
+        self._path = path
         self._sync = sync
 
     def pread(self, size_bytes: int, offset: int) -> bytes:
@@ -107,25 +108,38 @@ class OsFile:
 
     def pwrite(self, data: bytes, offset: int) -> None:
         """See File."""
-        written = os.pwrite(self._fd, data, offset)
-        if written == len(data):
-            return
-        rest = memoryview(data)[written:]
-        while rest:
-            offset += written
-            written = os.pwrite(self._fd, rest, offset)
-            if written == 0:
-                raise OSError(errno.ENOSPC, "the file took no more bytes")
-            rest = rest[written:]
+        try:
+            written = os.pwrite(self._fd, data, offset)
+            if written == len(data):
+                return
+            rest = memoryview(data)[written:]
+            while rest:
+                offset += written
+                written = os.pwrite(self._fd, rest, offset)
+                if written == 0:
+                    raise OSError(errno.ENOSPC, "the file took no more bytes")
+                rest = rest[written:]
+        except OSError as error:
+            error.filename = self._path
+            raise
 
     def datasync(self) -> None:
         """See File."""
-        if self._sync:
+        if not self._sync:
+            return
+        try:
             _datasync(self._fd)
+        except OSError as error:
+            error.filename = self._path
+            raise
 
     def truncate(self, size_bytes: int) -> None:
         """See File."""
-        os.ftruncate(self._fd, size_bytes)
+        try:
+            os.ftruncate(self._fd, size_bytes)
+        except OSError as error:
+            error.filename = self._path
+            raise
 
     def size(self) -> int:
         """See File."""
@@ -164,7 +178,7 @@ class OsFileSystem:
         flags = os.O_CLOEXEC | (os.O_RDWR if write or create else os.O_RDONLY)
         if create:
             flags |= os.O_CREAT | os.O_TRUNC
-        return OsFile(os.open(path, flags, FILE_MODE), sync=self._sync)
+        return OsFile(os.open(path, flags, FILE_MODE), path, sync=self._sync)
 
     def exists(self, path: str) -> bool:
         """See FileSystem."""

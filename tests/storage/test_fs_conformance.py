@@ -204,3 +204,11 @@ def _survives(seed):
     write_durably(fs, "/f", [b"x"])
     fs.lose_power(random.Random(seed))
     return fs.exists("/f") and read_all(fs, "/f") == b"x"
+
+
+def test_error_of_a_full_disk_names_the_file():
+    """It ends the member: the one line that is left has to say where."""
+    file = OsFileSystem().open("/dev/full", write=True)
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        file.pwrite(b"x", 0)
+    file.close()
