@@ -84,7 +84,7 @@ def parent(path: str) -> str:
 
 
 class OsFile:
-    """A file of the operating system. Errors of writing and syncing name its path: they end the member, and whoever mends it needs to know."""
+    """A file of the operating system. Errors of writing and syncing name its path: they end the member, and somebody has to mend it."""
 
     __slots__ = ("_fd", "_path", "_sync")
 
