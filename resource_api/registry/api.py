@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from resource_api.cache.watch_cache import Item
 from resource_api.errors import Object
 from resource_api.registry.requests import LOOPBACK, Context
 from resource_api.registry.resource import Resource
@@ -77,11 +76,6 @@ class Api:
             if "list" in one.type.verbs and one.type.storage_path not in seen:
                 seen.add(one.type.storage_path)
                 yield one
-
-    def items_nowait(self, group: str, plural: str, namespace: str = "") -> Sequence[Item]:
-        """What the watch cache knows of a resource, read-only. Empty until the cache runs."""
-        resource = self._preferred.get((group, plural))
-        return resource.reader.items_nowait(namespace) if resource is not None else ()
 
 
 def loopback(namespace: str = "", manager: str = "resource-api") -> Context:

@@ -100,7 +100,7 @@ class Eviction:
         return 201, success()
 
     def _budgets_of(self, pod: Object) -> Sequence[Object]:
-        found = (item.object() for item in self._api.items_nowait("policy", "poddisruptionbudgets", pod["metadata"]["namespace"]))
+        found = self._api.find("policy", "poddisruptionbudgets").items_nowait(pod["metadata"]["namespace"])
         labels = pod["metadata"].get("labels") or {}
         return [one for one in found if "selector" in one["spec"] and matches_selector(one["spec"]["selector"], labels)]
 
