@@ -49,7 +49,7 @@ ROWS: tuple[Row, ...] = (
     Row("snapshot installed under load", ("lag",), ("snapshot",)),
     Row("compaction, defragmentation under load", ("compact",)),
     Row("leader transfer", ("transfer",), ("transfer",)),
-    Row("failpoints"),
+    Row("failpoints", ("place",)),
     Row("too little processor time"),
     Row("all lose power at once", ("power-all",), ("power_cut",)),
     Row("one member's disk wiped, same id", ("wipe",)),

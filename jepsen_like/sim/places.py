@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jepsen_like.sim.cluster import SimulatedMember
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
 from jepsen_like.sim.process import LIFE, NOWHERE, Life
-from raftkv.failpoints import FAILPOINTS
+from raftkv.failpoints import FAILPOINTS, switch_off
 
 LOOK_S = 0.01
 
@@ -21,10 +21,11 @@ class StoppedHereError(BaseException):
 
 
 class SimulatedEffects:
-    """`raftkv.failpoints.Effects` of one simulated member."""
+    """`raftkv.failpoints.Effects` of one simulated member. `power_share`: of the panics that are power cuts of its machine."""
 
-    def __init__(self, member: SimulatedMember) -> None:
+    def __init__(self, member: SimulatedMember, *, power_share: float = 0.0) -> None:
         self.member = member
+        self._power_share = power_share
         self._loop = member.cluster.loop
         self._random = self._loop.streams.get("places", member.host)
 
@@ -48,8 +49,8 @@ class SimulatedEffects:
         self._look(life, is_over)
 
     def panic(self, name: str) -> None:
-        """kill -9, here."""
-        self.member.crash()
+        """kill -9, here, or a power cut."""
+        self.member.crash(power=self._power_share > 0.0 and self._random.random() < self._power_share)
         raise StoppedHereError(name)
 
     def draw(self) -> float:
@@ -70,4 +71,15 @@ class SimulatedEffects:
 def is_taken(name: str, member: SimulatedMember) -> bool:
     """Whether the place is switched on in the member's own run; what a former run left behind counts for nothing."""
     found = FAILPOINTS.get(name)
-    return found is not None and isinstance(found.effects, SimulatedEffects) and found.effects.member.cluster is member.cluster
+    return found is not None and is_of(found.effects, member.cluster)
+
+
+def all_off(cluster: SimulatedCluster) -> None:
+    """Switches off whatever a run left behind."""
+    for name in [name for name, found in FAILPOINTS.items() if is_of(found.effects, cluster)]:
+        switch_off(name)
+
+
+def is_of(effects: object, cluster: SimulatedCluster) -> bool:
+    """Whether these are the effects of one of the cluster's members."""
+    return isinstance(effects, SimulatedEffects) and effects.member.cluster is cluster

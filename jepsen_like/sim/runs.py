@@ -16,7 +16,7 @@ from typing import Any
 from jepsen_like import ledger
 from jepsen_like.checker.verdict import INVALID, Findings, Verdict, merged
 from jepsen_like.history import History, Operation
-from jepsen_like.sim import escapes, swarm
+from jepsen_like.sim import escapes, places, swarm
 from jepsen_like.sim.cluster import SimulatedCluster, virtual_time
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.faults.injector import Injector
@@ -56,6 +56,7 @@ POINTS = (
     "follower_needs_a_snapshot",
     "full_disk_ended_a_member",
     "leader_crashed",
+    "leader_moved_under_a_snapshot",
     "leader_partitioned",
     "member_outlived_a_disk_fault",
     "members_compared",
@@ -241,7 +242,8 @@ class _Run:
         return len(applied) == 1
 
     def drop(self) -> None:
-        """Nothing of the members or tasks runs any more."""
+        """Nothing of the members or tasks runs any more, and no place acts."""
+        places.all_off(self.cluster)
         for member in self.cluster.members:
             if member.life is not None:
                 self.loop.bury(member.life)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 from jepsen_like.sim.loop import FIFO, PCT, SHUFFLE
 from jepsen_like.sim.scenario import FOLLOWER, LEADER, Fault, Scenario
@@ -30,6 +32,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "snapshot": ("lag",),
     "compaction": ("compact",),
     "wipe": ("wipe",),
+    "place": ("place",),
 }
 """Family -> its faults, one of which is drawn each time."""
 
@@ -59,8 +62,66 @@ MIXES = (
 """Loads that run together. Only one of a mix watches, since watches are numbered by their load."""
 
 
+class Focus(NamedTuple):
+    """One family that a run is about, so that little else keeps its faults from taking effect."""
+
+    family: str
+    others: tuple[str, ...]
+    """One of these families comes with it."""
+
+    mixes: tuple[tuple[str, ...], ...]
+    length_s: tuple[float, float]
+    settings: Mapping[str, tuple[int, ...]]
+    """Drawn anew from these."""
+
+
+FOCUSES = (
+    Focus(
+        "snapshot",
+        ("leader", "place", "crash", "connection", "pause", "disaster"),
+        (("register", "watch"), ("txn", "watch"), ("register", "lease"), ("kubernetes",)),
+        (0.5, 4.0),
+        {"snapshot_count": (20, 40), "snapshot_catchup_entries": (2, 10), "election_timeout_ms": (500,), "heartbeat_interval_ms": (50,)},
+    ),
+    Focus(
+        "pause",
+        ("leader", "partition", "snapshot", "crash"),
+        (("register", "lease"),),
+        (0.5, 7.0),
+        {"election_timeout_ms": (300, 500), "heartbeat_interval_ms": (29,)},
+    ),
+)
+"""What is rare when every fault meets every other: a follower that needs a snapshot wants some undisturbed seconds, and a leader that
+was away for longer than a lease lasts comes back only after a long pause."""
+
+FOCUS_SHARE = 0.4
+
+
 def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
     """The scenario of a seed."""
+    found = _general(seed, virtual_s)
+    rng = stream(seed, "swarm", "focus")
+    return _focused(found, rng, rng.choice(FOCUSES)) if rng.random() < FOCUS_SHARE else found
+
+
+def _focused(general: Scenario, rng: random.Random, focus: Focus) -> Scenario:
+    """The same cluster with other faults, loads and settings."""
+    seed, virtual_s = general.seed, general.virtual_s
+    members = max(3, general.members)
+    mix = rng.choice(focus.mixes)
+    faults = [*_family(seed, focus.family, members, virtual_s, focus.length_s)]
+    faults += _family(seed, rng.choice(focus.others), members, virtual_s, LENGTH_S, rarity=2.0)
+    return replace(
+        general,
+        members=members,
+        workloads=mix,
+        rate=round(general.rate * len(general.workloads) / len(mix), 1),
+        settings={**general.settings, **{name: rng.choice(values) for name, values in focus.settings.items()}},
+        faults=_allowed(mix, faults),
+    )
+
+
+def _general(seed: int, virtual_s: float) -> Scenario:
     rng = stream(seed, "swarm")
     members = rng.choice((1, 3, 3, 3, 5))
     mix = rng.choice(MIXES)
@@ -77,7 +138,6 @@ def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
         "watch_progress_notify_interval_ms": rng.choice((100, 1000, 600_000)),
     }
     slow = rng.random() < 0.3
-    faults = sorted(_faults(seed, members, virtual_s), key=lambda fault: fault.at_s)
     return Scenario(
         seed=seed,
         members=members,
@@ -89,8 +149,14 @@ def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
         delay_s=(0.001, 0.02) if slow else (0.0002, 0.002),
         disk_s=rng.choice(((0.0001, 0.002), (0.0001, 0.002), (0.001, 0.02), (0.00001, 0.0001))),
         settings=settings,
-        faults=tuple(fault for fault in faults if "lease" not in mix or fault.kind not in NOT_WITH_LEASES),
+        faults=_allowed(mix, _faults(seed, members, virtual_s)),
     )
+
+
+def _allowed(mix: tuple[str, ...], faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """In their order, those that the loads' promises hold under."""
+    ordered = sorted(faults, key=lambda fault: fault.at_s)
+    return tuple(fault for fault in ordered if "lease" not in mix or fault.kind not in NOT_WITH_LEASES)
 
 
 def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
@@ -98,25 +164,31 @@ def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
     choice = stream(seed, "swarm", "families")
     chosen = [name for name in usable if choice.random() < 0.5] or [choice.choice(usable)]
     for family in chosen:
-        rng = stream(seed, "swarm", family)
-        mean_s = _log_uniform(rng, *INTERVAL_S) * (1 if members > 1 else 2)
-        at_s = 0.0
-        while True:
-            at_s += rng.expovariate(1 / mean_s) + 0.05
-            if at_s >= virtual_s - 0.5:
-                break
-            yield _fault(rng, family, members, at_s)
+        yield from _family(seed, family, members, virtual_s, LENGTH_S)
 
 
-ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction")
+def _family(
+    seed: int, family: str, members: int, virtual_s: float, length_s: tuple[float, float], *, rarity: float = 1.0
+) -> Iterator[Fault]:
+    rng = stream(seed, "swarm", family)
+    mean_s = _log_uniform(rng, *INTERVAL_S) * rarity * (1 if members > 1 else 2)
+    at_s = 0.0
+    while True:
+        at_s += rng.expovariate(1 / mean_s) + 0.05
+        if at_s >= virtual_s - 0.5:
+            break
+        yield _fault(rng, family, members, at_s, length_s)
+
+
+ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction", "place")
 """Families that mean something to a cluster of one."""
 
 
-def _fault(rng: random.Random, family: str, members: int, at_s: float) -> Fault:
+def _fault(rng: random.Random, family: str, members: int, at_s: float, length_s: tuple[float, float]) -> Fault:
     kind = rng.choice(FAMILIES[family])
     count = 2 if members > 2 and rng.random() < 0.15 else 1
     targets = tuple(_target(rng, members) for _ in range(count))
-    return Fault(kind, round(at_s, 3), round(_log_uniform(rng, *LENGTH_S), 3), targets, round(rng.random(), 4), rng.getrandbits(32))
+    return Fault(kind, round(at_s, 3), round(_log_uniform(rng, *length_s), 3), targets, round(rng.random(), 4), rng.getrandbits(32))
 
 
 def _target(rng: random.Random, members: int) -> str:

@@ -89,8 +89,9 @@ class MemoryBackend:
             self._file = fs.open(path, create=True)
             self._file.pwrite(_HEADER, 0)
             self._offset = len(_HEADER)
+            # As LMDB does: a name that was there is not made durable by opening it.
+            fs.sync_dir(parent(path))
         self._file.datasync()
-        fs.sync_dir(parent(path))
 
     def commit(self, batches: Sequence[WriteBatch]) -> None:
         """See Backend."""

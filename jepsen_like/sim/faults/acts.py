@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jepsen_like.sim.faults import disks, links, processes
+from jepsen_like.sim.faults import disks, links, places, processes
 from jepsen_like.sim.faults.injector import Act, Injury, SkippedError
 from jepsen_like.workload.session import Session
 
@@ -57,5 +57,6 @@ ACTS: Mapping[str, Act] = {
     "disk-full": disks.disk_full,
     "rot": disks.rot,
     "compact": compact,
+    "place": places.place,
 }
 """Kind -> act."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from jepsen_like.sim.cluster import SimulatedMember
 from jepsen_like.sim.faults.injector import Injury, SkippedError, chance
-from jepsen_like.sim.faults.processes import crash_if_chance
+from jepsen_like.sim.faults.processes import end
 from jepsen_like.sim.reached import reached
 
 CLIENTS = "client"
@@ -182,16 +182,46 @@ async def accept_stall(injury: Injury) -> str:
 
 
 async def lag(injury: Injury) -> str:
-    """A follower is cut off until the log it needs is gone, let in again, and perhaps crashed while it takes the snapshot in."""
+    """A follower is cut off until the log it needs is gone, and let in again. While it takes the snapshot in its disk may be slow, the
+    leader may change so that another one comes, and it may crash or lose power."""
     _needs(injury, 3)
     leader = injury.cluster.leader()
     member = injury.target if injury.target is not leader else injury.random.choice(injury.others(injury.target))
     if leader is None or member.running is None:
         raise SkippedError("no leader, or the follower does not run")
+    if not await _left_behind(injury, member):
+        return ""
+    reached("follower_needs_a_snapshot")
+    slow = chance(injury.random, 0.5) and member.disk_s is None
+    if slow:
+        member.disk_s = (0.02, 0.02 + 0.3 * injury.random.random())
+    await _until_receiving(member)
+    if member.running is not None and member.running.core.transfers.is_receiving:
+        reached("snapshot_on_its_way")
+        if chance(injury.random, 0.4):
+            await asyncio.sleep(injury.random.uniform(0.0, 0.2))
+            await _other_leader(injury, member)
+        await asyncio.sleep(injury.random.uniform(0.0, 1.0 if slow else 0.05))
+        if member.running is not None and member.host not in injury.injector.held and chance(injury.random, 0.5):
+            with injury.hold(member):
+                end(injury, member)
+                reached("crash_around_a_snapshot")
+                await asyncio.sleep(injury.random.uniform(0.05, 0.5))
+                member.start()
+    if slow:
+        member.disk_s = None
+    return f"{member.host} needed a snapshot"
+
+
+async def _left_behind(injury: Injury, member: SimulatedMember) -> bool:
+    """Cuts the member off until the leader's log begins behind its end; False when that took too long."""
     others = _names(injury.others(member))
     injury.network.isolate(member.host, others)
+    for other in others:
+        # The log is kept for whoever is connected, and a connection that only holds its bytes is one for seconds.
+        injury.network.reset(member.host, other)
     behind = False
-    for _ in range(int(25 + injury.fault.for_s * 10)):
+    for _ in range(int(30 + injury.fault.for_s * 10)):
         await asyncio.sleep(0.1)
         leader = injury.cluster.leader()
         if leader is not None and leader.running is not None and member.running is not None:
@@ -200,19 +230,24 @@ async def lag(injury: Injury) -> str:
                 break
     for pair in _both_ways([member.host], others):
         injury.network.mend(*pair)
-    if not behind:
-        return ""
-    reached("follower_needs_a_snapshot")
+    return behind
+
+
+async def _until_receiving(member: SimulatedMember) -> None:
     for _ in range(400):
         await asyncio.sleep(0.005)
         if member.running is None or member.running.core.transfers.is_receiving:
-            break
-    if member.running is not None and member.running.core.transfers.is_receiving:
-        reached("snapshot_on_its_way")
-        await asyncio.sleep(injury.random.uniform(0.0, 0.05))
-        with injury.hold(member):
-            if crash_if_chance(injury, member, 0.0 if member.running is None else 0.5):
-                reached("crash_around_a_snapshot")
-                await asyncio.sleep(injury.random.uniform(0.05, 0.5))
-                member.start()
-    return f"{member.host} needed a snapshot"
+            return
+
+
+async def _other_leader(injury: Injury, member: SimulatedMember) -> None:
+    """Leadership moves to one that is neither the present leader nor the member, which it then sends a snapshot of its own."""
+    leader = injury.cluster.leader()
+    others = [one for one in injury.others(member) if one is not leader and one.running is not None]
+    if leader is None or not others:
+        return
+    target = injury.random.choice(others)
+    assert target.running is not None
+    target_id = target.running.member_id
+    leader.run(lambda running: running.core.transfer_leader(target_id, lambda error: None))
+    reached("leader_moved_under_a_snapshot")

@@ -1,4 +1,4 @@
-"""Failpoints as a fault: one member ends, stands still or sees an error at a named place inside."""
+"""Failpoints as a fault: one member ends, loses power, stands still or sees an error at a named place inside."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ CHOICES = (
 )  # fmt: skip
 
 
+POWER_SHARE = 0.5
+"""Of the ends: the machine loses its power at the place, not the process alone."""
+
+
 async def place(injury: Injury) -> str:
     """One place acts with a chance of one in four each time a member comes by, until it has ended or the time is up."""
     name, action = injury.random.choice(CHOICES)
@@ -43,7 +47,7 @@ async def place(injury: Injury) -> str:
             raise SkippedError(f"{member.host} does not run")
         if is_taken(name, member):
             raise SkippedError(f"{name} is switched on already")
-        switch_on(name, f"25%{action}", SimulatedEffects(member))
+        switch_on(name, f"25%{action}", SimulatedEffects(member, power_share=POWER_SHARE))
         point = FAILPOINTS[name]
         if "error" in action:
             injury.injector.blamed.add(member.host)

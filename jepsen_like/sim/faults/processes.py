@@ -238,10 +238,7 @@ async def transfer(injury: Injury) -> str:
     return f"{before} to {after.host}"
 
 
-def crash_if_chance(injury: Injury, member: SimulatedMember, share: float) -> bool:
-    """Kills or cuts the power of a member that no other fault has; True when it did."""
-    if member.host in injury.injector.held or not chance(injury.random, share):
-        return False
+def end(injury: Injury, member: SimulatedMember) -> None:
+    """Kills a member's process or cuts its machine's power."""
     _note_crash(member)
     member.crash(power=chance(injury.random, 0.5))
-    return True
