@@ -28,6 +28,7 @@ SPECIAL = {
     "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray": "@schema_or_array",
     "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool": "@schema_or_bool",
     "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray": "@schema_or_strings",
+    "k8s.io.api.authentication.v1.AttestationValue": "@strings",
     "k8s.io.api.authentication.v1.ExtraValue": "@strings",
     "k8s.io.api.authorization.v1.ExtraValue": "@strings",
     "k8s.io.api.certificates.v1.ExtraValue": "@strings",
@@ -91,13 +92,13 @@ def message_name(definition: str) -> str:
     return MESSAGES + definition.removeprefix(DEFINITIONS).replace("-", "_")
 
 
-def message_table(types: dict[str, Node], fields: Iterable[dict[str, str]], pointers: Iterable[dict[str, str]]) -> dict[str, Any]:
+def message_table(types: dict[str, Node], fields: Iterable[dict[str, str]], zeros: Iterable[dict[str, str]]) -> dict[str, Any]:
     """Returns `{"messages": {name: [Field]}, "kinds": {definition: message}}` for everything the types reach."""
     rows: dict[str, list[dict[str, str]]] = {}
     for row in fields:
         rows.setdefault(f"{row['package']}.{row['message']}", []).append(row)
     definitions = {message_name(name): name for name in types}
-    pointed = _pointers(types, pointers)
+    kept = _zeros(types, zeros)
     messages: dict[str, list[Field]] = {}
     todo = [message_name(name) for name in types if message_name(name) in rows]
     while todo:
@@ -105,13 +106,13 @@ def message_table(types: dict[str, Node], fields: Iterable[dict[str, str]], poin
         if name in messages or name in SPECIAL:
             continue
         node = types.get(definitions.get(name, ""), {})
-        keep = set(node.get("required", ())) | pointed.get(definitions.get(name, ""), set())
+        keep = set(node.get("required", ())) | kept.get(definitions.get(name, ""), set())
         messages[name] = [_field(name, row, keep) for row in rows[name] if row["field"]]
         todo.extend(_target(row["type"]) for row in rows[name] if _target(row["type"]) in rows)
     faults = [fault for name in definitions for fault in _mismatch(name, types[definitions[name]], messages)]
     if faults:
         sys.exit("protobuf and JSON differ:\n  " + "\n  ".join(faults))
-    _keep_inlined(messages, definitions, types, pointed)
+    _keep_inlined(messages, definitions, types, kept)
     missing = [name for name in types if name not in UNSENT and not _has_message(name, messages)]
     if missing:
         sys.exit(f"no protobuf fields for {missing}")
@@ -134,12 +135,14 @@ def _kinds(types: dict[str, Node], messages: dict[str, list[Field]]) -> dict[str
     }
 
 
-def _pointers(types: dict[str, Node], rows: Iterable[dict[str, str]]) -> dict[str, set[str]]:
+def _zeros(types: dict[str, Node], rows: Iterable[dict[str, str]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for row in rows:
-        if row["property"] not in types.get(row["definition"], {}).get("properties", {}):
-            sys.exit(f"pointers.tsv: {row['definition']} has no {row['property']}")
-        found.setdefault(row["definition"], set()).add(row["property"])
+        members = set(row["properties"].split())
+        unknown = members - types.get(row["definition"], {}).get("properties", {}).keys()
+        if unknown:
+            sys.exit(f"zeros.tsv: {row['definition']} has no {', '.join(sorted(unknown))}")
+        found[row["definition"]] = members
     return found
 
 
@@ -180,14 +183,12 @@ def _mismatch(name: str, node: Node, messages: dict[str, list[Field]]) -> list[s
     ]
 
 
-def _keep_inlined(
-    messages: dict[str, list[Field]], definitions: dict[str, str], types: dict[str, Node], pointed: dict[str, set[str]]
-) -> None:
+def _keep_inlined(messages: dict[str, list[Field]], definitions: dict[str, str], types: dict[str, Node], kept: dict[str, set[str]]) -> None:
     """An inlined message has no definition of its own; what its zeros mean stands with the definition that holds it."""
     for name, fields in list(messages.items()):
         if name not in definitions:
             continue
-        keep = set(types[definitions[name]].get("required", ())) | pointed.get(definitions[name], set())
+        keep = set(types[definitions[name]].get("required", ())) | kept.get(definitions[name], set())
         for field in fields:
             if field[2] == "inline":
                 for inner in messages[field[3]]:

@@ -275,7 +275,7 @@ def build() -> dict[str, Any]:
         "kinds": dict(sorted(kind_index(types).items())),
         "types": types,
         "prose": {name: value for name, value in prose.items() if value},
-        "protobuf": message_table(types, list(rows("proto_fields.tsv")), list(rows("pointers.tsv"))),
+        "protobuf": message_table(types, list(rows("proto_fields.tsv")), list(rows("zeros.tsv"))),
     }
 
 

@@ -1,9 +1,8 @@
 """The built-in kinds: which resources there are, the shape of each type, what selectors may name. Read from `data/builtin.bin`.
 
 The file is made by `tools/kube_schema.py` and has parts that are read on first use, each kept decoded except the prose. Importing this
-module reads nothing. Schema nodes are built a type at a time, on first use, and shared. Knows nothing of custom kinds. Loop or any thread:
-what is
-built twice by two threads is equal.
+module reads nothing. Schema nodes are built a type at a time, on first use, and shared. Knows nothing of custom kinds. Loop or any
+thread: what is built twice by two threads is equal.
 """
 
 from __future__ import annotations
