@@ -6,4 +6,5 @@ MUTANT = Mutant(
     new="",
     rule="design §4 rule 2: what a failed sync left readable is written again before it counts",
     level=Level.SERVER,
+    tests=("tests/storage/test_crash.py::test_failure_of_any_call_ends_the_member_and_restarts_to_a_legal_state",),
 )

@@ -6,4 +6,5 @@ MUTANT = Mutant(
     new="",
     rule="design §4 rule 3: a torn tail is cut off",
     level=Level.SERVER,
+    tests=("tests/storage/test_recovery.py::test_tail_torn_at_every_byte_opens_with_what_was_synced",),
 )

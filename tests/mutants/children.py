@@ -30,7 +30,10 @@ TESTS = {
 }
 """Tests for mutants that name none, by package; tests/server for all others."""
 
-PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-m", "not slow", "-k", "not under_faults and not failover"]
+PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
+
+QUICK = ["-m", "not slow", "-k", "not under_faults and not failover"]
+"""Of files and folders; a test that a mutant names is run however long it takes."""
 
 
 def main(name: str, level: str, first: int, last: int, like: str) -> int:
@@ -66,7 +69,8 @@ def _tests(mutant: Mutant) -> int:
     import pytest
 
     chosen = tests_for(mutant)
-    status = pytest.main([*chosen, *PYTEST])
+    named = all("::" in one for one in chosen)
+    status = pytest.main([*chosen, *PYTEST, *([] if named else QUICK)])
     # 2: the mutant kept the tests from being collected. Above: there were no such tests.
     assert status <= 2, f"pytest ended with {status}"
     print(json.dumps({"seed": 0, "what": f"test of {' '.join(chosen)}" if status else ""}), flush=True)

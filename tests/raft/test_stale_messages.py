@@ -6,6 +6,7 @@ from raftkv.raft.config import RaftConfig
 from raftkv.raft.messages import ConfState, Entry, HardState, Message, MessageKind, Role
 from raftkv.raft.raw_node import RawNode
 from raftkv.raft.storage import MemoryStorage
+from raftkv.raft.tracker import ProgressState
 
 THREE = ConfState((1, 2, 3))
 
@@ -72,3 +73,22 @@ def test_refused_pre_vote_does_not_hold_the_own_candidacy_back() -> None:
     assert [message.reject for message in write(node)] == [True] * 9
     node.tick()
     assert node.role is Role.PRE_CANDIDATE
+
+
+def test_member_that_caught_up_while_a_snapshot_is_on_its_way_is_sent_entries() -> None:
+    """faults §5c 33, etcd #10308: the outcome of a transfer may take minutes; who acknowledges what entries can follow needs none."""
+    node = leader_of_term_three()
+    storage = node._core.storage
+    node.step(Message(MessageKind.APPEND_REPLY, 1, 2, 3, index=4))
+    write(node)
+    node.applied_to(4)
+    storage.make_snapshot(4, THREE)
+    storage.compact(3)
+    node.step(Message(MessageKind.APPEND_REPLY, 1, 3, 3, index=node.status().progress[3].next - 1, reject=True, reject_hint=0))
+    (sent,) = [message for message in write(node) if message.to == 3]
+    assert sent.kind == MessageKind.SNAPSHOT
+    assert node.status().progress[3].state is ProgressState.SNAPSHOT
+    node.step(Message(MessageKind.APPEND_REPLY, 1, 3, 3, index=4))
+    assert node.status().progress[3].state is ProgressState.REPLICATE
+    node.propose([b"next"])
+    assert [message.kind for message in write(node) if message.to == 3 and message.entries] == [MessageKind.APPEND]

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import asyncio
 
+from jepsen_like.history import History
 from jepsen_like.sim.client import RpcError, SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
+from jepsen_like.sim.world import SimulatedWorld
+from raftkv.client import Prefix
 from raftkv.pb import rpc
+from raftkv.storage.backend import Table
 
 SMALL = {"snapshot_count": 10, "snapshot_catchup_entries": 2, "wal_segment_bytes": 4096}
 
 
-async def _behind(cluster: SimulatedCluster, value_bytes: int = 0) -> tuple[SimulatedMember, SimulatedMember, SimulatedMember]:
-    """Leader, another, and a member that is cut off and so far behind that it needs a snapshot."""
+async def _roles(cluster: SimulatedCluster) -> tuple[SimulatedMember, SimulatedMember, SimulatedMember]:
+    """Leader, another, and a third, which is to fall behind; all serve."""
     cluster.start()
     await cluster.serving()
     await cluster.until(cluster.leader, what="a leader")
     leader = cluster.leader()
     assert leader is not None
     lagging, other = [member for member in cluster.members if member is not leader]
+    return leader, other, lagging
+
+
+async def _behind(cluster: SimulatedCluster, value_bytes: int = 0) -> tuple[SimulatedMember, SimulatedMember, SimulatedMember]:
+    """Leader, another, and a member that is cut off and so far behind that it needs a snapshot."""
+    leader, other, lagging = await _roles(cluster)
+    await _fall_behind(cluster, leader, other, lagging, value_bytes)
+    return leader, other, lagging
+
+
+async def _fall_behind(
+    cluster: SimulatedCluster, leader: SimulatedMember, other: SimulatedMember, lagging: SimulatedMember, value_bytes: int = 0
+) -> None:
     client = SimulatedClient(leader)
     for number in range(40):
         await client.put(b"k%d" % (number % 20), b"first %d" % number)
@@ -28,7 +45,6 @@ async def _behind(cluster: SimulatedCluster, value_bytes: int = 0) -> tuple[Simu
     for number in range(60):
         await client.put(b"k%d" % (number % 20), b"%d" % number + bytes(value_bytes))
     await asyncio.sleep(0.5)
-    return leader, other, lagging
 
 
 def _revision(member: SimulatedMember) -> int:
@@ -196,3 +212,114 @@ def test_refused_snapshot_is_not_sent_again_for_an_election_timeout(caplog) -> N
     simulate(37, scenario, **SMALL)
     assert 3 <= len(refused_s) <= 6
     assert all(later - earlier >= 0.9 for earlier, later in zip(refused_s, refused_s[1:], strict=False))
+
+
+def test_watcher_of_a_member_that_installs_a_snapshot_is_shown_every_event_once() -> None:
+    """faults §5c 62: what the snapshot skipped is read from the new store, and nothing comes again."""
+    shown: list[int] = []
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, other, lagging = await _roles(cluster)
+
+        async def watch() -> None:
+            async with SimulatedWorld(cluster, History()).client(lagging.host) as client:
+                async for event in client.watch(Prefix("k"), require_leader=False):
+                    shown.append(event.kv.mod_revision)
+
+        watching = cluster.loop.create_task(watch())
+        await asyncio.sleep(0.2)
+        await _fall_behind(cluster, leader, other, lagging)
+        assert len(shown) == 40
+        cluster.loop.network.heal()
+        await _caught_up(cluster, lagging, _revision(leader))
+        await _put_until_ok(SimulatedClient(leader), b"k", b"last")
+        await cluster.until(lambda: len(shown) >= 101, what="every event is shown")
+        await asyncio.sleep(0.5)
+        assert lagging.running is not None and lagging.running.core.transfers.received_total >= 1
+        watching.cancel()
+
+    simulate(41, scenario, **SMALL)
+    assert shown == list(range(2, 103))
+
+
+def test_leases_of_a_member_that_installed_a_snapshot_are_those_of_the_snapshot() -> None:
+    """One granted while the member was away ends by its clock when it comes to lead."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, other, lagging = await _roles(cluster)
+        await _fall_behind(cluster, leader, other, lagging)
+        client = SimulatedClient(leader)
+        granted = await client.call("/etcdserverpb.Lease/LeaseGrant", rpc.LeaseGrantRequest(TTL=5), rpc.LeaseGrantResponse)
+        await client.call("/etcdserverpb.KV/Put", rpc.PutRequest(key=b"leased", value=b"v", lease=granted.ID), rpc.PutResponse)
+        for number in range(20):
+            await client.put(b"k", b"%d" % number)
+        cluster.loop.network.heal()
+        await _caught_up(cluster, lagging, _revision(leader))
+        assert lagging.running is not None and lagging.running.core.transfers.received_total >= 1
+        target_id = lagging.running.member_id
+        leader.run(lambda running: running.core.transfer_leader(target_id, lambda error: None))
+        await cluster.until(lambda: cluster.leader() is lagging, what="it leads")
+        await asyncio.sleep(8)
+        assert cluster.leader() is lagging
+        assert (await SimulatedClient(lagging).get(b"leased")).count == 0
+
+    simulate(42, scenario, **SMALL)
+
+
+def test_store_is_replaced_only_when_its_last_commit_has_returned() -> None:
+    """faults §5c 52: a commit that runs when the snapshot is marked ends before the store goes."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster)
+        lagging.disk_s = (0.2, 0.2)
+        cluster.loop.network.heal()
+        await cluster.until(lambda: lagging.running and lagging.running.core.transfers._installing, 60.0, "it is installed")
+        assert lagging.running is not None
+        core = lagging.running.core
+        core.store_writer.tables.put(Table.META, b"noted", b"last")
+        lagging.run(lambda running: core.store_writer.maybe_commit(core.applier.applied, force=True))
+        assert core.store_writer.busy
+        await _caught_up(cluster, lagging, _revision(leader), 60.0)
+
+    simulate(43, scenario, **SMALL)
+
+
+def test_another_snapshot_is_refused_until_the_last_is_in_place() -> None:
+    """etcd #18055: leadership moves while a snapshot is installed, and the next leader sends one, too."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, other, lagging = await _behind(cluster)
+        lagging.disk_s = (0.5, 0.6)
+        cluster.loop.network.heal()
+        await _receiving(lagging)
+        assert lagging.running is not None and other.running is not None
+        transfers, target_id = lagging.running.core.transfers, other.running.member_id
+        leader.run(lambda running: running.core.transfer_leader(target_id, lambda error: None))
+        await cluster.until(lambda: transfers._complete or transfers._installing, what="it is taken")
+        while transfers.is_receiving:
+            assert not transfers.begin(transfers.intake())
+            await asyncio.sleep(0.01)
+        lagging.disk_s = None
+        await _caught_up(cluster, lagging, _revision(leader), 60.0)
+
+    simulate(44, scenario, **SMALL)
+
+
+def test_installed_store_is_in_place_for_good_before_the_log_is_reset() -> None:
+    """Design §4 rule 8: a later own snapshot's mark says nothing of the received one, so its store's name must be durable by then."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster)
+        cluster.loop.network.heal()
+        await _caught_up(cluster, lagging, _revision(leader))
+        for number in range(30):
+            await SimulatedClient(leader).put(b"k", b"%d" % number)
+        await _caught_up(cluster, lagging, _revision(leader))
+        await asyncio.sleep(0.5)
+        lagging.crash(power=True)
+        lagging.start()
+        await cluster.serving()
+        await _caught_up(cluster, lagging, _revision(leader))
+
+    for seed in range(45, 49):
+        simulate(seed, scenario, **SMALL)

@@ -146,3 +146,17 @@ def test_stop_tells_everyone_who_waits() -> None:
         assert sorted(text.split(":")[0] for text in told) == ["barrier", "keepalive", "put", "range"], told
 
     simulate(56, scenario)
+
+
+def test_write_that_is_durable_is_taken_up_at_once() -> None:
+    """A turn follows the disk's answer, not the next tick: a member alone acknowledges twenty writes in less than five ticks."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _ = await _start(cluster)
+        client = SimulatedClient(leader)
+        started = cluster.loop.time()
+        for number in range(20):
+            await client.put(b"k", b"%d" % number)
+        assert cluster.loop.time() - started < 0.5
+
+    simulate(57, scenario, 1)
