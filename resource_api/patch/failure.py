@@ -1,0 +1,15 @@
+"""The two ways a patch fails: it is no patch, or it does not fit the object. `patches.py` knows which Status each becomes."""
+
+from __future__ import annotations
+
+
+class BadPatchError(ValueError):
+    """The patch itself cannot be understood."""
+
+
+class DoesNotApplyError(ValueError):
+    """The patch is well formed, but not for this object."""
+
+
+class TooManyOperationsError(ValueError):
+    """A JSON patch is longer than is taken."""

@@ -1,0 +1,161 @@
+"""Patch bodies: what a request's type and bytes ask for, and the Status of everything that can go wrong (spec B.10, B.6).
+
+`decode_patch` reads a JSON, merge or strategic merge patch once; the `Patch` is then called with the object as often as others were
+faster. `decode_configuration` reads a body of server-side apply. `apply_patch` is both with the merge, for whoever needs just the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object, unsupported_media_type
+from resource_api.http.body import duplicate_fields, json_value, yaml_value
+from resource_api.http.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from resource_api.patch import json_patch, merge, strategic
+from resource_api.patch.apply import FieldManager
+from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
+from resource_api.patch.values import go_text, text
+from resource_api.registry.requests import FieldValidation
+from resource_api.schema.types import ANY, Schema
+
+
+class Patch:
+    """A decoded patch; called with an object it answers the patched one, sharing nothing."""
+
+    def __init__(self, change: Callable[[Object], Json], body: Json, faults: Sequence[str], *, strategic: bool) -> None:
+        self._change = change
+        self._body = body
+        self._strategic = strategic
+        self.faults = list(faults)
+        """What strict decoding holds against the body: duplicate fields."""
+
+    @property
+    def text(self) -> str:
+        """The patch in messages about what it leads to."""
+        return go_text(self._body) if self._strategic else text(self._body)
+
+    def __call__(self, current: Object) -> Object:
+        """The patched copy. Raises StatusError."""
+        try:
+            result = self._change(current)
+        except BadPatchError as error:
+            raise bad_request(str(error)) from error
+        except DoesNotApplyError as error:
+            if self._strategic:
+                # Upstream answers most of these 500; they are the client's fault.
+                raise StatusError(422, "Invalid", str(error), has_details=True) from error
+            raise _rejected() from error
+        except RecursionError as error:
+            raise bad_request("error decoding patch: exceeded max depth") from error
+        if not isinstance(result, dict) or not isinstance(result.get("metadata"), dict):
+            raise _rejected()
+        return result
+
+
+def _rejected() -> StatusError:
+    return StatusError(422, "Invalid", "the server rejected our request due to an error in our request", has_details=True)
+
+
+def accepted_types(*, has_strategic: bool) -> list[str]:
+    """The media types a PATCH may have."""
+    return [JSON_PATCH, MERGE_PATCH, *([STRATEGIC_PATCH] if has_strategic else []), APPLY_PATCH]
+
+
+def media_type(content_type: str) -> str:
+    """Without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def decode_patch(content_type: str, body: bytes, schema: Schema | None, *, custom: bool, validation: FieldValidation = "Ignore") -> Patch:
+    """Reads a patch that is no apply. Raises StatusError 400, 413, 415."""
+    kind = media_type(content_type)
+    if kind not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH) or (custom and kind == STRATEGIC_PATCH):
+        raise unsupported_media_type(accepted_types(has_strategic=not custom))
+    try:
+        value = json_value(body)
+    except ValueError as error:
+        raise bad_request(str(error) if kind == STRATEGIC_PATCH else f"error decoding patch: {error}") from error
+    faults = duplicate_fields(body) if validation != "Ignore" else []
+    if kind == JSON_PATCH:
+        try:
+            operations = json_patch.parse(value)
+        except TooManyOperationsError as error:
+            raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
+        except BadPatchError as error:
+            raise bad_request(str(error)) from error
+        faults = [f"json patch {fault}" for fault in faults]
+        return Patch(lambda current: json_patch.run(current, operations), value, faults, strategic=False)
+    if not isinstance(value, dict):
+        raise bad_request("Invalid JSON Patch" if kind == MERGE_PATCH else "invalid JSON document")
+    if kind == MERGE_PATCH:
+        return Patch(lambda current: merge.apply(current, value), value, faults, strategic=False)
+    shape = schema if schema is not None else ANY
+    return Patch(lambda current: strategic.apply(current, value, shape), value, faults, strategic=True)
+
+
+def decode_configuration(body: bytes, *, validation: FieldValidation = "Ignore", warn: Callable[[str], None] = lambda _: None) -> Object:
+    """The object of an apply request, YAML or JSON. Raises StatusError 400; under Strict also for keys that stand twice."""
+    faults: Sequence[str]
+    try:
+        if body.lstrip()[:1] == b"{":
+            value, faults = _as_json(body)
+        else:
+            value, faults = yaml_value(body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if not isinstance(value, dict):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
+        )
+    if faults and validation == "Strict":
+        raise bad_request(f"error strict decoding patch: {', '.join(faults)}")
+    if faults and validation == "Warn":
+        for fault in faults:
+            warn(fault)
+    return value
+
+
+def _as_json(body: bytes) -> tuple[Json, Sequence[str]]:
+    """A body that begins like JSON; YAML in flow style begins so too."""
+    try:
+        return json_value(body), duplicate_fields(body)
+    except ValueError:
+        return yaml_value(body)
+
+
+def _json_kind(value: Json) -> str:
+    return {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+
+
+def apply_patch(
+    content_type: str,
+    body: bytes,
+    current: Object | None,
+    schema: Schema | None,
+    *,
+    owners: FieldManager,
+    custom: bool = False,
+    manager: str,
+    force: bool = False,
+    subresource: str = "",
+    now: str,
+    validation: FieldValidation = "Ignore",
+    warn: Callable[[str], None] = lambda _: None,
+) -> Object:
+    """The patched object with its managedFields. `current` is None only where an apply creates. Raises StatusError."""
+    if media_type(content_type) == APPLY_PATCH:
+        configuration = decode_configuration(body, validation=validation, warn=warn)
+        return owners.apply(current, configuration, manager=manager, force=force, subresource=subresource, now=now)
+    patch = decode_patch(content_type, body, schema, custom=custom, validation=validation)
+    if patch.faults and validation == "Strict":
+        said = "strict decoding error: " + ", ".join(patch.faults)
+        raise _invalid_patch(patch.text, said)
+    for fault in patch.faults:
+        warn(fault)
+    if current is None:
+        raise AssertionError("only apply creates")
+    return owners.on_update(current, patch(current), manager=manager, subresource=subresource, now=now)
+
+
+def _invalid_patch(shown: str, why: str) -> StatusError:
+    return invalid_object("", "", "", [invalid("patch", shown, why)])

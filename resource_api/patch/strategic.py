@@ -1,0 +1,281 @@
+"""Strategic merge patch: merges lists by their merge keys and obeys the directives; driven by the kind's schema.
+
+Directives: `$patch: replace|delete` in maps and as list items, `$retainKeys`, `$deleteFromPrimitiveList/FIELD`, `$setElementOrder/FIELD`.
+None of them ever gets into the result. The order of a merged list is upstream's: items the patch (or its order list) names stand in
+that order, the others keep their places among them as far as both orders agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from resource_api.errors import Json, Object
+from resource_api.patch.failure import BadPatchError, DoesNotApplyError
+from resource_api.patch.values import copied, go_text, go_type, same
+from resource_api.schema.types import ANY, Schema
+
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_FROM = "$deleteFromPrimitiveList/"
+SET_ORDER = "$setElementOrder/"
+
+_BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
+_BAD_ORDER = "invalid patch format of setElementOrder list"
+_BAD_PRIMITIVES = "invalid patch format of primitive list"
+
+
+def apply(document: Object, patch: Json, schema: Schema) -> Object:
+    """The patched copy. Raises BadPatchError, DoesNotApplyError."""
+    if not isinstance(patch, dict):
+        raise BadPatchError("json: cannot unmarshal a value that is no object into Go value of type map[string]interface {}")
+    return _map(copied(document), patch, schema)
+
+
+def _map(target: Object, patch: Object, schema: Schema) -> Object:
+    """`target` is ours to change; `patch` is only read."""
+    directive = patch.get(DIRECTIVE)
+    if DIRECTIVE in patch:
+        rest = {name: value for name, value in patch.items() if name != DIRECTIVE}
+        if directive == "replace":
+            return _map({}, rest, schema)
+        if directive == "delete":
+            return {}
+        raise DoesNotApplyError(f"unknown patch type: {go_text(directive)} in map: {go_text(patch)}")
+    if RETAIN_KEYS in patch:
+        _retain(target, patch)
+    done = _ordered_lists(target, patch, schema)
+    for key, value in patch.items():
+        if key.startswith(DELETE_FROM):
+            _delete_items(target, _field_of(key, DELETE_FROM), value)
+    for key, value in patch.items():
+        if key in done or key.startswith(("$setElementOrder", "$deleteFromPrimitiveList", RETAIN_KEYS)):
+            continue
+        if key.startswith("$") and schema.properties and key not in schema.properties:
+            raise BadPatchError(f"unknown directive {key} in map: {go_text(patch)}")
+        if value is None or (key not in target and isinstance(value, dict) and value.get(DIRECTIVE) == "delete"):
+            target.pop(key, None)
+        else:
+            target[key] = _value(target.get(key), value, _field(schema, key))
+    return target
+
+
+def _value(target: Json, patch: Json, schema: Schema) -> Json:
+    """What a field becomes; a target of another type counts as none."""
+    if isinstance(patch, dict):
+        if "replace" in schema.patch_strategy and DIRECTIVE not in patch:
+            target = None
+        return _map(target if isinstance(target, dict) else {}, patch, schema)
+    if isinstance(patch, list):
+        old = target if isinstance(target, list) else []
+        return _merged_list(old, patch, schema) if "merge" in schema.patch_strategy else _plain_list(patch, _items(schema))
+    return patch
+
+
+def _field(schema: Schema, name: str) -> Schema:
+    return schema.properties.get(name) or schema.additional or ANY
+
+
+def _items(schema: Schema) -> Schema:
+    return schema.items or ANY
+
+
+def _plain_list(patch: list[Json], items: Schema) -> list[Json]:
+    """A list that replaces the old one; items that are only directives are none."""
+    return [_map({}, item, items) if isinstance(item, dict) else copied(item) for item in patch if not _is_directive(item)]
+
+
+def _is_directive(item: Json) -> bool:
+    return isinstance(item, dict) and DIRECTIVE in item
+
+
+def _merged_list(target: list[Json], patch: list[Json], schema: Schema) -> list[Json]:
+    if not target and not patch:
+        return target
+    if not _check_items([*target, *patch]):
+        merged = _distinct([*target, *patch])
+        return _interleaved(merged, order=patch, server_order=target, ident=_scalar)
+    key = schema.patch_merge_key
+    if not key:
+        raise DoesNotApplyError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
+    replaced, kept, changes = _without_special(target, patch, key)
+    if replaced:
+        return [_map({}, item, _items(schema)) for item in changes]
+    ident = _by_key(key)
+    merged, places = list(kept), {ident(item): place for place, item in reversed(list(enumerate(kept)))}
+    for item in changes:
+        if key not in item:
+            raise _no_merge_key(item, key)
+        place = places.get(ident(item))
+        if place is None:
+            places[ident(item)] = len(merged)
+            merged.append(_map({}, item, _items(schema)))
+        else:
+            merged[place] = _map(merged[place], item, _items(schema))
+    return _interleaved(merged, order=changes, server_order=kept, ident=ident)
+
+
+def _without_special(target: list[Json], patch: list[Json], key: str) -> tuple[bool, list[Json], list[Object]]:
+    """Whether the list is replaced, the old items without the deleted ones, and the patch's items that are no directives."""
+    replaced, changes, ident = False, [], _by_key(key)
+    for item in patch:
+        directive = item.get(DIRECTIVE)
+        if DIRECTIVE not in item:
+            changes.append(item)
+        elif directive == "delete":
+            if key not in item:
+                raise _no_merge_key(item, key)
+            gone = ident(item)
+            target = [old for old in target if ident(old) != gone]
+        elif directive == "replace":
+            replaced = True
+        elif directive == "merge":
+            raise DoesNotApplyError("merging lists cannot yet be specified in the patch")
+        else:
+            raise DoesNotApplyError(f"unknown patch type: {go_text(directive)} in map: {go_text(item)}")
+    return replaced, target, changes
+
+
+def _no_merge_key(item: Object, key: str) -> DoesNotApplyError:
+    return DoesNotApplyError(f"map: {go_text(item)} does not contain declared merge key: {key}")
+
+
+def _check_items(items: list[Json]) -> bool:
+    """Whether they are maps; raises when they are lists or of several types."""
+    kinds = {go_type(item) if not isinstance(item, float) else "int64" for item in items}
+    if "[]interface {}" in kinds:
+        raise DoesNotApplyError("lists of lists are not supported")
+    if len(kinds) > 1:
+        raise DoesNotApplyError(f"list element types are not identical: {go_text(items)}")
+    return kinds == {"map[string]interface {}"}
+
+
+Ident = Callable[[Json], Json]
+
+
+def _scalar(item: Json) -> Json:
+    return (isinstance(item, bool), item)
+
+
+def _by_key(key: str) -> Ident:
+    def ident(item: Json) -> Json:
+        value = item.get(key) if isinstance(item, dict) else None
+        return go_text(value) if isinstance(value, dict | list) else _scalar(value)
+
+    return ident
+
+
+def _distinct(items: list[Json]) -> list[Json]:
+    seen: dict[Json, Json] = {}
+    for item in items:
+        seen.setdefault(_scalar(item), item)
+    return list(seen.values())
+
+
+def _interleaved(merged: list[Json], *, order: list[Json], server_order: list[Json], ident: Ident) -> list[Json]:
+    """The items `order` names in that order; the rest as the server had them, each before the first named item that stood behind it."""
+    wanted = {ident(item): place for place, item in reversed(list(enumerate(order)))}
+    before = {ident(item): place for place, item in reversed(list(enumerate(server_order)))}
+    named = sorted((item for item in merged if ident(item) in wanted), key=lambda item: wanted[ident(item)])
+    others = [item for item in merged if ident(item) not in wanted]
+    others.sort(key=lambda item: before.get(ident(item), len(before)))
+    result: list[Json] = []
+    waiting = iter(others)
+    other = next(waiting, _END)
+    for item in named:
+        place = before.get(ident(item))
+        while other is not _END and place is not None and before.get(ident(other), place) < place:
+            result.append(other)
+            other = next(waiting, _END)
+        result.append(item)
+    if other is not _END:
+        result.append(other)
+        result.extend(waiting)
+    return result
+
+
+_END = object()
+
+
+def _retain(target: Object, patch: Object) -> None:
+    """`$retainKeys`: every field the patch sets must be among them; the target keeps no other."""
+    kept = patch[RETAIN_KEYS]
+    if not isinstance(kept, list) or not all(isinstance(name, str) for name in kept):
+        raise BadPatchError(_BAD_RETAIN_KEYS)
+    for name, value in patch.items():
+        if value is not None and name not in kept and not name.startswith((DELETE_FROM, SET_ORDER, RETAIN_KEYS)):
+            raise BadPatchError(_BAD_RETAIN_KEYS)
+    for name in [name for name in target if name not in kept]:
+        del target[name]
+
+
+def _field_of(key: str, prefix: str) -> str:
+    field = key.removeprefix(prefix)
+    if not field or "/" in field:
+        raise BadPatchError(f"invalid directive {key}")
+    return field
+
+
+def _delete_items(target: Object, field: str, gone: Json) -> None:
+    """`$deleteFromPrimitiveList`: the named values go; a list that is not there stays away."""
+    if not isinstance(gone, list) or any(isinstance(item, dict | list) for item in gone):
+        raise BadPatchError(_BAD_PRIMITIVES)
+    old = target.get(field)
+    if isinstance(old, list):
+        target[field] = [item for item in old if not any(same(item, other) for other in gone)]
+
+
+def _ordered_lists(target: Object, patch: Object, schema: Schema) -> set[str]:
+    """`$setElementOrder`: merges and orders the lists that have one; the fields that are thereby done."""
+    done = set()
+    for directive, order in patch.items():
+        if not directive.startswith(SET_ORDER):
+            continue
+        field = _field_of(directive, SET_ORDER)
+        node = _field(schema, field)
+        old, change = target.get(field), patch.get(field)
+        if not isinstance(order, list) or (change is not None and not isinstance(change, list)):
+            raise BadPatchError(_BAD_ORDER)
+        if not isinstance(old, list) and change is None:
+            continue
+        if field in patch and change is None:
+            continue
+        done.add(field)
+        target[field] = _in_order(old if isinstance(old, list) else [], change, order, node)
+        _delete_named(target, patch, field)
+    return done
+
+
+def _delete_named(target: Object, patch: Object, field: str) -> None:
+    """Deletions stand beside an order; the values they name go before anything is stored."""
+    gone = patch.get(DELETE_FROM + field)
+    if gone is not None:
+        _delete_items(target, field, gone)
+
+
+def _in_order(old: list[Json], change: list[Json] | None, order: list[Json], schema: Schema) -> list[Json]:
+    key = schema.patch_merge_key
+    if key and not all(isinstance(item, dict) and key in item for item in order):
+        raise BadPatchError(_BAD_ORDER)
+    if not key and any(isinstance(item, dict | list) for item in order):
+        raise BadPatchError(_BAD_ORDER)
+    ident = _by_key(key) if key else _scalar
+    if change is not None:
+        _check_order(change, order, ident)
+    merged = old if change is None else _value(old, change, schema)
+    if key and not _check_items(merged) and merged:
+        raise BadPatchError(_BAD_ORDER)
+    if not key and any(isinstance(item, dict | list) for item in merged):
+        raise DoesNotApplyError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
+    return _interleaved(merged, order=order, server_order=old, ident=ident)
+
+
+def _check_order(change: list[Json], order: list[Json], ident: Ident) -> None:
+    """Every changed item must be named by the order, and in the same sequence."""
+    if not change or not order:
+        return
+    rest = iter(map(ident, order))
+    for item in change:
+        if not _is_directive(item) and not any(ident(item) == named for named in rest):
+            raise DoesNotApplyError(
+                f"The order in patch list:\n{go_text(change)}\n doesn't match $setElementOrder list:\n{go_text(order)}\n"
+            )

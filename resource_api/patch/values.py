@@ -1,0 +1,73 @@
+"""JSON values as patches treat them: copied, compared by type, and printed as Go prints them in upstream's messages.
+
+Hot path: `same`, `copied`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from resource_api.errors import Json
+
+_encode = msgspec.json.Encoder().encode
+
+
+def copied(value: Json) -> Json:
+    """A deep copy; containers are never shared with the original."""
+    if type(value) is dict:
+        return {key: copied(child) if type(child) is dict or type(child) is list else child for key, child in value.items()}
+    if type(value) is list:
+        return [copied(child) if type(child) is dict or type(child) is list else child for child in value]
+    return value
+
+
+def same(left: Json, right: Json) -> bool:
+    """Equality of JSON: `true` is not 1, but 1 is 1.0; the order of keys does not matter."""
+    if left != right:
+        return False
+    if type(left) is type(right) and type(left) is not dict and type(left) is not list:
+        return True
+    return _same_kinds(left, right)
+
+
+def _same_kinds(left: Json, right: Json) -> bool:
+    if isinstance(left, dict):
+        return all(_same_kinds(child, right[key]) for key, child in left.items())
+    if isinstance(left, list):
+        return all(map(_same_kinds, left, right))
+    return isinstance(left, bool) == isinstance(right, bool)
+
+
+def go_text(value: Json) -> str:
+    """A value as `%v` prints it: `map[name:web]`, `[a b]`, `<nil>`."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_text(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_text, value)) + "]"
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def go_type(value: Json) -> str:
+    """The Go type a decoded value has upstream, as `%T` prints it."""
+    if value is None:
+        return "<nil>"
+    for kind, name in (
+        (bool, "bool"),
+        (int, "int64"),
+        (float, "float64"),
+        (str, "string"),
+        (list, "[]interface {}"),
+        (dict, "map[string]interface {}"),
+    ):
+        if isinstance(value, kind):
+            return name
+    raise AssertionError(f"no JSON value: {value!r}")
+
+
+def text(value: Json) -> str:
+    """Compact JSON."""
+    return _encode(value).decode()
