@@ -59,6 +59,10 @@ class WorkQueue:
         """Nothing to do now; something may still come by time."""
         return not self._waiting and not self._working
 
+    def describe(self) -> str:
+        """For people."""
+        return f"{len(self._waiting)} waiting, {len(self._working)} in work, {len(self._timers)} later, {len(self._failures)} failing"
+
     async def work(self, reconcile: Callable[[str], Awaitable[None]]) -> None:
         """One worker, until it is cancelled. A failure is logged, and the key comes back later."""
         try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resource_api import errors
-from resource_api.cache.selectors import matches_selector
+from resource_api.cache.selectors import label_selector_of
 from resource_api.errors import Cause, Object, StatusError
 from resource_api.registry.api import loopback
 from resource_api.registry.objects import name_of
@@ -102,7 +102,7 @@ class Eviction:
     def _budgets_of(self, pod: Object) -> Sequence[Object]:
         found = self._api.find("policy", "poddisruptionbudgets").items_nowait(pod["metadata"]["namespace"])
         labels = pod["metadata"].get("labels") or {}
-        return [one for one in found if "selector" in one["spec"] and matches_selector(one["spec"]["selector"], labels)]
+        return [one for one in found if "selector" in one["spec"] and label_selector_of(one["spec"]["selector"]).matches(labels)]
 
     async def _charge(self, ctx: Context, pod: Object, budget: Object) -> None:
         policy, status = budget["spec"].get("unhealthyPodEvictionPolicy"), budget.get("status") or {}

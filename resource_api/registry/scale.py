@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resource_api import errors
-from resource_api.cache.selectors import selector_text
 from resource_api.errors import Json, Object, StatusError
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
@@ -43,6 +42,18 @@ def put_at_path(obj: Object, path: str, value: Json) -> None:
     for part in parents:
         obj = obj.setdefault(part, {})
     obj[last] = value
+
+
+OPERATORS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
+
+
+def selector_text(selector: Object) -> str:
+    """A LabelSelector as a query has it, keys in order: `app=web,tier in (a,b)`."""
+    terms = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    for one in selector.get("matchExpressions") or []:
+        values = ",".join(sorted(one.get("values") or []))
+        terms.append((one["key"], OPERATORS[one["operator"]].format(one["key"], values)))
+    return ",".join(text for _, text in sorted(terms))
 
 
 class ScaleView:
