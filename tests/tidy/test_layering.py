@@ -95,7 +95,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cryptography": ("raftctl", "resource_api"),
     "google": ("raftkv.pb", "raftkv.rpc", "raftkv.state", "raftkv.server", "raftkv.client", "raftkv.mvcc", "raftctl"),
     "hpack": ("raftkv.transport",),
-    "jwt": ("raftkv.state", "raftkv.server"),
+    "jwt": ("raftkv.state", "raftkv.server", "resource_api"),
     "kubernetes_validate": ("resource_api",),
     "lmdb": ("raftkv.storage",),
     "msgpack": ("raftkv.state", "raftkv.server", "raftkv.storage", "jepsen_like.cluster.instrumented"),

@@ -1,0 +1,28 @@
+"""Files that hold secrets: written under a temporary name, synced, renamed; readable by the owner alone."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+
+
+def write_private(path: pathlib.Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replaces the file in one step; its directory is made (0700) if it is missing. Whoever reads sees the old or the new content."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
