@@ -27,7 +27,7 @@ from resource_api.errors import Object, unauthorized
 from resource_api.registry.requests import User
 from resource_api.registry.stamps import parse_time
 from resource_api.security.lookup import Lookup, get_or_none
-from resource_api.security.tokens import TokenError, TokenIssuer
+from resource_api.security.tokens import TokenError, TokenIssuer, Verified
 
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
@@ -167,33 +167,33 @@ class Authenticator:
         if token is None and credentials.websocket_protocols:
             token, _ = websocket_bearer(credentials.websocket_protocols)
         if token is not None:
-            found = await self.user_of_token(token)
+            found = await self.verify(token)
             if found is None:
                 raise unauthorized()
-            return found
+            return found.user
         if credentials.authorization or not self._anonymous:
             raise unauthorized()
         return ANONYMOUS
 
-    async def user_of_token(self, token: str, audiences: Sequence[str] = ()) -> User | None:
-        """Whose bearer token it is, None when nobody's; also what TokenReview asks. Without audiences the server's own count."""
+    async def verify(self, token: str, audiences: Sequence[str] = ()) -> Verified | None:
+        """Whose bearer token it is and for which audiences, None when nobody's. Without audiences the server's own count."""
+        own = self._issuer.api_audiences if self._issuer is not None else ()
+        shared = tuple(one for one in audiences if one in own) if audiences else tuple(own)
         known = self._tokens.find(token)
-        if known is not None:
-            own = self._issuer.api_audiences if self._issuer is not None else ()
-            return with_authenticated(known) if not audiences or set(audiences) & set(own) else None
-        if self._issuer is not None and token.count(".") == 2:
+        if known is None and self._issuer is not None and token.count(".") == 2:
             try:
-                return with_authenticated((await self._issuer.verify(token, audiences)).user)
+                found = await self._issuer.verify(token, audiences)
             except TokenError:
                 return None
+            return Verified(with_authenticated(found.user), found.audiences)
         match = BOOTSTRAP_TOKEN.fullmatch(token)
-        if match is not None and self._bootstrap_tokens and self._lookup is not None:
-            return await self._bootstrap(match[1], match[2])
-        return None
+        if known is None and match is not None and self._bootstrap_tokens and self._lookup is not None:
+            known = await self._bootstrap(self._lookup, match[1], match[2])
+        # Tokens that name no audience are for this server.
+        return Verified(with_authenticated(known), shared) if known is not None and (shared or not audiences) else None
 
-    async def _bootstrap(self, token_id: str, secret: str) -> User | None:
-        assert self._lookup is not None
-        found = await get_or_none(self._lookup, "", "secrets", "kube-system", f"bootstrap-token-{token_id}")
+    async def _bootstrap(self, lookup: Lookup, token_id: str, secret: str) -> User | None:
+        found = await get_or_none(lookup, "", "secrets", "kube-system", f"bootstrap-token-{token_id}")
         if found is None or found.get("type") != BOOTSTRAP_TYPE or found["metadata"].get("deletionTimestamp"):
             return None
         data = _secret_data(found)
@@ -207,7 +207,7 @@ class Authenticator:
         extra = [group for group in data.get("auth-extra-groups", "").split(",") if group]
         if any(BOOTSTRAP_GROUP.fullmatch(group) is None for group in extra):
             return None
-        return with_authenticated(User(f"system:bootstrap:{token_id}", ("system:bootstrappers", *extra)))
+        return User(f"system:bootstrap:{token_id}", ("system:bootstrappers", *extra))
 
     def _is_over(self, expiration: str) -> bool:
         """A time nobody can read is over."""
