@@ -1,0 +1,288 @@
+"""Bodies to objects: JSON, YAML and the protobuf envelope, with upstream's words when they cannot be read.
+
+Owns limits of depth and expansion and the finding of duplicate fields; what fields a kind has is the registry's business.
+Hot path: `decode`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import yaml
+
+from resource_api.errors import Json, Object, StatusError, bad_request
+from resource_api.http import json_fault
+from resource_api.http.negotiation import Media
+from resource_api.schema.kinds import GroupVersionKind
+
+PROTOBUF_MAGIC = b"k8s\x00"
+ALIASED_NODES_MAX = 100_000
+"""Nodes of a YAML document after its aliases are written out."""
+
+_decode_json = msgspec.json.Decoder().decode
+_encode_json = msgspec.json.Encoder().encode
+
+DecodeEnvelope = Callable[[bytes, GroupVersionKind | None], Object]
+"""The protobuf envelope to an object; raises ValueError with a text for the client."""
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A body's object and what strict decoding holds against it."""
+
+    obj: Object
+    faults: list[str] = field(default_factory=list)
+
+
+class Bodies:
+    """Reads bodies. `protobuf` is the schema's decoder."""
+
+    def __init__(self, protobuf: DecodeEnvelope) -> None:
+        self._protobuf = protobuf
+
+    def decode(self, body: bytes, media: Media, expected: GroupVersionKind, *, strict: bool = True, kinds: tuple[str, ...] = ()) -> Decoded:
+        """The object of a write, with apiVersion and kind. Raises StatusError 400.
+
+        `expected` is the kind a body without one has; `strict` looks for duplicate fields. With `kinds`, kinds of any group named so are
+        taken as well (`DeleteOptions`).
+        """
+        try:
+            found = self._read(body, media, expected, strict)
+        except StatusError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise _undecodable(body, expected, str(error)) from error
+        obj = found.obj
+        kind, api_version = obj.setdefault("kind", expected.kind), obj.setdefault("apiVersion", expected.api_version)
+        if not kind:
+            obj["kind"] = kind = expected.kind
+        if not api_version:
+            obj["apiVersion"] = api_version = expected.api_version
+        if kind in kinds:
+            return found
+        if not isinstance(kind, str) or not isinstance(api_version, str):
+            wrong = "kind" if not isinstance(kind, str) else "apiVersion"
+            text = f"json: cannot unmarshal {go_type(obj[wrong])} into Go struct field .{wrong} of type string"
+            text = f"couldn't get version/kind; json parse error: {text}"
+            raise _undecodable(body, expected, text)
+        if kind != expected.kind:
+            group, _, version = api_version.rpartition("/")
+            if api_version == expected.api_version or (group, kind) != (expected.group, expected.kind):
+                raise bad_request(
+                    f'{kind} in version "{version}" cannot be handled as a {expected.kind}: no kind "{kind}" is registered for version '
+                    f'"{api_version}" of this resource'
+                )
+        if api_version != expected.api_version:
+            raise bad_request(
+                f"the API version in the data ({api_version}) does not match the expected API version ({expected.api_version})"
+            )
+        metadata = obj.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            text = f"json: cannot unmarshal {go_type(metadata)} into Go struct field {kind}.metadata of type v1.ObjectMeta"
+            raise bad_request(f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: {text}')
+        return found
+
+    def _read(self, body: bytes, media: Media, expected: GroupVersionKind, strict: bool) -> Decoded:
+        if media == "protobuf" or body.startswith(PROTOBUF_MAGIC):
+            if not body.startswith(PROTOBUF_MAGIC):
+                raise ValueError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+            return Decoded(self._protobuf(body, expected))
+        if media == "yaml" and body.lstrip()[:1] != b"{":
+            return yaml_object(body)
+        return json_object(body, strict=strict)
+
+
+def json_object(body: bytes, *, strict: bool = True) -> Decoded:
+    """A JSON object and its duplicate fields. Raises ValueError in the words of Go's decoder."""
+    try:
+        value = _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"couldn't get version/kind; json parse error: {json_fault.describe(body, str(error))}") from error
+    except RecursionError as error:
+        raise ValueError("couldn't get version/kind; json parse error: exceeded max depth") from error
+    if not isinstance(value, dict):
+        text = f"json: cannot unmarshal {go_type(value)} into Go value of type struct {{ APIVersion string; Kind string }}"
+        raise ValueError(f"couldn't get version/kind; json parse error: {text}")
+    faults = duplicate_fields(body) if strict and _may_repeat(body, value) else []
+    return Decoded(value, faults)
+
+
+def json_value(body: bytes) -> Json:
+    """Any JSON value, for patches. Raises ValueError in the words of Go's decoder."""
+    try:
+        return _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(json_fault.describe(body, str(error))) from error
+    except RecursionError as error:
+        raise ValueError("exceeded max depth") from error
+
+
+def _may_repeat(body: bytes, value: Json) -> bool:
+    """False only when the text has exactly as many names as the value: then none stood twice."""
+    names = body.count(b'":') - body.count(b'\\":')
+    stack, found = [value], 0
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            found += len(node)
+            stack.extend(child for child in node.values() if type(child) is dict or type(child) is list)
+        else:
+            stack.extend(child for child in node if type(child) is dict or type(child) is list)
+    return names != found
+
+
+class _Pairs(dict[str, Json]):
+    """An object with the names that stood twice in it."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def duplicate_fields(body: bytes) -> list[str]:
+    """`duplicate field "spec.replicas"` for every name that stands twice in one object of valid JSON."""
+
+    def pairs(items: list[tuple[str, Json]]) -> _Pairs:
+        made = _Pairs(items)
+        if len(made) < len(items):
+            seen: set[str] = set()
+            made.repeated = tuple(dict.fromkeys(name for name, _ in items if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+        return made
+
+    faults: list[str] = []
+    try:
+        _collect(json.loads(body, object_pairs_hook=pairs), "", faults)
+    except (ValueError, RecursionError):
+        return []
+    return faults
+
+
+def _collect(value: Json, path: str, faults: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        prefix = f"{path}." if path else ""
+        faults.extend(f'duplicate field "{prefix}{name}"' for name in value.repeated)
+        for name, child in value.items():
+            if type(child) is not str:
+                _collect(child, prefix + name, faults)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            _collect(child, f"{path}[{index}]", faults)
+
+
+class _YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one where it was built
+    """Safe, without dates (Kubernetes has none in YAML), with duplicates noted."""
+
+    def __init__(self, stream: bytes) -> None:
+        super().__init__(stream)
+        self.faults: list[str] = []
+
+
+def _mapping(loader: Any, node: yaml.MappingNode) -> Object:
+    made: Object = {}
+    loader.flatten_mapping(node)
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        name = _yaml_key(key, key_node)
+        if name in made:
+            loader.faults.append(f'line {key_node.start_mark.line + 1}: key "{name}" already set in map')
+        made[name] = loader.construct_object(value_node, deep=True)
+    return made
+
+
+def _yaml_key(key: Json, node: yaml.Node) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, int | float):
+        return str(key)
+    raise ValueError(f"yaml: line {node.start_mark.line + 1}: Unsupported map key of type: {type(key).__name__}")
+
+
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_YamlLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_YamlLoader.add_constructor("tag:yaml.org,2002:binary", lambda loader, node: loader.construct_scalar(node))
+
+
+def yaml_value(body: bytes) -> tuple[Json, list[str]]:
+    """A YAML document as the JSON it means, and its duplicate keys. Raises ValueError."""
+    try:
+        loader = _YamlLoader(body)
+        try:
+            value = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from error
+    except RecursionError as error:
+        raise ValueError("error converting YAML to JSON: yaml: exceeded max depth of 10000") from error
+    except (UnicodeDecodeError, OverflowError) as error:
+        raise ValueError("error converting YAML to JSON: yaml: invalid Unicode character or number") from error
+    if b"*" in body:
+        _bound_aliases(value)
+        # Aliased parts are one object in memory: written out, they can be changed one by one.
+        value = _decode_json(_encode_json(value))
+    return value, loader.faults
+
+
+def _bound_aliases(value: Json) -> None:
+    """Raises ValueError when aliases make the document much larger than it was written, or endless."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: Json) -> int:
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) in sizes:
+            return sizes[id(node)]
+        if id(node) in open_nodes:
+            raise ValueError("error converting YAML to JSON: yaml: anchor value contains itself")
+        open_nodes.add(id(node))
+        total = 1 + sum(map(size, node.values() if isinstance(node, dict) else node))
+        open_nodes.discard(id(node))
+        sizes[id(node)] = total
+        return total
+
+    if size(value) > ALIASED_NODES_MAX:
+        raise ValueError("error converting YAML to JSON: yaml: document contains excessive aliasing")
+
+
+def yaml_object(body: bytes) -> Decoded:
+    """A YAML mapping. Raises ValueError."""
+    value, faults = yaml_value(body)
+    if not isinstance(value, dict):
+        text = f"json: cannot unmarshal {go_type(value)} into Go value of type struct {{ APIVersion string; Kind string }}"
+        raise ValueError(f"couldn't get version/kind; json parse error: {text}")
+    return Decoded(value, faults)
+
+
+def go_type(value: Json) -> str:
+    """A value's JSON type as Go's decoder names it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "number" if isinstance(value, int | float) else "array" if isinstance(value, list) else "object"
+
+
+def _undecodable(body: bytes, expected: GroupVersionKind, why: str) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {expected.kind}): {why} ({_summary(body)})")
+
+
+def _summary(body: bytes, bytes_max: int = 30) -> str:
+    """The start of a body, as upstream's decoder shows it: text when it looks like JSON, else hexadecimal."""
+    if not body:
+        return "<empty>"
+    cut = body[:bytes_max]
+    text = cut.decode(errors="replace") if body[:1] == b"{" else cut.hex()
+    return text + " ..." if len(body) > bytes_max else text

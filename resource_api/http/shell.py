@@ -1,0 +1,266 @@
+"""aiohttp's HTTP/1.1 server as a shell: it parses requests, the handler answers them, the bytes of the answer are made here.
+
+The only module that knows aiohttp's server. Its body limit, its Server header, its access log and its own response classes are not used:
+an answer is one write of head and body. Loop only. Hot path: `_Written.write_eof` (a `web.Response` costs 9 µs more).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from resource_api.errors import too_large
+from resource_api.http.messages import BODY_BYTES_MAX, Answer, Request, Response, Stream
+from resource_api.http.status import REASONS
+
+HEADER_BYTES_MAX = 64 * 1024
+"""Of one header line: a service-account token or a last-applied annotation in a URL passes."""
+
+IDLE_CONNECTION_S = 180.0
+"""A connection without a request is closed after this."""
+
+STREAM_END_S = 2.0
+"""How long streams have for their clean end when the server stops."""
+
+REQUEST_END_S = 5.0
+"""How long requests have to be finished when the server stops."""
+
+Serve = Callable[[Request], Awaitable[Answer]]
+
+
+class Shell:
+    """Connections of one server, all listeners together."""
+
+    def __init__(self, serve: Serve, loop: asyncio.AbstractEventLoop) -> None:
+        self._serve = serve
+        self._loop = loop
+        self._streams: dict[object, tuple[asyncio.Task[object], Stream]] = {}
+        """By connection, the stream it carries."""
+        self._server = _Server(self._handle, self._on_lost, loop)
+        self._stopping = False
+
+    def protocol(self) -> asyncio.Protocol:
+        """For one connection."""
+        return self._server()
+
+    async def close(self) -> None:
+        """Ends streams cleanly, then waits for requests, then cuts what is left. Listeners must be closed before."""
+        self._stopping = True
+        for _, stream in list(self._streams.values()):
+            stream.stop()
+        running = [task for task, _ in self._streams.values()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=STREAM_END_S)
+            for task in late:
+                task.cancel()
+        await self._server.shutdown(REQUEST_END_S)
+
+    async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
+        transport = message.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        target = message.raw_path
+        if not target.startswith("/"):
+            target = _origin_form(target)
+        request = Request(
+            message.method,
+            target,
+            message.headers,  # type: ignore[arg-type]  # its get() has a wider signature
+            lambda: _read(message),
+            secure=transport.get_extra_info("ssl_object") is not None,
+            remote=message.remote or "",
+            peer_certificate=lambda: _certificate(transport),
+        )
+        answer = await self._serve(request)
+        if isinstance(answer, Response):
+            return _Written(answer)
+        return await self._stream(message, transport, answer)
+
+    async def _stream(self, message: web.BaseRequest, transport: asyncio.Transport, stream: Stream) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        chunked = message.version >= (1, 1)
+        outlet = _Outlet(message, transport, chunked)
+        head = _head(stream.status, stream.content_type, stream.headers, "Transfer-Encoding: chunked" if chunked else "Connection: close")
+        transport.write(head)
+        self._streams[message.protocol] = (task, stream)
+        if self._stopping:
+            stream.stop()
+        try:
+            await stream.run(outlet)
+        finally:
+            self._streams.pop(message.protocol, None)
+        outlet.end()
+        return _Streamed(keep=chunked and message.keep_alive)
+
+    def _on_lost(self, connection: object) -> None:
+        """The client went: nobody reads the stream any more."""
+        found = self._streams.pop(connection, None)
+        if found is not None:
+            found[0].cancel()
+
+
+class _Server(web.Server):
+    """Tells when a connection is gone, and makes requests with our body limit."""
+
+    def __init__(
+        self,
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        on_lost: Callable[[object], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        def make_request(*parts: object) -> web.BaseRequest:
+            message, payload, protocol, writer, task = parts
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)  # type: ignore[arg-type]
+
+        super().__init__(
+            handle,
+            request_factory=make_request,
+            loop=loop,
+            logger=_logger(),
+            access_log=None,
+            keepalive_timeout=IDLE_CONNECTION_S,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+        )
+        self._on_lost = on_lost
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """See aiohttp."""
+        self._on_lost(handler)
+        super().connection_lost(handler, exc)
+
+
+class _Written(web.StreamResponse):
+    """A complete answer. Takes aiohttp's place for a response; none of its machinery runs."""
+
+    def __init__(self, answer: Response) -> None:
+        # aiohttp's own constructor makes headers and cookies that nothing here reads; what its server asks of a response is below.
+        self._answer = answer
+        self._keep = True
+        self._request: web.BaseRequest | None = None
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection takes another request."""
+        return self._keep
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Called once before `write_eof`."""
+        self._request = request
+        self._keep = request.keep_alive
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Head and body in one write."""
+        request, answer = self._request, self._answer
+        assert request is not None
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        body = answer.body
+        length = f"Content-Length: {len(body)}"
+        if not self._keep:
+            length += "\r\nConnection: close"
+        elif request.version < (1, 1):
+            length += "\r\nConnection: keep-alive"
+        head = _head(answer.status, answer.content_type, answer.headers, length)
+        if request.method == "HEAD" or answer.status == 304:
+            body = b""
+        transport.write(head + body if len(body) < 65536 else head)
+        if len(body) >= 65536:
+            transport.write(body)
+            await request.writer.drain()
+
+
+class _Streamed(web.StreamResponse):
+    """An answer that was sent already."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection takes another request."""
+        return self._keep
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to do."""
+
+
+class _Outlet:
+    """The way of a stream to its client: chunks, or bytes until the end of the connection for HTTP/1.0."""
+
+    def __init__(self, message: web.BaseRequest, transport: asyncio.Transport, chunked: bool) -> None:
+        self._message = message
+        self._transport = transport
+        self._chunked = chunked
+
+    def write(self, data: bytes) -> None:
+        """See `Outlet`."""
+        if data and not self._transport.is_closing():
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    async def drain(self) -> None:
+        """See `Outlet`."""
+        await self._message.writer.drain()
+
+    def end(self) -> None:
+        """The last chunk."""
+        if self._chunked and not self._transport.is_closing():
+            self._transport.write(b"0\r\n\r\n")
+
+
+def _head(status: int, content_type: str, headers: list[tuple[str, str]], framing: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}", framing]
+    if content_type:
+        lines.append(f"Content-Type: {content_type}")
+    for name, value in headers:
+        if "\n" in value or "\r" in value:
+            value = value.replace("\r", " ").replace("\n", " ")
+        lines.append(f"{name}: {value}")
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode()
+
+
+async def _read(message: web.BaseRequest) -> bytes:
+    transport = message.transport
+    if transport is not None and message.headers.get("Expect", "").lower() == "100-continue":
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        return await message.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise too_large(BODY_BYTES_MAX) from error
+
+
+def _certificate(transport: asyncio.Transport) -> bytes | None:
+    tls = transport.get_extra_info("ssl_object")
+    return tls.getpeercert(binary_form=True) if tls is not None else None
+
+
+def _origin_form(target: str) -> str:
+    """The path of a target that came with scheme and host."""
+    _, _, rest = target.partition("://")
+    return "/" + rest.partition("/")[2]
+
+
+def _logger() -> logging.Logger:
+    """Takes what aiohttp says of a connection: a client's faults are no errors of ours, and its bytes do not fill our log."""
+    logger = logging.getLogger("resource_api.http.connection")
+
+    def soften(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | ConnectionError | asyncio.CancelledError | TimeoutError):
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+            record.msg, record.args, record.exc_info = f"{type(error).__name__} at a connection", (), None
+            return logger.isEnabledFor(logging.DEBUG)
+        return True
+
+    logger.filters[:] = [soften]
+    return logger

@@ -1,0 +1,81 @@
+"""Watches: from a reader's notices to a stream of frames, with a clean end (spec B.8).
+
+What there is at once goes out in one write; frames are made by `watch_frames.py` and shared between watchers; when a watch ends is decided
+by the cache's `Watching`. Loop only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resource_api.cache.item import Event
+from resource_api.cache.watching import Bookmark, Notice, Watching
+from resource_api.errors import method_not_allowed
+from resource_api.http.counters import RequestCounters
+from resource_api.http.messages import Answer, Outlet, Request, Stream
+from resource_api.http.negotiation import wanted_stream
+from resource_api.http.representation import Representations, include_object
+from resource_api.http.request import RequestInfo, list_options
+from resource_api.http.splicing import reads_as_stored
+from resource_api.http.watch_frames import WatchFrames
+from resource_api.registry.resource import Resource
+
+
+class Watches:
+    """Opens watches."""
+
+    def __init__(self, representations: Representations, counters: RequestCounters) -> None:
+        self._representations = representations
+        self._counters = counters
+
+    async def open(self, request: Request, info: RequestInfo, resource: Resource) -> Answer:
+        """Raises StatusError for what is wrong before the first byte."""
+        type = resource.type
+        if "watch" not in type.verbs or request.method != "GET":
+            raise method_not_allowed("")
+        asked = wanted_stream(request)
+        include = include_object(request) if asked.target == "Table" else ""
+        options = list_options(request.query)
+        name = info.name if info.name and len(info.parts) == 2 else ""
+        if name:
+            exact = f"metadata.name={name}"
+            options = replace(options, field_selector=f"{options.field_selector},{exact}" if options.field_selector else exact)
+        watching = await resource.reader.watch(info.namespace, options)
+        frames = WatchFrames(type, asked, include, self._representations, splice=reads_as_stored(resource))
+        stream = _WatchStream(watching, frames, self._counters, (type.group, type.version, type.kind), (type.group, type.plural))
+        return Stream(stream.run, watching.close, frames.content_type)
+
+
+class _WatchStream:
+    """One watch on its way to one client."""
+
+    def __init__(
+        self, watching: Watching, frames: WatchFrames, counters: RequestCounters, gvk: tuple[str, str, str], resource: tuple[str, str]
+    ) -> None:
+        self._watching = watching
+        self._frames = frames
+        self._counters = counters
+        self._gvk = gvk
+        self._label = ("watch", *resource)
+
+    async def run(self, outlet: Outlet) -> None:
+        """Until the watch ends, or the client is gone."""
+        running, sent = self._counters.long_running, self._counters.watch_events
+        running[self._label] = running.get(self._label, 0) + 1
+        try:
+            async with self._watching as watching:
+                async for notices in watching:
+                    outlet.write(b"".join([self._frame(notice) for notice in notices]))
+                    sent[self._gvk] = sent.get(self._gvk, 0) + len(notices)
+                    await outlet.drain()
+        except ConnectionError:
+            return  # The client went while it was slow: nobody is left to tell.
+        finally:
+            running[self._label] -= 1
+
+    def _frame(self, notice: Notice) -> bytes:
+        if isinstance(notice, Event):
+            return self._frames.event(notice)
+        if isinstance(notice, Bookmark):
+            return self._frames.bookmark(notice.revision, initial_end=notice.ends_initial)
+        return self._frames.error(notice.error)

@@ -1,0 +1,104 @@
+"""The API server's ports: the HTTP face put together, listening, and its end.
+
+Knows no flags and makes no certificates; who composes it hands in the resources, the guards and the TLS contexts. Documents and endpoints
+of others go into `routes`, checks into `health`, gauges into `counters.sources`, before `listen`. Loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+from raftkv.clock import Clock
+from resource_api.http import health
+from resource_api.http.body import Bodies, DecodeEnvelope
+from resource_api.http.chain import Chain, ChainSettings, Guards
+from resource_api.http.counters import RequestCounters
+from resource_api.http.deadlines import Deadlines
+from resource_api.http.handlers import ResourceHandlers
+from resource_api.http.representation import EncodeEnvelope, Representations, Rows, default_rows
+from resource_api.http.routes import Routes
+from resource_api.http.shell import Shell
+from resource_api.http.upgrade import Connections
+from resource_api.http.watch_stream import Watches
+from resource_api.http.writes import Writes
+from resource_api.registry.api import Api
+
+BACKLOG = 1024
+"""Connections the kernel holds until they are accepted."""
+
+HANDSHAKE_S = 10.0
+"""A TLS connection that has not come about after this is cut."""
+
+
+class ApiServer:
+    """See the module. `stopping` becomes true when `stop` was called; readiness must fail from then on."""
+
+    def __init__(
+        self,
+        api: Api,
+        guards: Guards,
+        *,
+        clock: Clock,
+        decode_protobuf: DecodeEnvelope,
+        encode_protobuf: EncodeEnvelope,
+        rows: Rows = default_rows,
+        settings: ChainSettings | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.routes = Routes()
+        self.health = health.Health()
+        self.counters = RequestCounters()
+        self.stopping = False
+        self.representations = Representations(encode_protobuf, rows)
+        bodies = Bodies(decode_protobuf)
+        writes = Writes(bodies, self.representations, guards.authorize)
+        watches = Watches(self.representations, self.counters)
+        handlers = ResourceHandlers(api, self.representations, writes, watches, Connections(api))
+        self._deadlines = Deadlines(loop)
+        self.chain = Chain(
+            settings or ChainSettings(),
+            guards,
+            resources=handlers,
+            paths=self.routes,
+            representations=self.representations,
+            counters=self.counters,
+            deadlines=self._deadlines,
+            clock=clock,
+        )
+        self._shell = Shell(self.chain, loop)
+        self._listeners: list[asyncio.Server] = []
+        health.install(self.routes, self.health, self.counters)
+        self.health.ready["shutdown"] = self._not_stopping
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
+        """Takes connections from now on; the port, which is a free one for 0. Without TLS `host` must be a loopback address.
+
+        Raises OSError when the address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        if tls is None and host not in ("127.0.0.1", "::1"):
+            raise ValueError(f"plain HTTP listens on loopback only, not on {host}")
+        timeout_s = HANDSHAKE_S if tls is not None else None
+        server = await loop.create_server(self._shell.protocol, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout_s)
+        self._listeners.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Not ready; no new connections; watches end cleanly; requests are finished or, after some seconds, cut.
+
+        `before` is awaited between the first two, for balancers to notice.
+        """
+        self.stopping = True
+        if before is not None:
+            await before()
+        for server in self._listeners:
+            server.close()
+        await self._shell.close()
+        self._deadlines.stop()
+        self._listeners.clear()
+
+    async def _not_stopping(self) -> str:
+        return "process is shutting down" if self.stopping else ""
