@@ -1,0 +1,122 @@
+"""From a kind's model to a served resource: the cache of its storage, its reader, its field ownership. Composition only; loop only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from raftkv.clock import Clock
+from resource_api.cache.item import Decode
+from resource_api.cache.reader import METADATA_FIELDS, Reader
+from resource_api.cache.rounds import ReadRounds
+from resource_api.cache.watch_cache import CacheSettings, WatchCache
+from resource_api.errors import Object
+from resource_api.patch.apply import FieldManager
+from resource_api.registry.admission import Admission
+from resource_api.registry.model import Model
+from resource_api.registry.objects import decode_stored
+from resource_api.registry.resource import Resource
+from resource_api.registry.scale import ScalePaths, ScaleView
+from resource_api.registry.store import Store, Stored
+from resource_api.schema.builtin import field_labels
+from resource_api.schema.protobuf import decode_envelope
+
+
+def decode(stored: Stored) -> Object:
+    """A stored object in the version it is stored in."""
+    return decode_stored(stored, decode_envelope)
+
+
+class Catalog:
+    """Makes resources over one store. Resources that are stored alike share a cache, which starts with its first reader."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        group: asyncio.TaskGroup,
+        clock: Clock,
+        admission: Admission,
+        event_ttl_s: int = 3600,
+        cache: CacheSettings | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.admission = admission
+        self.rounds = ReadRounds(store, group)
+        self._group = group
+        self._event_ttl_s = event_ttl_s
+        self._cache_settings = cache
+        self._caches: dict[str, WatchCache] = {}
+
+    def cache(self, path: str) -> WatchCache:
+        """Of one storage path."""
+        found = self._caches.get(path)
+        if found is None:
+            found = WatchCache(self.store, path + "/", decode, group=self._group, clock=self.clock, settings=self._cache_settings)
+            self._caches[path] = found
+        return found
+
+    def forget(self, path: str) -> None:
+        """A custom kind is gone: its watches end."""
+        found = self._caches.pop(path, None)
+        if found is not None:
+            found.stop()
+
+    def resource(self, model: Model, *, scale: ScalePaths | None = None) -> Resource:
+        """The resource of a model, over the kind's storage."""
+        kind = model.type
+        is_event = kind.kind == "Event" and not kind.custom
+        made = Resource(
+            model,
+            self.store,
+            self._reader(model),
+            admission=self.admission,
+            manager=FieldManager(model.schema, kind) if kind.custom else LazyManager(model),
+            clock=self.clock,
+            protobuf=decode_envelope,
+            ttl_s=self._event_ttl_s if is_event else 0,
+        )
+        if scale is not None:
+            made.scale = ScaleView(made, scale)
+        elif "scale" in kind.subresources and not kind.custom:
+            made.scale = ScaleView(made, ScalePaths())
+        return made
+
+    def _reader(self, model: Model) -> Reader:
+        kind = model.type
+        same = kind.stored_as is None or kind.stored_as == kind.gvk
+        fields = METADATA_FIELDS if kind.custom else {**METADATA_FIELDS, **field_labels(kind.group, kind.kind)}
+        seen: Decode = decode if same and not kind.custom else lambda stored: model.from_storage(decode(stored))
+        return Reader(kind, self.cache(kind.storage_path), self.rounds, self.store, clock=self.clock, decode=seen, fields=fields)
+
+    def stop(self) -> None:
+        """Ends every watch and read."""
+        for cache in self._caches.values():
+            cache.stop()
+        self.rounds.stop()
+
+    def describe(self) -> str:
+        """For people."""
+        return "\n".join(cache.describe() for cache in self._caches.values() if cache.is_ready)
+
+
+class LazyManager:
+    """A FieldManager made on the kind's first write: reading the schemas of seventy kinds is not for the start."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._made: FieldManager | None = None
+
+    @property
+    def _manager(self) -> FieldManager:
+        if self._made is None:
+            self._made = FieldManager(self._model.schema, self._model.type)
+        return self._made
+
+    def on_update(self, live: Object | None, new: Object, *, manager: str, subresource: str, now: str) -> Object:
+        """See FieldManager."""
+        return self._manager.on_update(live, new, manager=manager, subresource=subresource, now=now)
+
+    def apply(self, live: Object | None, applied: Object, *, manager: str, force: bool, subresource: str, now: str) -> Object:
+        """See FieldManager."""
+        return self._manager.apply(live, applied, manager=manager, force=force, subresource=subresource, now=now)
