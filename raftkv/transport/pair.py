@@ -18,8 +18,8 @@ HIGH_WATER_BYTES = 1 << 16
 class PairTransport(asyncio.Transport):
     """One side.
 
-    Invariants: 1. every byte written before `close` reaches the other protocol before its `connection_lost`; after `abort` none that has not
-    yet arrived does. 2. `connection_lost` is called exactly once, in a turn of its own.
+    Invariants: 1. every byte written before `close` reaches the other protocol before its `connection_lost`; after `abort` none that
+    has not yet arrived does. 2. `connection_lost` is called exactly once, in a turn of its own.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, name: str) -> None:

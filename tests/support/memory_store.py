@@ -7,7 +7,7 @@ watches end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from resource_api.registry.store import (
@@ -110,7 +110,7 @@ class MemoryStore:
         """Deletes, all in one revision."""
         return self.commit([(key, None) for key in keys])
 
-    def commit(self, writes: list[tuple[str, bytes | None]]) -> int:
+    def commit(self, writes: Sequence[tuple[str, bytes | None]]) -> int:
         """Several writes in one revision."""
         self.now += 1
         for key, value in writes:
@@ -144,7 +144,7 @@ class MemoryStore:
 
     # Inside.
 
-    def events_of(self, prefix: str, after_revision: int) -> list[Change]:
+    def events_of(self, prefix: str, after_revision: int) -> Sequence[Change]:
         return [change for change in self._log if change.revision > after_revision and change.key.startswith(prefix)]
 
     def _at(self, key: str, revision: int) -> Stored | None:
@@ -191,7 +191,7 @@ class _MemoryWatch:
             events = store.events_of(self._prefix, self._after)
             if events:
                 self._after = events[-1].revision
-                yield Changes(events, self._after)
+                yield Changes([*events], self._after)
             elif self._asked:
                 self._asked = False
                 self._after = max(self._after, store.now)
