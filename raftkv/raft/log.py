@@ -98,7 +98,7 @@ class RaftLog:
     @property
     def has_committed(self) -> bool:
         """True when entries wait to be handed out for applying."""
-        return self._snapshot is None and self.applying < min(self.commit, self.stable)
+        return self.applying < self.commit and self.applying < self.stable and self._snapshot is None
 
     def term(self, index: int) -> int:
         """Term at index. Raises CompactedIndexError, UnavailableIndexError."""

@@ -127,7 +127,7 @@ class RawNode(NodeView):
             or core.commit_write_due
             or soft_state[0] != core.leader_id
             or soft_state[1] is not core.role
-            or log.has_committed
+            or (log.applying < log.commit and log.has_committed)
             or log.has_unwritten
         )
 
@@ -167,7 +167,7 @@ class RawNode(NodeView):
             snapshot,
             tuple(messages),
             tuple(held),
-            log.take_committed(core.config.committed_bytes_max),
+            log.take_committed(core.config.committed_bytes_max) if log.applying < log.commit else (),
             tuple(read_states),
             soft_state,
             write_number > 0,

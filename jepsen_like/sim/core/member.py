@@ -237,7 +237,9 @@ class Member:
                 self._apply(node)
             elif not is_more:
                 break
-        self.disk.kick()
+        disk = self.disk
+        if disk.waiting and not disk.syncing:
+            disk.kick()
         self.invariants.on_turn(self)
         if self.read_calls:
             self._serve()
