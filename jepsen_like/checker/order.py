@@ -18,6 +18,7 @@ from jepsen_like.checker.placement import ANY, Placement, Seen
 from jepsen_like.checker.real_time import Floor
 from jepsen_like.checker.replay import HIDDEN_DELETE, HIDDEN_PUT, Replay
 from jepsen_like.checker.verdict import Findings, Verdict
+from jepsen_like.collection import uncollected
 from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation
 
 READS = frozenset({"get", "range"})
@@ -45,11 +46,15 @@ def check(
         closed: nobody else wrote, so a revision that no operation can have made is an anomaly. Never held against a
             history that attaches leases, whose expiry makes revisions too, or has writes that are passed over.
     """
+    with uncollected():
+        return _checked(operations, events, initial or {}, closed=closed)
+
+
+def _checked(operations: Sequence[Operation], events: Iterable[Event], known: Mapping[str, KeyValue], *, closed: bool) -> Verdict:
     findings = Findings()
     floor = Floor(operations)
     sorted_out = _Sorted(operations, findings)
     made = sorted_out.made
-    known = initial or {}
     if min(made, default=FIRST) < FIRST:
         first = made[min(made)]
         text = f"{first.f} of {first.key!r} made revision {first.revision}; a store's first write makes revision {FIRST}"
@@ -158,7 +163,7 @@ def _ordered(sorted_out: _Sorted, placement: Placement) -> tuple[list[int], list
     else:
         positions += [operation[8] * 2 + 1 for operation in reads]
     steps += reads
-    # By index: a million pairs more would cost the collector more than the sort.
+    # By index: a million pairs more would cost more than the sort.
     order = sorted(range(len(positions)), key=positions.__getitem__)
     return list(map(positions.__getitem__, order)), list(map(steps.__getitem__, order))
 

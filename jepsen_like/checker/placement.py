@@ -70,6 +70,10 @@ def _deletes_range(operation: Operation) -> bool:
 
 def may_put(operation: Operation, key: str, value: str = ANY) -> bool:
     """Whether the write can leave `key` behind, with that value if one is named."""
+    f = operation[1]
+    if f == "put" or f == "cas":
+        # By far the most, and asked for every hidden effect: no generator for them.
+        return operation[2] == key and (value == ANY or value == (operation[3] if f == "put" else operation[3][1]))
     return any(one == key and held is not None and value in (ANY, held) for one, held in effects(operation))
 
 
@@ -228,10 +232,14 @@ class Placement:
         `any_key`: the write need not touch `key`, which then only names the effect.
         """
         found = []
+        used, floors = self._used, self._floors
         for operation in self._left if any_key else self._touching(key):
-            if id(operation) in self._used or not able(operation):
-                continue
-            if self.free(max(above, self._floors[id(operation)]), up_to):
+            number = id(operation)
+            floor = floors[number]
+            if floor >= up_to:
+                # They are in the order in which they began, and so are their floors.
+                break
+            if number not in used and able(operation) and self.free(max(above, floor), up_to):
                 found.append(operation)
         return found
 

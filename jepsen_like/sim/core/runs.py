@@ -9,17 +9,16 @@ A run that did too little is `rejected`: it proves nothing, whatever it did not 
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from jepsen_like.checker.verdict import INVALID, VALID
+from jepsen_like.collection import uncollected
 from jepsen_like.sim.core.invariants import InvariantError
 from jepsen_like.sim.core.points import POINTS
 from jepsen_like.sim.core.scenario import Scenario
@@ -76,7 +75,7 @@ def run(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) ->
     scenario = scenario or draw(seed, virtual_s)
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     rule = detail = ""
-    with Points(POINTS) as points, _uncollected():
+    with Points(POINTS) as points, uncollected():
         simulation = Simulation(scenario)
         try:
             simulation.run()
@@ -106,18 +105,6 @@ def run(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) ->
         cpu_s=time.process_time() - cpu_s,
         scenario=scenario,
     )
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """A run keeps nearly all it makes until its end: looking for garbage meanwhile costs it 4 % and finds none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def run_many(seeds: Iterable[int], virtual_s: float = 60.0) -> Iterator[Result]:
