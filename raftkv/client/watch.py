@@ -30,6 +30,8 @@ below its revision are still to come (etcd-behaviour.md §1.3), and resuming ear
 
 WATCH_PATH = "/etcdserverpb.Watch/Watch"
 
+PROGRESS_REQUEST = rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()).SerializeToString()
+
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
@@ -65,6 +67,8 @@ class Watch:
         self._fragments: list[Event] = []
         self._next = options.since
         self._closed = False
+        self._asks_progress = False
+        """Asked before there was a stream to ask on."""
 
     @property
     def revision(self) -> int:
@@ -83,9 +87,13 @@ class Watch:
         self._drop_stream()
 
     def request_progress(self) -> None:
-        """Asks how far the watch has come; the answer is an event-less batch, if the server gives one."""
+        """Asks how far the watch has come; the answer is an event-less batch, if the server gives one.
+
+        Before the first `receive` it is asked behind the creation; a request that a lost stream carried is not made again.
+        """
+        self._asks_progress = self._stream is None
         if self._stream is not None:
-            self._stream.send(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()).SerializeToString())
+            self._stream.send(PROGRESS_REQUEST)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         async for batch in self.batches():
@@ -151,6 +159,9 @@ class Watch:
         metadata = await self._caller.metadata(None, require_leader=self._options.require_leader)
         stream = await Stream.open(connections.link(connections.current), WATCH_PATH, metadata)
         stream.send(self._create_request())
+        if self._asks_progress:
+            self._asks_progress = False
+            stream.send(PROGRESS_REQUEST)
         return stream
 
     def _create_request(self) -> bytes:

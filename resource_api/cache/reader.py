@@ -41,6 +41,9 @@ MATCH_SLICE = 512
 
 RETRY_AFTER_S = 2
 
+SELECTS_MAX = 256
+"""Pairs of selectors whose watchers share what is found out of an event; then forgotten all at once."""
+
 NAME, NAMESPACE = "metadata.name", "metadata.namespace"
 METADATA_FIELDS: Mapping[str, FieldPath] = {NAME: ("metadata", "name"), NAMESPACE: ("metadata", "namespace")}
 
@@ -128,6 +131,7 @@ class Reader:
         self._clock = clock
         self._decode = decode or cache.decode
         self._fields = fields if fields is not None else METADATA_FIELDS
+        self._selects: dict[tuple[str, str], Select] = {}
 
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Item:
         """One object. Raises StatusError: 404, 400 for a version that is none, 504 for one not reached, 500 or 429 without a store."""
@@ -293,7 +297,7 @@ class Reader:
         if too_old:
             failure = paging.too_old_watch(start.after_revision, cache.oldest)
         else:
-            subscription = cache.subscribe(selection.scope, self._select(selection), after_revision=start.after_revision)
+            subscription = cache.subscribe(selection.scope, self._select(selection, options), after_revision=start.after_revision)
         return Watching(
             cache,
             subscription,
@@ -305,21 +309,17 @@ class Reader:
             failure=failure,
         )
 
-    def _select(self, selection: Selection) -> Select | None:
-        """What a watcher of the selection is told of a change."""
-        matches, decode = selection.matches, self._decode
-        if matches is None:
+    def _select(self, selection: Selection, options: ListOptions) -> Select | None:
+        """What a watcher of the selection is told of a change. Watchers with the same selectors have it found out once."""
+        if selection.matches is None:
+            decode = self._decode
             return None if decode is self.cache.decode else lambda event: event.seen_as(decode)
-
-        def select(event: Event) -> Event | None:
-            event = event.seen_as(decode)
-            before = event.previous is not None and matches(event.previous)
-            if event.type == "DELETED":
-                return event if before else None
-            if matches(event.item):
-                return event if before else event.as_arrival()
-            return event.as_departure(decode) if before else None
-
+        texts = (options.label_selector, options.field_selector)
+        select = self._selects.get(texts)
+        if select is None:
+            if len(self._selects) >= SELECTS_MAX:
+                self._selects.clear()
+            select = self._selects[texts] = _selecting(selection.matches, self._decode)
         return select
 
     # Pieces.
@@ -352,3 +352,26 @@ class Reader:
         if isinstance(error, StoreUnavailableError):
             return errors.server_timeout(self.type.group, self.type.plural, verb, RETRY_AFTER_S)
         return errors.internal_error(str(error))
+
+
+def _selecting(matches: Callable[[Item], bool], decode: Decode) -> Select:
+    """What is told of a change to those for whom `matches` decides; the last answer is remembered for the next of them."""
+    last: Event | None = None
+    answer: Event | None = None
+
+    def find(event: Event) -> Event | None:
+        before = event.previous is not None and matches(event.previous)
+        if event.type == "DELETED":
+            return event if before else None
+        if matches(event.item):
+            return event if before else event.as_arrival()
+        return event.as_departure(decode) if before else None
+
+    def select(event: Event) -> Event | None:
+        nonlocal last, answer
+        if event is not last:
+            answer = find(event.seen_as(decode))
+            last = event
+        return answer
+
+    return select

@@ -45,6 +45,9 @@ class CacheSettings:
     """Events that wait for one watcher; one more ends it, and its client resumes where it was."""
     joined_bytes_max: int = 32 << 20
     """Lists kept as bytes, per collection."""
+    history_revisions: int = 1000
+    """A cache begins this many revisions of the store ago, if they can still be read, so that watches go on over a restart of the server
+    and from versions older than the collection's first use."""
     page: int = 1000
     """Objects per request of the first list."""
     fresh_timeout_s: float = 3.0
@@ -82,6 +85,8 @@ class WatchCache:
         self._watch: StoreWatch | None = None
         self._items: dict[str, Item] = {}
         self._keys: list[str] = []
+        self._present = 0
+        """What the store's revision was at the first list: there is no state before it is reached."""
         self._window = Window(
             events_min=self.settings.window_events_min,
             events_max=self.settings.window_events_max,
@@ -109,6 +114,8 @@ class WatchCache:
         """Ends every watcher cleanly, and following; for a collection that is no more."""
         if self._task is not None:
             self._task.cancel()
+        if self._poll is not None:
+            self._poll.cancel()
         self._end_subscriptions()
 
     async def ready(self) -> None:
@@ -189,8 +196,7 @@ class WatchCache:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._waiting, (revision, next(self._numbers), loop.time() + self.settings.fresh_timeout_s, waiter))
-        if self._poll is None:
-            self._poll = loop.call_later(POLL_S, self._on_poll)
+        self._arm_poll()
         await waiter
 
     async def ask_progress(self) -> None:
@@ -232,14 +238,20 @@ class WatchCache:
     async def _run(self) -> None:
         """Until cancelled. A store that cannot be asked leaves the state as it is; a gap means a new list."""
         pause_s = self.settings.retry_first_s
-        has_gap = True
+        has_gap, history = True, self.settings.history_revisions
         while True:
             try:
                 if has_gap:
-                    await self._fill()
-                    has_gap = False
+                    await self._fill(history)
+                    has_gap, history = False, 0
                 async with self._store.watch(self.prefix, after_revision=self.revision) as watch:
                     self._watch = watch
+                    await self.ask_progress()
+                    if not (self.is_ready or self.is_prompt):
+                        # Nobody will say when the past has been told: begin with the present.
+                        has_gap = True
+                        continue
+                    self._arm_poll()
                     async for changes in watch:
                         pause_s = self.settings.retry_first_s
                         await self._apply(changes)
@@ -255,10 +267,20 @@ class WatchCache:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, self.settings.retry_max_s)
 
-    async def _fill(self) -> None:
-        """Lists everything at one revision and takes it for the state."""
+    async def _fill(self, history: int) -> None:
+        """Lists everything at one revision and takes it for the state: at the present one, or so many before it. Then there is a state
+        as soon as the watch has told what came since."""
+        present = await self._store.revision()
+        try:
+            await self._fill_at(max(present - history, 1) if history else 0)
+        except CompactedError:
+            await self._fill_at(0)
+        self._present = present
+        self._advance(self._window.floor)
+
+    async def _fill_at(self, revision: int) -> None:
         items: dict[str, Item] = {}
-        start, revision, more = "", 0, True
+        start, more = "", True
         while more:
             page = await self._store.list(self.prefix, start=start, limit=self.settings.page, revision=revision)
             revision, more = page.revision, page.more
@@ -272,8 +294,6 @@ class WatchCache:
         self._window.reset(revision)
         self._changed_revision = revision
         self._forget_lists()
-        self._is_ready.set()
-        self._advance(revision)
 
     async def _apply(self, changes: Changes) -> None:
         """Whole revisions, a slice of them per turn."""
@@ -322,14 +342,19 @@ class WatchCache:
 
     def _advance(self, revision: int) -> None:
         """The state is now this revision's."""
-        if revision <= self.revision:
-            return
-        self.revision = revision
+        self.revision = max(self.revision, revision)
+        if not self.is_ready and revision >= self._present:
+            self._is_ready.set()
         waiting = self._waiting
         while waiting and waiting[0][0] <= revision:
             waiter = heapq.heappop(waiting)[3]
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _arm_poll(self) -> None:
+        """A store may leave a request for progress without an answer while its watch is catching up: asks again while somebody waits."""
+        if self._poll is None and (self._waiting or not self.is_ready):
+            self._poll = asyncio.get_running_loop().call_later(POLL_S, self._on_poll)
 
     def _on_poll(self) -> None:
         """Somebody has waited a while: asks again, and gives up on those whose time is over."""
@@ -347,10 +372,9 @@ class WatchCache:
                 kept.append(entry)
         heapq.heapify(kept)
         self._waiting = kept
-        if kept:
-            self._poll = loop.call_later(POLL_S, self._on_poll)
-            if self._task is not None and not self._task.done():
-                self._group.create_task(self.ask_progress(), name=f"progress of {self.prefix}")
+        self._arm_poll()
+        if self._poll is not None and self._watch is not None:
+            self._group.create_task(self.ask_progress(), name=f"progress of {self.prefix}")
 
     def _end_subscriptions(self) -> None:
         ended, self._subscriptions = self._subscriptions, {}

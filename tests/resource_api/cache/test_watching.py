@@ -10,6 +10,7 @@ from resource_api.cache.watch_cache import CacheSettings
 from resource_api.errors import StatusError
 from resource_api.registry.requests import ListOptions
 from tests.resource_api.cache.collection import Collection, run, take, take_all
+from tests.support.memory_store import MemoryStore
 
 
 def test_watch_from_a_version_tells_what_came_after():
@@ -371,3 +372,32 @@ def test_dropped_collection_ends_its_watchers():
             assert await take_all(watching) == []
 
     run(scenario)
+
+
+def test_watch_goes_on_from_before_the_cache_began():
+    """A restarted server, or a collection's first use, is no reason to list again; only a compaction in the store is."""
+
+    async def scenario(world: Collection):
+        old = world.put("a")
+        second = world.put("b")
+        third = world.remove("a")
+        async with await world.watch(resource_version=str(old)) as watching:
+            assert await take(watching, 2) == [("ADDED", "b", second), ("DELETED", "a", third)]
+        listing = await world.reader.list("", ListOptions(resource_version="0"))
+        assert [item.key for item in listing.items] == ["pods/default/b"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("answers_progress", [False, True])
+def test_first_state_is_not_older_than_the_first_use(answers_progress):
+    """Whatever the store can tell: a read of any version sees what was there when the collection was first asked for."""
+
+    async def scenario(world: Collection):
+        world.put("a")
+        world.put("b")
+        world.remove("a")
+        listing = await world.reader.list("", ListOptions(resource_version="0"))
+        assert [item.key for item in listing.items] == ["pods/default/b"]
+
+    run(scenario, store=MemoryStore(answers_progress=answers_progress))
