@@ -27,7 +27,7 @@ from resource_api.patch.field_sets import (
 )
 from resource_api.patch.managed_fields import BEFORE_FIRST_APPLY, Entry, Managed, Owner, bounded, is_reset, owner_of, read, write
 from resource_api.patch.shapes import UnidentifiedItemError, with_named_fields
-from resource_api.patch.typed_merge import merged, without
+from resource_api.patch.typed_merge import drop, merged, without
 from resource_api.patch.values import same
 from resource_api.patch.zero_objects import zero_object
 from resource_api.schema.kinds import ResourceType
@@ -77,7 +77,7 @@ class FieldManager:
         self._type = type
         self._api_version = type.api_version
         self._reset = dict(default_reset_fields(type) if reset_fields is None else reset_fields)
-        self._zero = zero_object(self._schema, custom=type.custom)
+        self._zero = zero_object(type)
 
     def on_update(self, live: Object | None, new: Object, *, manager: str, subresource: str = "", now: str) -> Object:
         """`new`, changed in place, with its managedFields after a create (`live` None), an update or a patch that is no apply."""
@@ -176,8 +176,9 @@ class FieldManager:
         result_managed[owner] = Entry(owner, self._api_version, previous.time if previous is not None else "", ordered(fields))
         try:
             result = merged(self._schema, live, applied)
-            result = self._pruned(result, last, result_managed)
+            result, emptied = self._pruned(result, last, result_managed)
             found = self._compared(live, result, subresource)
+            drop(emptied)
         except UnidentifiedItemError as error:
             raise bad_request(f"{self._misfit(live, 'live')}: {error}") from error
         others = {other: entry for other, entry in result_managed.items() if other != owner}
@@ -191,19 +192,19 @@ class FieldManager:
             result_managed[owner] = Entry(owner, self._api_version, time, ordered(fields))
         return result, result_managed
 
-    def _pruned(self, result: Object, last: FieldSet, managed: Managed) -> Object:
-        """Takes out what the manager applied last time, does not now, and nobody else owns."""
+    def _pruned(self, result: Object, last: FieldSet, managed: Managed) -> tuple[Object, list[tuple[Object, str]]]:
+        """Takes out what the manager applied last time, does not now, and nobody else owns; and what that left empty."""
         kept: FieldSet = {}
         for entry in managed.values():
             kept = union(kept, entry.fields)
         if not difference(last, kept):
-            return result
+            return result, []
         schema = self._schema
         gone = with_named_fields(schema, last)
-        pruned = without(schema, result, gone)
         everything = with_named_fields(schema, stored_fields(schema, result))
+        pruned, _ = without(schema, result, gone)
         left = union(with_named_fields(schema, stored_fields(schema, pruned)), with_named_fields(schema, kept))
-        pruned = without(schema, result, difference(everything, left))
+        pruned, _ = without(schema, result, difference(everything, left))
         left = with_named_fields(schema, stored_fields(schema, pruned))
         return without(schema, result, intersection(difference(everything, left), gone))
 
@@ -268,7 +269,7 @@ def _conflicts(managed: Managed, changed: FieldSet) -> dict[Owner, FieldSet]:
 
 def _refusal(conflicts: dict[Owner, FieldSet]) -> StatusError:
     """409 in upstream's words; causes and lines by manager."""
-    found = [(owner.text(), path_text(path)) for owner in sorted(conflicts) for path in paths(conflicts[owner])]
+    found = [(owner.text(), path_text(path)) for owner in sorted(conflicts, key=Owner.identifier) for path in paths(conflicts[owner])]
     causes = [Cause("FieldManagerConflict", f"conflict with {said}", path) for said, path in found]
     if len(found) == 1:
         message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"

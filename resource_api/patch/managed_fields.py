@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from resource_api.errors import Json, Object
 from resource_api.patch.field_sets import FieldSet, decoded, ordered, union
 
@@ -32,6 +34,11 @@ class Owner(NamedTuple):
     api_version: str
     """Empty for appliers, who stay the same across versions."""
     subresource: str
+
+    def identifier(self) -> str:
+        """The text upstream keys and sorts owners by."""
+        fields = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version, "subresource": self.subresource}
+        return msgspec.json.encode({name: value for name, value in fields.items() if value}).decode()
 
     def text(self) -> str:
         """As conflicts name it."""
@@ -131,7 +138,7 @@ def bounded(managed: Managed) -> Managed:
     if count <= UPDATE_ENTRIES_MAX:
         return managed
     result = dict(managed)
-    updaters.sort(key=lambda entry: (entry.time, entry.owner))
+    updaters.sort(key=lambda entry: (entry.time, entry.owner.identifier()))
     first: dict[str, Owner] = {}
     for entry in updaters:
         if count <= UPDATE_ENTRIES_MAX:

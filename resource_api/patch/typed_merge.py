@@ -5,15 +5,11 @@ Neither changes its arguments; results share nothing with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from resource_api.errors import Json, Object
 from resource_api.patch.field_sets import FieldSet, is_member
 from resource_api.patch.shapes import LEAF, LIST, MAP, child, element_of, sort_of
 from resource_api.patch.values import copied
 from resource_api.schema.types import ANY, Schema
-
-_GONE = object()
 
 
 def merged(schema: Schema, live: Object, applied: Object) -> Object:
@@ -85,41 +81,52 @@ def _merged_list(schema: Schema, live: list[Json], applied: list[Json]) -> list[
     return result
 
 
-def without(schema: Schema, obj: Object, fields: FieldSet) -> Object:
-    """The object without those fields and what is below them; containers that thereby become empty go too."""
-    result = _without(schema, obj, fields)
-    return {} if result is _GONE else result
+def without(schema: Schema, obj: Object, fields: FieldSet) -> tuple[Object, list[tuple[Object, str]]]:
+    """The object without those fields and what is below them, and where that left a container empty.
+
+    Such a container is null in the result: whoever owns it still does. When ownership is settled, `drop` takes these nulls out.
+    """
+    emptied: list[tuple[Object, str]] = []
+    return _without_fields(schema, obj, fields, emptied), emptied
 
 
-def _without(schema: Schema, value: Json, fields: FieldSet) -> Json:
+def drop(emptied: list[tuple[Object, str]]) -> None:
+    """Removes the nulls `without` left behind, in place."""
+    for container, name in emptied:
+        container.pop(name, None)
+
+
+def _without(schema: Schema, value: Json, fields: FieldSet, emptied: list[tuple[Object, str]]) -> Json:
     sort = sort_of(schema, value)
-    if sort is LEAF or not value or not fields:
-        return copied(value)
-    if sort is MAP:
-        if not isinstance(value, dict):
-            return copied(value)
-        kept = {name: part for name, part in _kept_fields(schema, value, fields) if part is not _GONE}
-        return kept or _GONE
-    if not isinstance(value, list):
-        return copied(value)
-    items = [item for item in _kept_items(schema, value, fields) if item is not _GONE]
-    return items or _GONE
+    if sort is MAP and isinstance(value, dict):
+        return _without_fields(schema, value, fields, emptied) or None
+    if sort is LIST and isinstance(value, list):
+        return _without_items(schema, value, fields, emptied) or None
+    return copied(value)
 
 
-def _kept_fields(schema: Schema, value: Object, fields: FieldSet) -> Iterator[tuple[str, Json]]:
+def _without_fields(schema: Schema, value: Object, fields: FieldSet, emptied: list[tuple[Object, str]]) -> Object:
+    result: Object = {}
     for name, part in value.items():
         node = fields.get("f:" + name)
         if node is None:
-            yield name, copied(part)
+            result[name] = copied(part)
         elif not is_member(node):
-            yield name, _without(child(schema, name), part, node)
+            result[name] = _without(child(schema, name), part, node, emptied)
+            if result[name] is None:
+                emptied.append((result, name))
+    return result
 
 
-def _kept_items(schema: Schema, values: list[Json], fields: FieldSet) -> Iterator[Json]:
+def _without_items(schema: Schema, values: list[Json], fields: FieldSet, emptied: list[tuple[Object, str]]) -> list[Json]:
     items = schema.items or ANY
+    result = []
     for item in values:
         node = fields.get(element_of(schema, item))
         if node is None:
-            yield copied(item)
+            result.append(copied(item))
         elif not is_member(node):
-            yield _without(items, item, node)
+            left = _without(items, item, node, emptied)
+            if left is not None:
+                result.append(left)
+    return result

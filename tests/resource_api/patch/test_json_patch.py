@@ -186,7 +186,7 @@ def step(document: Json, operation: dict[str, Any]) -> Json:
     elif op == "remove":
         del parent[last]
     elif op == "replace":
-        parent[last]  # noqa: B018  # must be there
+        parent[last]  # must be there
         parent[last] = operation["value"]
     elif not equal(parent.get(last), operation["value"]):
         raise ValueError
