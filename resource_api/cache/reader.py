@@ -149,6 +149,10 @@ class Reader:
         except StoreError as error:
             raise self._failed(error, "get") from error
 
+    def items_nowait(self, namespace: str = "") -> Sequence[Item]:
+        """What the cache knows of a namespace, or of all of them; perhaps a little old, nothing before the cache is ready."""
+        return self._seen(self.cache.items_nowait(self._prefix(namespace)))
+
     async def list(self, namespace: str, options: ListOptions) -> Listing:
         """Objects of a namespace, or of all of them. Raises StatusError: 400, 422, 410, 504, 500, 429."""
         selection = self._selection(namespace, options)

@@ -6,7 +6,6 @@ Made at each start where it is missing; the Service's endpoints are brought up t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,7 @@ async def service(api: Api, advertised: Advertised) -> None:
 
 
 async def _bring_up_to_date(
-    api: Api, group: str, plural: str, version: str, kind: str, labels: dict[str, str], fields: dict[str, Sequence[Object] | str]
+    api: Api, group: str, plural: str, version: str, kind: str, labels: dict[str, str], fields: Object
 ) -> None:
     metadata = {"name": SERVICE, "namespace": "default", "labels": labels}
     await _make(api, group, plural, {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, "default")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from resource_api.cache.item import Item
 from resource_api.errors import Object
 from resource_api.registry.requests import LOOPBACK, Context
 from resource_api.registry.resource import Resource
@@ -76,6 +77,16 @@ class Api:
             if "list" in one.type.verbs and one.type.storage_path not in seen:
                 seen.add(one.type.storage_path)
                 yield one
+
+    def items_nowait(self, group: str, plural: str, namespace: str = "") -> Sequence[Item]:
+        """What the watch cache knows of a resource: read-only, perhaps a little old, nothing until the cache runs."""
+        found = self._preferred.get((group, plural))
+        return found.reader.items_nowait(namespace) if found is not None else ()
+
+    def get_nowait(self, group: str, plural: str, namespace: str, name: str) -> Item | None:
+        """One of them, or None."""
+        found = self._preferred.get((group, plural))
+        return found.reader.cache.get_nowait(found.key(namespace, name)) if found is not None else None
 
 
 def loopback(namespace: str = "", manager: str = "resource-api") -> Context:

@@ -100,7 +100,7 @@ class Eviction:
         return 201, success()
 
     def _budgets_of(self, pod: Object) -> Sequence[Object]:
-        found = self._api.find("policy", "poddisruptionbudgets").items_nowait(pod["metadata"]["namespace"])
+        found = (item.object() for item in self._api.items_nowait("policy", "poddisruptionbudgets", pod["metadata"]["namespace"]))
         labels = pod["metadata"].get("labels") or {}
         return [one for one in found if "selector" in one["spec"] and label_selector_of(one["spec"]["selector"]).matches(labels)]
 

@@ -121,10 +121,6 @@ class Resource:
         """The newest state, the caller's own copy. Raises StatusError 404."""
         return copy.deepcopy((await self.reader.get(namespace, name)).object())
 
-    def items_nowait(self, namespace: str = "") -> list[Object]:
-        """What the watch cache knows of a namespace, or of all: read-only, perhaps a little old, nothing until the cache runs."""
-        return [item.object() for item in self.reader.items_nowait(namespace)]
-
     async def list_objects(self, namespace: str = "") -> list[Object]:
         """All of a namespace, or of all; read-only."""
         listing = await self.reader.list(namespace, ListOptions())
@@ -146,17 +142,13 @@ class Resource:
         obj = self.manager.on_update(None, obj, manager=self._manager_of(ctx), subresource="", now=self._now())
         return await self._bounded(self._create(ctx, obj))
 
-    async def update(self, ctx: Context, name: str, obj: Object, subresource: str = "") -> Object:
-        """The object as it is to be, as PUT without the right to create. Raises StatusError."""
-        return (await self.put(ctx, name, obj, subresource=subresource))[0]
-
-    async def put(
+    async def update(
         self,
         ctx: Context,
         name: str,
         obj: Object,
-        *,
         subresource: str = "",
+        *,
         faults: Sequence[str] = (),
         may_create: AuthorizeCreate | None = None,
     ) -> tuple[Object, bool]:
