@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 
 from raftkv.clock import Clock
 from resource_api.errors import StatusError, internal_error, timeout
 from resource_api.http import status
-from resource_api.http.counters import RequestCounters
+from resource_api.http.counters import RequestCounters, Sample
 from resource_api.http.deadlines import Deadlines
 from resource_api.http.messages import Answer, Request, Response
 from resource_api.http.representation import Representations
 from resource_api.http.request import RequestInfo, request_info, timeout_s
-from resource_api.registry.requests import MASTERS, User
+from resource_api.registry.requests import User
+from resource_api.security.limits import InFlight
 
 GZIP_BYTES_MIN = 128 * 1024
 """Smaller answers are not worth it."""
@@ -33,6 +34,11 @@ WARNINGS_BYTES_MAX = 4096
 """Of all Warning headers together; past it each text is cut to `WARNING_CUT_BYTES`, and past that left out."""
 
 WARNING_CUT_BYTES = 256
+
+UNLIMITED = 1 << 30
+
+_READ_OR_WRITE = {"GET": "get", "HEAD": "get", "OPTIONS": "get"}
+"""As what a path that is no resource counts."""
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -96,6 +102,8 @@ class Chain:
         self._clock = clock
         self._random = clock.random()
         self._dated = (0, "")
+        self._in_flight = InFlight(reads_max=settings.in_flight_max or UNLIMITED, writes_max=settings.mutating_in_flight_max or UNLIMITED)
+        counters.sources.append(self._running)
 
     async def __call__(self, request: Request) -> Answer:
         """Answers; raises nothing but cancellation."""
@@ -143,22 +151,18 @@ class Chain:
         if info.long_running:
             await guards.authorize(user, info)
             return await self._handled(request, info)
-        in_flight = self._counters.in_flight
-        kind = "readOnly" if request.method in ("GET", "HEAD") else "mutating"
-        limit = self._settings.in_flight_max if kind == "readOnly" else self._settings.mutating_in_flight_max
-        if 0 < limit <= in_flight[kind] and MASTERS not in user.groups:
-            return status.too_many_in_flight()
-        in_flight[kind] += 1
-        try:
+        with self._in_flight.enter(user, info.verb if info.is_resource else _READ_OR_WRITE.get(request.method, "update"), info.subresource):
             await guards.authorize(user, info)
             return await self._handled(request, info)
-        finally:
-            in_flight[kind] -= 1
 
     async def _handled(self, request: Request, info: RequestInfo) -> Answer:
         if info.is_resource:
             return await self._resources(request, info)
         return await self._paths(request)
+
+    def _running(self) -> Iterable[Sample]:
+        for kind, count in (("readOnly", self._in_flight.reads), ("mutating", self._in_flight.writes)):
+            yield "apiserver_current_inflight_requests", (("request_kind", kind),), count
 
     def _date(self) -> str:
         """The Date header, made once a second."""

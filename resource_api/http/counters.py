@@ -36,7 +36,6 @@ class RequestCounters:
 
     def __init__(self) -> None:
         self._ended: dict[tuple[str, str, str, str, str, str, int, bool], _Series] = {}
-        self.in_flight = {"readOnly": 0, "mutating": 0}
         self.long_running: dict[tuple[str, str, str], int] = {}
         """By verb, group and resource."""
         self.watch_events: dict[tuple[str, str, str], int] = {}
@@ -85,16 +84,15 @@ class RequestCounters:
         _family(lines, "apiserver_request_total", "counter", "Requests by what was asked and the HTTP code they ended with.", requests)
         _family(lines, "apiserver_request_duration_seconds", "histogram", "Duration of requests.", _added(durations))
         self._gauges(lines)
+        gauges: dict[str, list[Sample]] = {}
         for source in self.sources:
-            for name, labels, value in source():
-                _family(lines, name, "gauge", "", [(name, labels, value)])
+            for sample in source():
+                gauges.setdefault(sample[0], []).append(sample)
+        for name, samples in gauges.items():
+            _family(lines, name, "gauge", "See the name.", samples)
         return "\n".join(lines) + "\n"
 
     def _gauges(self, lines: list[str]) -> None:
-        kinds: list[Sample] = [
-            ("apiserver_current_inflight_requests", (("request_kind", kind),), count) for kind, count in self.in_flight.items()
-        ]
-        _family(lines, "apiserver_current_inflight_requests", "gauge", "Requests being worked on.", kinds)
         running: list[Sample] = [
             ("apiserver_longrunning_requests", (("group", group), ("resource", resource), ("verb", verb.upper())), count)
             for (verb, group, resource), count in self.long_running.items()

@@ -23,6 +23,9 @@ from resource_api.schema.kinds import ResourceType
 ALL_NAMESPACES_VERBS = ("list", "watch")
 """What a namespaced resource offers without a namespace."""
 
+OBJECT_VERBS = ("get", "update", "patch", "delete")
+"""Verbs of one object; the others are a collection's."""
+
 
 class ResourceHandlers:
     """Answers what is a resource."""
@@ -50,7 +53,7 @@ class ResourceHandlers:
                 raise unknown_resource()
             if verb not in ALL_NAMESPACES_VERBS:
                 raise method_not_allowed("")
-        if verb not in type.verbs or request.method == "HEAD" or (verb == "create" and info.name):
+        if verb not in type.verbs or request.method == "HEAD" or (verb != "watch" and bool(info.name) != (verb in OBJECT_VERBS)):
             raise method_not_allowed("")
         if verb == "get":
             return await self._get(request, info, resource)

@@ -5,7 +5,7 @@ Knows nothing of aiohttp; `shell.py` makes requests from it and writes answers t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
@@ -35,6 +35,9 @@ class Headers(Protocol):
 
     def __contains__(self, name: object, /) -> bool:
         """Whether there is one."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """All fields, as they came."""
 
 
 class Request:
@@ -89,6 +92,13 @@ class Request:
         """A boolean parameter by upstream's rule: absent, `0` and `false` in any case are false, all else is true."""
         values = self.query.get(name)
         return values is not None and values[0].lower() not in ("0", "false")
+
+    def header_lists(self) -> dict[str, list[str]]:
+        """All header fields by lower-case name."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.headers.items():
+            found.setdefault(name.lower(), []).append(value)
+        return found
 
     async def body(self) -> bytes:
         """The whole body. Raises StatusError 413 above `BODY_BYTES_MAX`."""

@@ -57,6 +57,7 @@ class Shell:
             _, late = await asyncio.wait(running, timeout=STREAM_END_S)
             for task in late:
                 task.cancel()
+        self._server.pre_shutdown()
         await self._server.shutdown(REQUEST_END_S)
 
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:

@@ -60,8 +60,3 @@ def text(status: int, body: str, headers: list[tuple[str, str]] | None = None) -
 def page_not_found() -> Response:
     """A path nobody serves."""
     return text(404, "404 page not found\n")
-
-
-def too_many_in_flight() -> Response:
-    """The server has as many requests in its hands as it may."""
-    return text(429, "Too many requests, please try again later.\n", [("Retry-After", "1")])

@@ -14,6 +14,7 @@ from resource_api.http.negotiation import Wanted
 from resource_api.http.representation import Representations, encode_json, partial
 from resource_api.registry.objects import is_ours, tail, with_version
 from resource_api.schema.kinds import ResourceType
+from resource_api.schema.protobuf import encode_watch_event
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -92,15 +93,4 @@ class WatchFrames:
             # The stream's type is settled; an object without a protobuf form cannot be told in it.
             body, _ = self._representations.encode(internal_error(f"{obj.get('kind')} has no protobuf form").status(), "protobuf")
             type = "ERROR"
-        message = _field(1, type.encode()) + _field(2, _field(1, body))
-        return len(message).to_bytes(4, "big") + message
-
-
-def _field(number: int, value: bytes) -> bytes:
-    """A length-delimited protobuf field."""
-    size, length = len(value), bytearray()
-    while size > 0x7F:
-        length.append(size & 0x7F | 0x80)
-        size >>= 7
-    length.append(size)
-    return bytes((number << 3 | 2,)) + bytes(length) + value
+        return encode_watch_event(type, body)

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from resource_api.errors import Object, bad_request, method_not_allowed
-from resource_api.http import patching
 from resource_api.http.body import Bodies
 from resource_api.http.delete_options import delete_options
 from resource_api.http.messages import Answer, Request, Response
 from resource_api.http.negotiation import APPLY_PATCH, body_media, patch_type, wanted
 from resource_api.http.representation import Representations, wants_pretty
 from resource_api.http.request import RequestInfo, check_patch_options, context, list_options
+from resource_api.patch.patches import decode_configuration, decode_patch
 from resource_api.registry.requests import Context, User
 from resource_api.registry.resource import AuthorizeCreate, Resource
 from resource_api.schema.kinds import GroupVersionKind, ResourceType
@@ -71,7 +71,7 @@ class Writes:
         decoded = self._bodies.decode(body, media, _kind_of(info, resource), strict=ctx.field_validation != "Ignore")
         if info.subresource == "scale" and resource.scale is not None:
             return self._answer(request, resource.type, await resource.scale.update(ctx, info.name, decoded.obj))
-        obj, created = await resource.put(
+        obj, created = await resource.update(
             ctx,
             info.name,
             decoded.obj,
@@ -89,15 +89,16 @@ class Writes:
         if kind == APPLY_PATCH:
             return await self._apply(request, info, resource, ctx, body)
         own = _kind_of(info, resource) == resource.type.gvk
-        patch = patching.read(kind, body, resource.model.schema if own else FREE_OBJECT, ctx)
+        schema = resource.model.schema if own else FREE_OBJECT
+        patch = decode_patch(kind, body, schema, custom=resource.type.custom, validation=ctx.field_validation)
         if info.subresource == "scale" and resource.scale is not None:
-            scaled = await resource.scale.patch(ctx, info.name, patch.change, patch_text=patch.text)
+            scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text)
             return self._answer(request, resource.type, scaled)
-        obj = await resource.patch(ctx, info.name, patch.change, patch_text=patch.text, subresource=info.subresource, faults=patch.faults)
+        obj = await resource.patch(ctx, info.name, patch, patch_text=patch.text, subresource=info.subresource, faults=patch.faults)
         return self._answer(request, resource.type, obj)
 
     async def _apply(self, request: Request, info: RequestInfo, resource: Resource, ctx: Context, body: bytes) -> Answer:
-        applied = patching.read_applied(body, ctx)
+        applied = decode_configuration(body, validation=ctx.field_validation, warn=ctx.warn)
         obj, created = await resource.apply(
             ctx,
             info.name,
