@@ -106,7 +106,7 @@ def message_table(types: dict[str, Node], fields: Iterable[dict[str, str]], zero
         if name in messages or name in SPECIAL:
             continue
         node = types.get(definitions.get(name, ""), {})
-        keep = set(node.get("required", ())) | kept.get(definitions.get(name, ""), set())
+        keep = _kept(node, kept.get(definitions.get(name, ""), set()))
         messages[name] = [_field(name, row, keep) for row in rows[name] if row["field"]]
         todo.extend(_target(row["type"]) for row in rows[name] if _target(row["type"]) in rows)
     faults = [fault for name in definitions for fault in _mismatch(name, types[definitions[name]], messages)]
@@ -139,11 +139,16 @@ def _zeros(types: dict[str, Node], rows: Iterable[dict[str, str]]) -> dict[str, 
     found: dict[str, set[str]] = {}
     for row in rows:
         members = set(row["properties"].split())
-        unknown = members - types.get(row["definition"], {}).get("properties", {}).keys()
+        unknown = {member.removeprefix("!") for member in members} - types.get(row["definition"], {}).get("properties", {}).keys()
         if unknown:
             sys.exit(f"zeros.tsv: {row['definition']} has no {', '.join(sorted(unknown))}")
         found[row["definition"]] = members
     return found
+
+
+def _kept(node: Node, said: set[str]) -> set[str]:
+    """The members whose zero is written: the required ones, and what the table adds and takes away."""
+    return {member for member in {*node.get("required", ()), *said} if f"!{member}" not in said}
 
 
 def _target(text: str) -> str:
@@ -188,7 +193,7 @@ def _keep_inlined(messages: dict[str, list[Field]], definitions: dict[str, str],
     for name, fields in list(messages.items()):
         if name not in definitions:
             continue
-        keep = set(types[definitions[name]].get("required", ())) | kept.get(definitions[name], set())
+        keep = _kept(types[definitions[name]], kept.get(definitions[name], set()))
         for field in fields:
             if field[2] == "inline":
                 for inner in messages[field[3]]:

@@ -49,9 +49,9 @@ ROOTS = tuple(
     META + name
     for name in (
         *("APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "CreateOptions", "DeleteOptions", "GetOptions", "List"),
-        *("PartialObjectMetadata", "PartialObjectMetadataList", "PatchOptions", "Status", "UpdateOptions", "WatchEvent"),
+        *("PartialObjectMetadata", "PartialObjectMetadataList", "Patch", "PatchOptions", "Status", "UpdateOptions", "WatchEvent"),
     )
-)
+) + ("io.k8s.apimachinery.pkg.version.Info",)
 ZERO = {"string": "", "integer": 0}
 KEPT = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type")
 STREAMED = ("AttachOptions", "ExecOptions", "PortForwardOptions", "ProxyOptions")

@@ -144,7 +144,6 @@ def test_custom_kind_is_published_whole(openapi):
 def test_what_did_not_change_keeps_its_document(openapi):
     """A new definition costs one document, not fifty."""
     other = {**SCHEMA, "description": "new"}
-    changed = OpenApi([*builtin.resource_types(), WIDGETS], {("example.com", "v1", "widgets"): other}, previous=openapi)
     openapi.prepare()
     changed = OpenApi([*builtin.resource_types(), WIDGETS], {("example.com", "v1", "widgets"): other}, previous=openapi)
     assert changed.document("apis/apps/v1") is openapi.document("apis/apps/v1")
