@@ -7,22 +7,25 @@ looked at in constant time. Hot path: called for every turn, message and entry o
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from raftkv.raft.messages import ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
+from raftkv.raft.messages import TRANSFER_CONTEXT, ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
 
 if TYPE_CHECKING:
     from jepsen_like.sim.core.member import Member
 
 _LEADER = Role.LEADER
+_APPEND = int(MessageKind.APPEND)
 _APPEND_REPLY = int(MessageKind.APPEND_REPLY)
 _PRE_VOTE = int(MessageKind.PRE_VOTE)
 _PRE_VOTE_REPLY = int(MessageKind.PRE_VOTE_REPLY)
 _VOTE = int(MessageKind.VOTE)
 _VOTE_REPLY = int(MessageKind.VOTE_REPLY)
 _SNAPSHOT = int(MessageKind.SNAPSHOT)
+_GRANTS = (_VOTE_REPLY, _PRE_VOTE_REPLY)
+_OF_LEADERS = (_APPEND, int(MessageKind.HEARTBEAT), _SNAPSHOT)
 _TERM_BITS = 24
 """A key of `written` is the index above, the term below these bits."""
 
@@ -78,7 +81,10 @@ class Invariants:
                 self._on_change_written(member, entry)
 
     def _on_change_written(self, member: Member, entry: Entry) -> None:
-        """No log holds two changes of which neither is known to be committed."""
+        """No log holds two changes of which neither is known to be committed, and a leader's first follows a commit of its own term."""
+        core = member.core
+        if core.role is _LEADER and entry.term == core.term and self._committed[member.log.commit][0] != core.term:
+            raise InvariantError("no change before a commit of the own term", f"leader {member.id} of term {core.term} at {entry.index}")
         self._changes.add((entry.index, entry.term))
         log = member.log
         above = [index for index, term in self._changes if self.commit < index <= entry.index and log.matches(index, term)]
@@ -150,6 +156,75 @@ class Invariants:
         if progress is not None and progress.match > found.storage.last_index():
             raise InvariantError("match within the follower's disk", f"{peer} at leader {leader.id}: {progress.match}")
 
+    def on_vote_asked(self, member: Member, message: Message, step: Callable[[Message], None]) -> None:
+        """Leader stickiness (thesis §4.2.3): who heard of its leader within the shortest election timeout helps nobody to depose it."""
+        core = member.core
+        held_back = (
+            core.config.check_quorum
+            and core.leader_id != 0
+            and core.election_elapsed < core.config.election_ticks
+            and message.term > core.term
+            and message.context != TRANSFER_CONTEXT
+        )
+        term, leader_id, sent = core.term, core.leader_id, len(core.messages) + len(core.held)
+        step(message)
+        if held_back and (core.term != term or len(core.messages) + len(core.held) != sent):
+            raise InvariantError("leader stickiness", f"member {member.id} follows {leader_id} in term {term} and answers {message}")
+        log = member.log
+        if (message.log_term, message.index) < (log.last_term, log.last_index):
+            for answer in (*core.messages[-1:], *core.held[-1:]):
+                if answer.kind in _GRANTS and answer.to == message.sender and answer.term == message.term and not answer.reject:
+                    raise InvariantError(
+                        "vote for a log as new as the own", f"member {member.id} ends at {log.last_index}, grants {message}"
+                    )
+
+    def on_late(self, member: Member, message: Message, step: Callable[[Message], None]) -> None:
+        """A message of an older term changes nothing, and who leads or asks in one learns of the newer (etcd #8243)."""
+        core = member.core
+        progress = core.tracker.progress.get(message.sender)
+        known = (progress.match, progress.next) if progress is not None else None
+        term, sent = core.term, len(core.messages) + len(core.held)
+        step(message)
+        if core.term != term or (progress is not None and (progress.match, progress.next) != known):
+            raise InvariantError("what is late changes nothing", f"member {member.id} of term {term} takes {message}")
+        must_tell = core.config.check_quorum or core.config.pre_vote if message.kind in _OF_LEADERS else message.kind == _PRE_VOTE
+        if must_tell and message.to == member.id and len(core.messages) + len(core.held) == sent:
+            raise InvariantError("who is behind in term is told", f"member {member.id} of term {term} is silent about {message}")
+
+    def on_commit_told(self, member: Member, message: Message) -> None:
+        """The message moved the commit index: a follower's not above what the leader said, nor above what it is known to share."""
+        if member.core.role is _LEADER or message.kind == _SNAPSHOT:
+            return
+        shared = message.commit if message.kind != _APPEND else min(message.commit, message.index + len(message.entries))
+        if member.log.commit > max(shared, member.seen_commit, member.restarted_commit):
+            raise InvariantError("commit as far as told", f"member {member.id} commits {member.log.commit} by {message}")
+
+    def on_leader_tick(self, member: Member) -> None:
+        """A leader that hears of no quorum steps down (thesis §6.2): after two election timeouts of its own clock it leads no more."""
+        core = member.core
+        if member.led_term != core.term or core.transferee:
+            # A hand-over begins the leader's count anew.
+            member.led_ticks = 0
+            member.heard.clear()
+            return
+        member.led_ticks += 1
+        floor = member.led_ticks - 2 * core.config.election_ticks - 1
+        if floor <= 0 or not core.config.check_quorum:
+            return
+        active = {member.id, *(peer for peer, at in member.heard.items() if at >= floor)}
+        if not is_quorum(core.tracker.conf, active):
+            raise InvariantError(
+                "a leader without a quorum steps down", f"leader {member.id} of term {core.term} hears of {sorted(active)}"
+            )
+
+    def on_own_conf(self, member: Member, before: ConfState, after: ConfState) -> None:
+        """A leader that is no voter any more steps down (thesis §4.2.2). Who was added counts as heard from."""
+        voters = (*after.voters, *after.voters_outgoing)
+        if member.core.role is _LEADER and member.id not in voters and member.id in (*before.voters, *before.voters_outgoing):
+            raise InvariantError("a removed leader steps down", f"member {member.id} leads term {member.core.term} outside {after}")
+        member.led_ticks = 0
+        member.heard.clear()
+
     def on_turn(self, member: Member) -> None:
         """After anything happened to a running member."""
         core = member.core
@@ -168,6 +243,8 @@ class Invariants:
         if applied > commit or applied < member.seen_applied or applied > storage._base_index + len(storage._entries):
             raise InvariantError("applied within commit and disk", f"member {member.id}: applied {applied}, commit {commit}")
         member.seen_applied = applied
+        if log.stable != member.seen_stable:
+            self._on_stable(member)
         if core.role is _LEADER:
             if member.led_term != term:
                 self._on_leader(member, term)
@@ -180,6 +257,15 @@ class Invariants:
         self._turns += 1
         if not self._turns % _INSIDE_EVERY:
             core.check_invariants()
+
+    def _on_stable(self, member: Member) -> None:
+        """What is said to be stable is on the disk, and is what the log holds there."""
+        log, storage = member.log, member.storage
+        stable = member.seen_stable = log.stable
+        if stable > storage.last_index():
+            raise InvariantError("stable within the disk", f"member {member.id}: {stable} above {storage.last_index()}")
+        if log.first_index <= stable and storage.first_index() <= stable and not log.matches(stable, storage.term(stable)):
+            raise InvariantError("stable within the disk", f"member {member.id}: its disk has another entry at {stable}")
 
     def on_commit(self, member: Member) -> None:
         """A member's commit index moved just now, in the role and configuration it is still in."""
@@ -197,6 +283,9 @@ class Invariants:
         """Election safety and leader completeness; what follows the election is append-only."""
         if self.leaders.setdefault(term, member.id) != member.id:
             raise InvariantError("election safety", f"{self.leaders[term]} and {member.id} lead term {term}")
+        electors = {member.id, *(other for other in self._members if self._votes.get((term, other)) == member.id)}
+        if not is_quorum(member.core.tracker.conf, electors):
+            raise InvariantError("elected by a quorum", f"member {member.id} leads term {term} by {electors} of {member.core.tracker.conf}")
         log = member.log
         member.led_term = term
         member.led_truncations = log.truncation_count

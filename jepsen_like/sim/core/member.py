@@ -21,13 +21,15 @@ from jepsen_like.sim.reached import reached
 from raftkv.errors import CorruptionError
 from raftkv.raft.confchange import ConfChangeInvalidError, decode_change
 from raftkv.raft.config import RaftConfig
-from raftkv.raft.messages import ConfState, Entry, Message, MessageKind, ReadState
+from raftkv.raft.messages import ConfState, Entry, Message, MessageKind, ReadState, Role
 from raftkv.raft.proposals import ProposalDroppedError
 from raftkv.raft.raw_node import RawNode
 from raftkv.raft.storage import MemoryStorage
 from raftkv.raft.trace import Trace
 
 _APPEND_REPLY = int(MessageKind.APPEND_REPLY)
+_VOTE, _PRE_VOTE = int(MessageKind.VOTE), int(MessageKind.PRE_VOTE)
+_LEADER = Role.LEADER
 _CONTEXT = Struct(">QQ")
 _STATES_KEPT = 3
 """Snapshots whose state can still be sent: a message may name one that is no longer the newest."""
@@ -65,12 +67,14 @@ class Member:
         "core",
         "disk",
         "epoch",
+        "heard",
         "held",
         "id",
         "inbox",
         "invariants",
         "led_last",
         "led_term",
+        "led_ticks",
         "led_truncations",
         "log",
         "missed_ticks",
@@ -89,6 +93,7 @@ class Member:
         "scenario",
         "seen_applied",
         "seen_commit",
+        "seen_stable",
         "seen_term",
         "states",
         "storage",
@@ -172,9 +177,10 @@ class Member:
         self.core = node.inside
         self.log = node.inside.log
         self.seen_term = self.storage.hard_state.term
-        self.seen_commit = self.seen_applied = 0
+        self.seen_commit = self.seen_applied = self.seen_stable = 0
         self.restarted_commit = self.log.commit
-        self.led_term = self.led_last = self.led_truncations = 0
+        self.led_term = self.led_last = self.led_truncations = self.led_ticks = 0
+        self.heard: dict[int, int] = {}
         self.invariants.on_turn(self)
 
     def stop(self, *, power: bool, survival: Random) -> int:
@@ -204,6 +210,8 @@ class Member:
         node = self.node
         assert node is not None
         node.tick()
+        if self.core.role is _LEADER:
+            self.invariants.on_leader_tick(self)
         if self.rounds or self.reading:
             self._retry_reads()
         return node.has_ready() or bool(self.proposals) or bool(self.reading)
@@ -223,6 +231,8 @@ class Member:
         if self.ticks:
             for _ in range(self.ticks):
                 node.tick()
+                if self.core.role is _LEADER:
+                    self.invariants.on_leader_tick(self)
             self.ticks = 0
         if self.proposals and self.disk.idle and self.core.leader_id:
             self._propose(node)
@@ -261,9 +271,18 @@ class Member:
     def _take_messages(self, node: RawNode) -> None:
         inbox, self.inbox = self.inbox, []
         log = self.log
+        core, heard = self.core, self.heard
         for message in inbox:
-            node.step(message)
+            if message.term < core.term:
+                self.invariants.on_late(self, message, node.step)
+            elif message.kind == _VOTE or message.kind == _PRE_VOTE:
+                self.invariants.on_vote_asked(self, message, node.step)
+            else:
+                node.step(message)
+            if core.role is _LEADER:
+                heard[message.sender] = self.led_ticks
             if log.commit != self.seen_commit:
+                self.invariants.on_commit_told(self, message)
                 self.invariants.on_commit(self)
             if message.kind == _APPEND_REPLY:
                 self.invariants.on_match(self, message.sender)
@@ -379,6 +398,7 @@ class Member:
             self.invariants.on_commit(self)
         before, self.store.conf = self.store.conf, conf
         self.invariants.on_conf(self, entry.index, conf)
+        self.invariants.on_own_conf(self, before, conf)
         self.world.changed(self, before, conf)
         node.applied_to(entry.index)
 
