@@ -1,0 +1,86 @@
+"""CertificateApproval, CertificateSigning and CertificateSubjectRestriction: who may decide about CertificateSigningRequests."""
+
+from __future__ import annotations
+
+from cryptography.x509.oid import NameOID
+
+from resource_api.errors import Object, shown
+from resource_api.registry.admission import AdmissionRequest
+from resource_api.registry.requests import MASTERS
+from resource_api.security.admission.plugin import PassivePlugin, is_write_of, refused
+from resource_api.security.authorization import Attributes, Authorizer
+from resource_api.security.signing import CLIENT_SIGNER, GROUP, PLURAL, UnsignableError, parse_request
+
+
+def may(authorizer: Authorizer, request: AdmissionRequest, verb: str, signer: str) -> bool:
+    """Whether the user has the verb on the signer, by its name or by all of its domain."""
+    names = (signer, signer.split("/", 1)[0] + "/*")
+    asked = (Attributes(request.user, verb, GROUP, "*", "signers", "", "", name) for name in names)
+    return any(authorizer.authorize(one).allowed for one in asked)
+
+
+def _signer(csr: Object | None) -> str:
+    return str(((csr or {}).get("spec") or {}).get("signerName") or "")
+
+
+class CertificateApproval(PassivePlugin):
+    """Approving and denying need `approve` on the signer."""
+
+    name = "CertificateApproval"
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        """`…/approval`."""
+        return is_write_of(request, GROUP, PLURAL, "UPDATE", subresource="approval")
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        """Raises 403."""
+        signer = _signer(request.old)
+        if not may(self._authorizer, request, "approve", signer):
+            raise refused(request, f"user not permitted to approve requests with signerName {shown(signer)}")
+
+
+class CertificateSigning(PassivePlugin):
+    """Writing a certificate, or that there will be none, needs `sign` on the signer."""
+
+    name = "CertificateSigning"
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        """`…/status`."""
+        return is_write_of(request, GROUP, PLURAL, "UPDATE", subresource="status")
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        """Raises 403."""
+        old, new = (((csr or {}).get("status") or {}) for csr in (request.old, request.obj))
+        if old.get("certificate") == new.get("certificate") and old.get("conditions") == new.get("conditions"):
+            return
+        signer = _signer(request.old)
+        if not may(self._authorizer, request, "sign", signer):
+            raise refused(request, f"user not permitted to sign requests with signerName {shown(signer)}")
+
+
+class CertificateSubjectRestriction(PassivePlugin):
+    """Nobody asks for a certificate of the group that may do everything."""
+
+    name = "CertificateSubjectRestriction"
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        """New requests."""
+        return is_write_of(request, GROUP, PLURAL, "CREATE")
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        """Raises 403."""
+        assert request.obj is not None
+        if _signer(request.obj) != CLIENT_SIGNER:
+            return
+        try:
+            subject = parse_request(request.obj).subject
+        except UnsignableError as error:
+            raise refused(request, f"could not parse certificate signing request: {error}") from error
+        if any(one.value == MASTERS for one in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)):
+            raise refused(request, f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed")

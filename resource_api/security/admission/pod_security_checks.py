@@ -1,0 +1,378 @@
+"""The Pod Security Standards: what a pod may not say at `baseline` and must say at `restricted`, in upstream's words.
+
+Pure. Every check takes a pod's metadata and spec and answers `None` or what is wrong. Versions of the standards before 1.25 are not
+kept apart: every version is checked as the latest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from resource_api.errors import Object, shown
+
+
+class Violation(NamedTuple):
+    """`reason` alone for summaries, with `detail` in brackets for refusals."""
+
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
+
+Check = Callable[[Object, Object], Violation | None]
+
+BASELINE_CAPABILITIES = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
+SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_wmem",
+    }
+)
+RESTRICTED_VOLUMES = frozenset(
+    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret"}
+)
+APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
+LOCAL_HOSTS = frozenset({"", "127.0.0.1", "::1", "localhost"})
+
+
+def containers_of(spec: Object) -> Iterator[Object]:
+    """Init containers, containers, ephemeral ones."""
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        yield from spec.get(field) or ()
+
+
+def _security(holder: Object) -> Object:
+    return holder.get("securityContext") or {}
+
+
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(map(shown, values))
+
+
+def _named(word: str, names: list[str]) -> str:
+    """`container "a"`, `containers "a", "b"`."""
+    return f"{word if len(names) == 1 else word + 's'} {_quoted(names)}"
+
+
+def _where(spec: Object, is_bad: Callable[[Object], bool]) -> list[str]:
+    """The pod and its containers whose security contexts are bad, as sentences name them."""
+    places = ["pod"] if is_bad(_security(spec)) else []
+    names = [container["name"] for container in containers_of(spec) if is_bad(_security(container))]
+    return places + ([_named("container", names)] if names else [])
+
+
+def _is_windows(spec: Object) -> bool:
+    return bool((spec.get("os") or {}).get("name") == "windows")
+
+
+def privileged(metadata: Object, spec: Object) -> Violation | None:
+    """No privileged containers."""
+    names = [container["name"] for container in containers_of(spec) if _security(container).get("privileged")]
+    return Violation("privileged", f"{_named('container', names)} must not set securityContext.privileged=true") if names else None
+
+
+def host_namespaces(metadata: Object, spec: Object) -> Violation | None:
+    """Neither network nor processes nor IPC of the host."""
+    bad = [f"{field}=true" for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
+    return Violation("host namespaces", ", ".join(bad)) if bad else None
+
+
+def host_path_volumes(metadata: Object, spec: Object) -> Violation | None:
+    """No directories of the host."""
+    names = [volume["name"] for volume in spec.get("volumes") or () if volume.get("hostPath") is not None]
+    return Violation("hostPath volumes", _named("volume", names)) if names else None
+
+
+def host_ports(metadata: Object, spec: Object) -> Violation | None:
+    """No ports of the host."""
+    names, ports = [], set()
+    for container in containers_of(spec):
+        taken = {port["hostPort"] for port in container.get("ports") or () if port.get("hostPort")}
+        if taken:
+            names.append(container["name"])
+            ports |= taken
+    if not names:
+        return None
+    verb, what = "uses" if len(names) == 1 else "use", "hostPort" if len(ports) == 1 else "hostPorts"
+    return Violation("hostPort", f"{_named('container', names)} {verb} {what} {', '.join(sorted(map(str, ports)))}")
+
+
+def host_of_probes(metadata: Object, spec: Object) -> Violation | None:
+    """Probes and hooks ask the pod itself."""
+    names, hosts = [], set()
+    for container in containers_of(spec):
+        handlers = [container.get(probe) or {} for probe in ("livenessProbe", "readinessProbe", "startupProbe")]
+        handlers += [(container.get("lifecycle") or {}).get(hook) or {} for hook in ("postStart", "preStop")]
+        found = {(one.get(kind) or {}).get("host") or "" for one in handlers for kind in ("httpGet", "tcpSocket")} - LOCAL_HOSTS
+        if found:
+            names.append(container["name"])
+            hosts |= found
+    if not names:
+        return None
+    verb, what = "uses" if len(names) == 1 else "use", "host" if len(hosts) == 1 else "hosts"
+    return Violation("probe or lifecycle host", f"{_named('container', names)} {verb} probe or lifecycle {what} {_quoted(sorted(hosts))}")
+
+
+def _added_capabilities(spec: Object, allowed: frozenset[str]) -> str:
+    names, bad = [], set()
+    for container in containers_of(spec):
+        extra = set((_security(container).get("capabilities") or {}).get("add") or ()) - allowed
+        if extra:
+            names.append(container["name"])
+            bad |= extra
+    return f"{_named('container', names)} must not include {_quoted(sorted(bad))} in securityContext.capabilities.add" if names else ""
+
+
+def capabilities_baseline(metadata: Object, spec: Object) -> Violation | None:
+    """Only the capabilities containers have anyway."""
+    text = _added_capabilities(spec, BASELINE_CAPABILITIES)
+    return Violation("non-default capabilities", text) if text else None
+
+
+def proc_mount(metadata: Object, spec: Object) -> Violation | None:
+    """The default view of /proc."""
+    names, bad = [], set()
+    for container in containers_of(spec):
+        value = _security(container).get("procMount")
+        if value not in (None, "Default"):
+            names.append(container["name"])
+            bad.add(value)
+    return (
+        Violation("procMount", f"{_named('container', names)} must not set securityContext.procMount to {_quoted(sorted(bad))}")
+        if names
+        else None
+    )
+
+
+def selinux_options(metadata: Object, spec: Object) -> Violation | None:
+    """Container types only; user and role stay as they are."""
+    kinds: set[str] = set()
+    fields: set[str] = set()
+
+    def is_bad(context: Object) -> bool:
+        options = context.get("seLinuxOptions") or {}
+        kind = options.get("type") or ""
+        if kind not in SELINUX_TYPES:
+            kinds.add(kind)
+        fields.update(field for field in ("user", "role") if options.get(field))
+        return kind not in SELINUX_TYPES or bool(options.get("user") or options.get("role"))
+
+    places = _where(spec, is_bad)
+    if not places:
+        return None
+    said = [f"{'type' if len(kinds) == 1 else 'types'} {_quoted(sorted(kinds))}"] if kinds else []
+    said += [f"{field} may not be set" for field in ("user", "role") if field in fields]
+    return Violation("seLinuxOptions", f"{' and '.join(places)} set forbidden securityContext.seLinuxOptions: {'; '.join(said)}")
+
+
+def _bad_seccomp(spec: Object) -> str:
+    kinds: set[str] = set()
+
+    def is_bad(context: Object) -> bool:
+        kind = (context.get("seccompProfile") or {}).get("type")
+        if kind not in (None, "RuntimeDefault", "Localhost"):
+            kinds.add(kind)
+            return True
+        return False
+
+    places = _where(spec, is_bad)
+    return f"{' and '.join(places)} must not set securityContext.seccompProfile.type to {_quoted(sorted(kinds))}" if places else ""
+
+
+def seccomp_baseline(metadata: Object, spec: Object) -> Violation | None:
+    """Not unconfined."""
+    text = _bad_seccomp(spec)
+    return Violation("seccompProfile", text) if text else None
+
+
+def sysctls(metadata: Object, spec: Object) -> Violation | None:
+    """Those that stay inside the pod."""
+    bad = [one["name"] for one in _security(spec).get("sysctls") or () if one.get("name") not in SYSCTLS]
+    return Violation("forbidden sysctls", ", ".join(sorted(bad))) if bad else None
+
+
+def apparmor(metadata: Object, spec: Object) -> Violation | None:
+    """The runtime's profile or one of the node's, by field or by the old annotations."""
+    kinds: set[str] = set()
+
+    def is_bad(context: Object) -> bool:
+        kind = (context.get("appArmorProfile") or {}).get("type")
+        if kind not in (None, "RuntimeDefault", "Localhost"):
+            kinds.add(kind)
+            return True
+        return False
+
+    places = _where(spec, is_bad)
+    said = [f"{' and '.join(places)} must not set AppArmor profile type to {_quoted(sorted(kinds))}"] if places else []
+    annotations = []
+    for name, value in sorted((metadata.get("annotations") or {}).items()):
+        if name.startswith(APPARMOR_ANNOTATION) and value not in ("", "runtime/default") and not str(value).startswith("localhost/"):
+            annotations.append(f"{name}={shown(value)}")
+    if annotations:
+        word = "annotation" if len(annotations) == 1 else "annotations"
+        said.append(f"{word} {', '.join(annotations)}")
+    if not said:
+        return None
+    reason = "forbidden AppArmor profile" if len(kinds) + len(annotations) == 1 else "forbidden AppArmor profiles"
+    return Violation(reason, " and ".join(said))
+
+
+def windows_host_process(metadata: Object, spec: Object) -> Violation | None:
+    """No processes on a Windows host."""
+    places = _where(spec, lambda context: bool((context.get("windowsOptions") or {}).get("hostProcess")))
+    if not places:
+        return None
+    return Violation("hostProcess", f"{' and '.join(places)} must not set securityContext.windowsOptions.hostProcess=true")
+
+
+def restricted_volumes(metadata: Object, spec: Object) -> Violation | None:
+    """Volumes that are part of the API, and claims."""
+    names, kinds = [], set()
+    for volume in spec.get("volumes") or ():
+        bad = {kind for kind in volume if kind != "name"} - RESTRICTED_VOLUMES
+        if bad:
+            names.append(volume["name"])
+            kinds |= bad
+    if not names:
+        return None
+    verb, what = "uses" if len(names) == 1 else "use", "type" if len(kinds) == 1 else "types"
+    return Violation("restricted volume types", f"{_named('volume', names)} {verb} restricted volume {what} {_quoted(sorted(kinds))}")
+
+
+def privilege_escalation(metadata: Object, spec: Object) -> Violation | None:
+    """It must be switched off."""
+    if _is_windows(spec):
+        return None
+    names = [one["name"] for one in containers_of(spec) if _security(one).get("allowPrivilegeEscalation") is not False]
+    if not names:
+        return None
+    return Violation(
+        "allowPrivilegeEscalation != false", f"{_named('container', names)} must set securityContext.allowPrivilegeEscalation=false"
+    )
+
+
+def capabilities_restricted(metadata: Object, spec: Object) -> Violation | None:
+    """All dropped; NET_BIND_SERVICE may come back."""
+    if _is_windows(spec):
+        return None
+    names = [one["name"] for one in containers_of(spec) if "ALL" not in ((_security(one).get("capabilities") or {}).get("drop") or ())]
+    said = [f'{_named("container", names)} must set securityContext.capabilities.drop=["ALL"]'] if names else []
+    added = _added_capabilities(spec, frozenset({"NET_BIND_SERVICE"}))
+    said += [added] if added else []
+    return Violation("unrestricted capabilities", "; ".join(said)) if said else None
+
+
+def run_as_non_root(metadata: Object, spec: Object) -> Violation | None:
+    """Said by the pod, or by every container."""
+    whole = _security(spec).get("runAsNonRoot")
+    explicit = _where(spec, lambda context: context.get("runAsNonRoot") is False)
+    if explicit:
+        # A pod that says false is right when every container says true.
+        names = [one["name"] for one in containers_of(spec) if _security(one).get("runAsNonRoot") is False]
+        silent = [one for one in containers_of(spec) if _security(one).get("runAsNonRoot") is None]
+        if names or silent:
+            return Violation("runAsNonRoot != true", f"{' and '.join(explicit)} must not set securityContext.runAsNonRoot=false")
+        return None
+    if whole:
+        return None
+    names = [one["name"] for one in containers_of(spec) if _security(one).get("runAsNonRoot") is None]
+    if not names:
+        return None
+    return Violation("runAsNonRoot != true", f"pod or {_named('container', names)} must set securityContext.runAsNonRoot=true")
+
+
+def run_as_user(metadata: Object, spec: Object) -> Violation | None:
+    """Not as root by number."""
+    places = _where(spec, lambda context: context.get("runAsUser") == 0)
+    return Violation("runAsUser=0", f"{' and '.join(places)} must not set runAsUser=0") if places else None
+
+
+def seccomp_restricted(metadata: Object, spec: Object) -> Violation | None:
+    """Said by the pod, or by every container."""
+    if _is_windows(spec):
+        return None
+    text = _bad_seccomp(spec)
+    if text:
+        return Violation("seccompProfile", text)
+    if _security(spec).get("seccompProfile"):
+        return None
+    names = [one["name"] for one in containers_of(spec) if not _security(one).get("seccompProfile")]
+    if not names:
+        return None
+    return Violation(
+        "seccompProfile",
+        f'pod or {_named("container", names)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"',
+    )
+
+
+LEVELS: dict[str, tuple[Check, ...]] = {
+    "privileged": (),
+    "baseline": (
+        apparmor,
+        capabilities_baseline,
+        host_namespaces,
+        host_path_volumes,
+        host_ports,
+        host_of_probes,
+        privileged,
+        proc_mount,
+        seccomp_baseline,
+        selinux_options,
+        sysctls,
+        windows_host_process,
+    ),
+    "restricted": (
+        apparmor,
+        host_namespaces,
+        host_ports,
+        host_of_probes,
+        privileged,
+        proc_mount,
+        selinux_options,
+        sysctls,
+        windows_host_process,
+        privilege_escalation,
+        capabilities_restricted,
+        restricted_volumes,
+        run_as_non_root,
+        run_as_user,
+        seccomp_restricted,
+    ),
+}
+"""What restricted asks more strictly (capabilities, seccomp, volumes) stands there once."""
+
+
+def violations(level: str, metadata: Object, spec: Object) -> list[Violation]:
+    """Everything wrong with a pod at a level."""
+    found = (check(metadata, spec) for check in LEVELS[level])
+    return [one for one in found if one is not None]

@@ -1,0 +1,106 @@
+"""The server's secrets and certificates on disk: made at the first start, kept, renewed (see certificates.py, tokens.py).
+
+Reads and writes files; called once, before anything is served.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from raftkv.clock import Clock
+from resource_api.security.authn import FrontProxy, StaticTokens
+from resource_api.security.certificates import (
+    ADMIN_LEAF,
+    Authority,
+    Pair,
+    open_authority,
+    open_leaf,
+    server_context,
+    serving_leaf,
+)
+from resource_api.security.files import write_private
+from resource_api.security.tokens import PrivateKey, PublicKey, load_private_key, load_public_key, new_key
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where things are; empty ones are made in `directory`."""
+
+    directory: pathlib.Path
+    serving_certificate: str = ""
+    serving_key: str = ""
+    client_authority: str = ""
+    tokens: str = ""
+    signing_key: str = ""
+    verifying_keys: tuple[str, ...] = ()
+    proxy_authority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What was read or made."""
+
+    authority: Authority
+    """Our own CA: it signs the administrator's certificate and approved requests."""
+    admin: Pair
+    tls: ssl.SSLContext
+    serving_authority_pem: bytes
+    """What clients check the server by: our CA, or the given certificate itself."""
+    client_authorities: tuple[x509.Certificate, ...]
+    static_tokens: StaticTokens
+    signing_key: PrivateKey
+    verifying_keys: tuple[PublicKey, ...]
+    proxy_authorities: tuple[x509.Certificate, ...] = ()
+
+
+def open_material(paths: Paths, clock: Clock, *, service_ip: str, extra_names: Sequence[str] = ()) -> Material:
+    """Raises OSError and ValueError, which name the file."""
+    directory = paths.directory
+    authority = open_authority(directory, clock)
+    leaf = serving_leaf(service_ip=service_ip, extra_names=extra_names)
+    if paths.serving_certificate:
+        certificate, key = pathlib.Path(paths.serving_certificate), pathlib.Path(paths.serving_key)
+        checked_by = certificate.read_bytes()
+    else:
+        serving = open_leaf(authority, directory, "apiserver", leaf, clock)
+        certificate, key, checked_by = serving.certificate_path, serving.key_path, authority.pair.certificate_pem
+    trusted = [authority.pair.certificate_path]
+    trusted += [pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path]
+    tokens = StaticTokens()
+    if paths.tokens:
+        tokens.add_csv(pathlib.Path(paths.tokens).read_text(encoding="utf-8"))
+    return Material(
+        authority=authority,
+        admin=open_leaf(authority, directory, "admin", ADMIN_LEAF, clock),
+        tls=server_context(certificate, key, trusted),
+        serving_authority_pem=checked_by,
+        client_authorities=(authority.pair.certificate, *_certificates(paths.client_authority)),
+        static_tokens=tokens,
+        signing_key=_signing_key(directory, paths.signing_key),
+        verifying_keys=tuple(load_public_key(pathlib.Path(path).read_bytes()) for path in paths.verifying_keys),
+        proxy_authorities=_certificates(paths.proxy_authority),
+    )
+
+
+def front_proxy_names(names: Sequence[str], authorities: Sequence[x509.Certificate]) -> FrontProxy | None:
+    """Who may say who asks; None when no CA was given for that."""
+    return FrontProxy(tuple(authorities), tuple(names)) if authorities else None
+
+
+def _certificates(path: str) -> tuple[x509.Certificate, ...]:
+    return tuple(x509.load_pem_x509_certificates(pathlib.Path(path).read_bytes())) if path else ()
+
+
+def _signing_key(directory: pathlib.Path, given: str) -> PrivateKey:
+    """The key that signs service account tokens; tokens outlive restarts, so it is kept."""
+    if given:
+        return load_private_key(pathlib.Path(given).read_bytes())
+    path = directory / "sa.key"
+    if not path.exists():
+        write_private(path, new_key())
+    return load_private_key(path.read_bytes())
