@@ -243,6 +243,11 @@ class OpenApi:
             self._documents[path] = document(build())
         return self._documents[path]
 
+    def built(self) -> Iterator[Object]:
+        """Every document as a value, made anew; what OpenAPI v2 is made of."""
+        for path in self.paths():
+            yield self._builders[path]()
+
     def prepare(self) -> None:
         """Builds every document that is not there yet."""
         self.index()
