@@ -16,6 +16,7 @@ from resource_api.http.body import Bodies, DecodeEnvelope
 from resource_api.http.chain import Chain, ChainSettings, Guards
 from resource_api.http.counters import RequestCounters
 from resource_api.http.deadlines import Deadlines
+from resource_api.http.documents import Documents
 from resource_api.http.handlers import ResourceHandlers
 from resource_api.http.representation import EncodeEnvelope, Representations, Rows, default_rows
 from resource_api.http.routes import Routes
@@ -51,6 +52,8 @@ class ApiServer:
         self.health = health.Health()
         self.counters = RequestCounters()
         self.stopping = False
+        self.address = ""
+        """Host and port clients are told; that of the first listener unless it is set."""
         self.representations = Representations(encode_protobuf, rows)
         bodies = Bodies(decode_protobuf)
         writes = Writes(bodies, self.representations, guards.authorize)
@@ -70,6 +73,8 @@ class ApiServer:
         self._shell = Shell(self.chain, loop)
         self._listeners: list[asyncio.Server] = []
         health.install(self.routes, self.health, self.counters)
+        self.documents = Documents(api, self.representations, clock, lambda: self.address)
+        self.documents.install(self.routes)
         self.health.ready["shutdown"] = self._not_stopping
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
@@ -84,6 +89,7 @@ class ApiServer:
         server = await loop.create_server(self._shell.protocol, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout_s)
         self._listeners.append(server)
         bound: int = server.sockets[0].getsockname()[1]
+        self.address = self.address or f"{host}:{bound}"
         return bound
 
     async def stop(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -45,7 +45,8 @@ def test_decode_fills_in_what_a_body_does_not_say():
     [
         (
             b"",
-            "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)",
+            "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: "
+            "unexpected end of JSON input (<empty>)",
         ),
         (
             b"hello",

@@ -235,12 +235,12 @@ async def test_watch_from_a_version_that_is_gone_is_an_error_event():
     store = MemoryStore()
     for name in "abc":
         await store.create(f"configmaps/default/{name}", encode_stored(config_map(name)))
-    async with face(store=store) as api:
-        async with api.session.get(f"{api.url}{MAPS}?watch=1&resourceVersion=2&timeoutSeconds=5") as answer:
-            assert answer.status == 200
-            (event,) = await _events(answer, 1)
-            assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
-            assert await answer.content.read() == b""
+    store.compact(3)
+    async with face(store=store) as api, api.session.get(f"{api.url}{MAPS}?watch=1&resourceVersion=2&timeoutSeconds=5") as answer:
+        assert answer.status == 200
+        (event,) = await _events(answer, 1)
+        assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+        assert await answer.content.read() == b""
 
 
 async def test_watch_of_the_obsolete_prefix_follows_one_object():
@@ -273,9 +273,11 @@ async def test_a_watcher_that_goes_is_forgotten():
             await _events(answer, 1)
             assert api.server.counters.long_running == {("watch", "", "configmaps"): 1}
             answer.close()
-        async with asyncio.timeout(2):
-            while api.server.counters.long_running[("watch", "", "configmaps")]:
-                await asyncio.sleep(0.01)
+        for _ in range(100):
+            if not api.server.counters.long_running[("watch", "", "configmaps")]:
+                break
+            await asyncio.sleep(0.01)
+        assert api.server.counters.long_running == {("watch", "", "configmaps"): 0}
 
 
 async def test_large_answers_are_compressed_for_who_takes_it():
@@ -465,3 +467,37 @@ async def test_a_client_of_http_1_0_gets_a_stream_that_ends_with_the_connection(
         writer.write(body)
         assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
         writer.close()
+
+
+async def test_discovery_is_answered_in_both_forms():
+    """Legacy by default, aggregated when asked for, with an ETag; slashes at the end do not count."""
+    aggregated = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"}
+    async with face() as api:
+        _, versions = await api.ask("GET", "/api/")
+        assert versions["versions"] == ["v1"]
+        assert versions["serverAddressByClientCIDRs"][0]["serverAddress"] == api.url.removeprefix("http://")
+        assert [group["name"] for group in (await api.ask("GET", "/apis"))[1]["groups"]] == ["apps"]
+        assert (await api.ask("GET", "/apis/apps"))[1]["kind"] == "APIGroup"
+        assert (await api.ask("GET", "/apis/apps/v1/"))[1]["kind"] == "APIResourceList"
+        assert (await api.ask("GET", "/apis/apps/v9"))[0] == 404
+        async with api.session.get(api.url + "/apis", headers=aggregated) as answer:
+            assert answer.headers["Content-Type"] == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            etag = answer.headers["ETag"]
+            assert json.loads(await answer.read())["kind"] == "APIGroupDiscoveryList"
+        async with api.session.get(api.url + "/apis", headers={**aggregated, "If-None-Match": etag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+
+
+async def test_openapi_documents_are_found_by_their_hash():
+    """The index leads to documents that never change; a wrong hash leads to the right one."""
+    async with face(kinds=[("apps", "v1", "deployments")]) as api:
+        _, index = await api.ask("GET", "/openapi/v3")
+        where = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
+        async with api.session.get(api.url + where) as answer:
+            assert answer.headers["Cache-Control"] == "public, immutable"
+            assert answer.headers["Expires"].endswith("GMT")
+            assert "components" in await answer.json()
+        async with api.session.get(api.url + where + "0", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (301, where)
+        assert (await api.ask("GET", "/openapi/v3/apis/none/v1"))[0] == 404
+        assert (await api.ask("GET", "/openapi/v3", headers={"Accept": "text/html"}))[0] == 406
