@@ -3,6 +3,9 @@
 Directives: `$patch: replace|delete` in maps and as list items, `$retainKeys`, `$deleteFromPrimitiveList/FIELD`, `$setElementOrder/FIELD`.
 None of them ever gets into the result. The order of a merged list is upstream's: items the patch (or its order list) names stand in
 that order, the others keep their places among them as far as both orders agree.
+
+Two things upstream does are not done: directives below what is new to the object are obeyed, where it stores some of them, and a map with
+`$patch: replace` that is new to the object is kept, where it drops it.
 """
 
 from __future__ import annotations
@@ -66,8 +69,9 @@ def _value(target: Json, patch: Json, schema: Schema) -> Json:
             target = None
         return _map(target if isinstance(target, dict) else {}, patch, schema)
     if isinstance(patch, list):
-        old = target if isinstance(target, list) else []
-        return _merged_list(old, patch, schema) if "merge" in schema.patch_strategy else _plain_list(patch, _items(schema))
+        if "merge" in schema.patch_strategy and isinstance(target, list):
+            return _merged_list(target, patch, schema)
+        return _plain_list(patch, _items(schema))
     return patch
 
 
@@ -80,7 +84,13 @@ def _items(schema: Schema) -> Schema:
 
 
 def _plain_list(patch: list[Json], items: Schema) -> list[Json]:
-    """A list that replaces the old one; items that are only directives are none."""
+    """A list that replaces the old one, or stands where none was; items that are directives are none.
+
+    Nothing is merged here: a new Service may have one port twice, for TCP and for UDP, though `port` is the merge key.
+    """
+    for item in patch:
+        if _is_directive(item) and item[DIRECTIVE] not in ("replace", "delete"):
+            raise _bad_directive(item)
     return [_map({}, item, items) if isinstance(item, dict) else copied(item) for item in patch if not _is_directive(item)]
 
 
@@ -128,11 +138,15 @@ def _without_special(target: list[Json], patch: list[Json], key: str) -> tuple[b
             target = [old for old in target if ident(old) != gone]
         elif directive == "replace":
             replaced = True
-        elif directive == "merge":
-            raise DoesNotApplyError("merging lists cannot yet be specified in the patch")
         else:
-            raise DoesNotApplyError(f"unknown patch type: {go_text(directive)} in map: {go_text(item)}")
+            raise _bad_directive(item)
     return replaced, target, changes
+
+
+def _bad_directive(item: Object) -> DoesNotApplyError:
+    if item[DIRECTIVE] == "merge":
+        return DoesNotApplyError("merging lists cannot yet be specified in the patch")
+    return DoesNotApplyError(f"unknown patch type: {go_text(item[DIRECTIVE])} in map: {go_text(item)}")
 
 
 def _no_merge_key(item: Object, key: str) -> DoesNotApplyError:
@@ -240,7 +254,7 @@ def _ordered_lists(target: Object, patch: Object, schema: Schema) -> set[str]:
         if field in patch and change is None:
             continue
         done.add(field)
-        target[field] = _in_order(old if isinstance(old, list) else [], change, order, node)
+        target[field] = _in_order(old if isinstance(old, list) else None, change, order, node)
         _delete_named(target, patch, field)
     return done
 
@@ -252,7 +266,7 @@ def _delete_named(target: Object, patch: Object, field: str) -> None:
         _delete_items(target, field, gone)
 
 
-def _in_order(old: list[Json], change: list[Json] | None, order: list[Json], schema: Schema) -> list[Json]:
+def _in_order(old: list[Json] | None, change: list[Json] | None, order: list[Json], schema: Schema) -> list[Json]:
     key = schema.patch_merge_key
     if key and not all(isinstance(item, dict) and key in item for item in order):
         raise BadPatchError(_BAD_ORDER)
@@ -261,12 +275,12 @@ def _in_order(old: list[Json], change: list[Json] | None, order: list[Json], sch
     ident = _by_key(key) if key else _scalar
     if change is not None:
         _check_order(change, order, ident)
-    merged = old if change is None else _value(old, change, schema)
+    merged = (old or []) if change is None else _value(old, change, schema)
     if key and not _check_items(merged) and merged:
         raise BadPatchError(_BAD_ORDER)
     if not key and any(isinstance(item, dict | list) for item in merged):
         raise DoesNotApplyError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
-    return _interleaved(merged, order=order, server_order=old, ident=ident)
+    return _interleaved(merged, order=order, server_order=old or [], ident=ident)
 
 
 def _check_order(change: list[Json], order: list[Json], ident: Ident) -> None:

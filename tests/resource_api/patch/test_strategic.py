@@ -76,8 +76,8 @@ CASES = {
     ),
     "an item is replaced": (
         {"items": [{"name": "p", "x": "1"}]},
-        {"items": [{"name": "p", "tags": ["t"]}, {"name": "q", "tags": ["u", "u"]}]},
-        {"items": [{"name": "p", "x": "1", "tags": ["t"]}, {"name": "q", "tags": ["u"]}]},
+        {"items": [{"name": "p", "tags": ["t"]}, {"name": "q", "tags": ["u", "t"]}]},
+        {"items": [{"name": "p", "x": "1", "tags": ["t"]}, {"name": "q", "tags": ["u", "t"]}]},
     ),
     "words are a set": ({"words": ["p", "q"]}, {"words": ["q", "n"]}, {"words": ["p", "q", "n"]}),
     "words are deleted": ({"words": ["p", "q", "r"]}, {"$deleteFromPrimitiveList/words": ["q", "z"]}, {"words": ["p", "r"]}),
@@ -197,6 +197,12 @@ def test_patch_of_service_ports_merges_by_port():
     patch = {"spec": {"ports": [{"port": 80, "targetPort": 8080}, {"port": 443, "$patch": "delete"}]}}
     found = strategic.apply(live, patch, SERVICE)
     assert found == {"spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}]}}
+
+
+def test_new_service_may_have_a_port_twice():
+    """A list that was not there is taken as it is: DNS listens on one port by two protocols."""
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert strategic.apply({"spec": {}}, {"spec": {"ports": ports}}, SERVICE) == {"spec": {"ports": ports}}
 
 
 def difference(old: Json, new: Json, schema: Schema) -> Object:
