@@ -178,6 +178,19 @@ async def running_member(settings: MemberSettings, *, environment: Environment |
         gc.set_threshold(*thresholds)
 
 
+def private_member(data_dir: str, *, compact_after_s: float = 300.0) -> MemberSettings:
+    """A cluster of one that only this process reaches, through `RunningMember.client`: no port is opened, its URLs are names alone."""
+    url = "http://127.0.0.1:2380"
+    return MemberSettings(
+        data_dir=data_dir,
+        initial_cluster=(("default", url),),
+        initial_advertise_peer_urls=(url,),
+        listen_peer_urls=(),
+        listen_client_urls=(),
+        auto_compaction_period_s=compact_after_s,
+    )
+
+
 async def _watch(member: RunningMember) -> None:
     """Ends the task group with the member's failure."""
     await asyncio.shield(member.core.failure)

@@ -38,8 +38,15 @@ class Advertised:
 
 async def _make(api: Api, group: str, plural: str, obj: Object, namespace: str = "") -> None:
     """Creates it where it is missing."""
+    resource = api.find(group, plural)
     try:
-        await api.find(group, plural).create(loopback(namespace), obj)
+        await resource.get_object(namespace, obj["metadata"]["name"])
+        return
+    except StatusError as error:
+        if error.code != 404:
+            raise
+    try:
+        await resource.create(loopback(namespace), obj)
     except StatusError as error:
         if error.code != 409:
             raise
@@ -87,9 +94,7 @@ async def service(api: Api, advertised: Advertised) -> None:
     await _bring_up_to_date(api, "discovery.k8s.io", "endpointslices", "discovery.k8s.io/v1", "EndpointSlice", labels, sliced)
 
 
-async def _bring_up_to_date(
-    api: Api, group: str, plural: str, version: str, kind: str, labels: dict[str, str], fields: Object
-) -> None:
+async def _bring_up_to_date(api: Api, group: str, plural: str, version: str, kind: str, labels: dict[str, str], fields: Object) -> None:
     metadata = {"name": SERVICE, "namespace": "default", "labels": labels}
     await _make(api, group, plural, {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, "default")
     await api.find(group, plural).patch(loopback("default"), SERVICE, lambda obj: {**obj, **fields}, patch_text="")

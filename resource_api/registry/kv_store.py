@@ -7,7 +7,7 @@ watch are `raftkv.client`'s. Loop only; calls carry the client's deadline.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from raftkv.client import (
     Watch,
     cancellation,
     mod,
+    tls_context,
 )
 from raftkv.client import delete as delete_op
 from raftkv.client import get as get_op
@@ -305,3 +306,12 @@ def _is_sound(version: str) -> bool:
 def _conforms(store: KvStore) -> Store:
     """Has the type checker compare the two."""
     return store
+
+
+def open_store(
+    endpoints: Sequence[str], prefix: str, *, clock: Clock, authority: str = "", certificate: str = "", key: str = ""
+) -> KvStore:
+    """A store at any etcd v3 endpoints. Raises OSError and ValueError for files that cannot be read."""
+    secure = bool(authority or certificate) or any(endpoint.startswith("https://") for endpoint in endpoints)
+    tls = tls_context(trusted_ca_file=authority or None, cert_file=certificate or None, key_file=key or None) if secure else None
+    return KvStore(AsyncClient(endpoints, tls=tls, clock=clock), prefix, clock=clock)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from raftkv.clock import Clock
-from resource_api.security.authn import FrontProxy, StaticTokens
+from resource_api.security.authn import StaticTokens
 from resource_api.security.certificates import (
     ADMIN_LEAF,
     Authority,
@@ -85,11 +85,6 @@ def open_material(paths: Paths, clock: Clock, *, service_ip: str, extra_names: S
         verifying_keys=tuple(load_public_key(pathlib.Path(path).read_bytes()) for path in paths.verifying_keys),
         proxy_authorities=_certificates(paths.proxy_authority),
     )
-
-
-def front_proxy_names(names: Sequence[str], authorities: Sequence[x509.Certificate]) -> FrontProxy | None:
-    """Who may say who asks; None when no CA was given for that."""
-    return FrontProxy(tuple(authorities), tuple(names)) if authorities else None
 
 
 def _certificates(path: str) -> tuple[x509.Certificate, ...]:

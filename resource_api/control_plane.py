@@ -1,0 +1,220 @@
+"""The API server put together: resources over a store, who may change them, what works on them by itself, and the HTTP face.
+
+Composition only: what is decided here is the order of things. The store, the clock and the files come from outside. Loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from raftkv.clock import Clock
+from resource_api.cache.item import Event, Item
+from resource_api.config import ApiConfig
+from resource_api.controllers import bootstrap
+from resource_api.controllers.bootstrap import Advertised
+from resource_api.controllers.followers import follow
+from resource_api.controllers.gc import GarbageCollector
+from resource_api.controllers.namespaces import NamespaceController
+from resource_api.controllers.object_index import ObjectIndex
+from resource_api.controllers.runner import Controller, Controllers
+from resource_api.controllers.service_account import NamespaceContent
+from resource_api.controllers.service_addresses import ServiceAddresses
+from resource_api.errors import Object
+from resource_api.http.chain import ChainSettings
+from resource_api.http.guards import guards
+from resource_api.registry import reviews
+from resource_api.registry.admission import Admission, Plugin
+from resource_api.registry.api import Api
+from resource_api.registry.builtin import builtin_models
+from resource_api.registry.catalog import Catalog
+from resource_api.registry.store import Store
+from resource_api.schema.protobuf import decode_envelope, encode_envelope
+from resource_api.security.admission.plugins import Surroundings, plugins
+from resource_api.security.authn import Authenticator, FrontProxy
+from resource_api.security.authorization import AlwaysAllow, AlwaysDeny, Authorizer, AuthorizerChain
+from resource_api.security.bootstrap_policy import reconcile_bootstrap
+from resource_api.security.lookup import CACHES_NEEDED, get_or_none
+from resource_api.security.material import Material
+from resource_api.security.rbac import PLURALS, PolicyIndex, RbacAuthorizer
+from resource_api.security.tokens import TokenIssuer
+from resource_api.server import ApiServer
+
+log = logging.getLogger("resource_api")
+
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+WATCHED = (("", "services"), ("networking.k8s.io", "ipaddresses"), ("policy", "poddisruptionbudgets"))
+"""Collections that are looked into besides those of admission."""
+
+
+class ControlPlane:
+    """One API server over one store. Made and run by `running`."""
+
+    def __init__(self, config: ApiConfig, store: Store, clock: Clock, material: Material, group: asyncio.TaskGroup) -> None:
+        self.config = config
+        self.store = store
+        self._clock = clock
+        self._group = group
+        self.api = Api()
+        self.policy = PolicyIndex()
+        self.index = ObjectIndex(store, self.api, decode_envelope)
+        rbac = RbacAuthorizer(self.policy)
+        modes: dict[str, Authorizer] = {"RBAC": rbac, "Node": AlwaysDeny(), "AlwaysAllow": AlwaysAllow(), "AlwaysDeny": AlwaysDeny()}
+        self.authorizer = AuthorizerChain([modes[mode] for mode in config.authorization_mode])
+        self.admission = Admission()
+        self.catalog = Catalog(store, group=group, clock=clock, admission=self.admission, event_ttl_s=int(config.event_ttl_s))
+        self.issuer = TokenIssuer(
+            clock,
+            material.signing_key,
+            self._core_object,
+            issuer=config.service_account_issuer[0],
+            api_audiences=config.api_audiences,
+            public_keys=material.verifying_keys,
+            expiration_max_s=int(config.service_account_max_token_expiration_s),
+            extend=config.service_account_extend_token_expiration,
+        )
+        self.authenticator = Authenticator(
+            clock,
+            tokens=material.static_tokens,
+            issuer=self.issuer,
+            lookup=self.api,
+            anonymous=config.anonymous_auth,
+            front_proxy=_front_proxy(config, material),
+            client_authorities=material.client_authorities,
+        )
+        self.addresses = ServiceAddresses(self.api, store, self.index, clock, config.service_cluster_ip_range)
+        self._material = material
+        self._rules = (rbac,)
+        self.server = ApiServer(
+            self.api,
+            guards(self.authenticator, self.authorizer),
+            clock=clock,
+            decode_protobuf=decode_envelope,
+            encode_protobuf=encode_envelope,
+            settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
+        )
+        self.controllers = Controllers(self.index, self._make_controllers())
+        self.secure_port = 0
+        self.insecure_port = 0
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def _make_controllers(self) -> list[Controller]:
+        root_ca = self._material.serving_authority_pem.decode()
+        return [
+            GarbageCollector(self.api, self.index),
+            NamespaceController(self.api, self.index),
+            NamespaceContent(self.api, self.index, root_ca),
+        ]
+
+    async def start(self) -> None:
+        """Serves when it returns. Raises OSError when a port cannot be had, StatusError and StoreError when the store fails."""
+        self.api.add(*(self.catalog.resource(model) for model in builtin_models().values()))
+        reviews.install(self.api, self.authorizer, self._rules, self.authenticator, self.issuer)
+        self.admission.plugins = tuple(self._plugins())
+        await self._fill_caches()
+        await bootstrap.namespaces(self.api)
+        await reconcile_bootstrap(self.api)
+        self._own(self.controllers.run(), "controllers")
+        config = self.config
+        self.secure_port = await self.server.listen(config.bind_address, config.secure_port, self._material.tls)
+        if config.insecure_port >= 0:
+            self.insecure_port = await self.server.listen("127.0.0.1", config.insecure_port, None)
+        await bootstrap.service(self.api, self.advertised)
+        await self.addresses.repair()
+
+    async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
+        return await get_or_none(self.api, "", plural, namespace, name)
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self.tasks.append(self._group.create_task(work, name=name))
+
+    @property
+    def advertised(self) -> Advertised:
+        """Where clients reach the server."""
+        return Advertised(self.config.advertise_address or self.config.bind_address, self.secure_port, self.config.service_cluster_ip_range)
+
+    def _plugins(self) -> list[Plugin]:
+        around = Surroundings(self.api, self._clock, self.authorizer, self.policy, self.api.resources)
+        made = plugins(around, enable=self.config.enable_admission_plugins, disable=self.config.disable_admission_plugins)
+        # Addresses are taken for what the others accepted, and before quota counts.
+        return [*made[:-1], self.addresses, *made[-1:]]
+
+    async def _fill_caches(self) -> None:
+        """What is asked for on every write is in memory before the first one; RBAC's objects are followed into its index."""
+        needed = [*CACHES_NEEDED, *((RBAC_GROUP, plural) for plural in PLURALS), *WATCHED]
+        caches = [self.api.find(group, plural).reader.cache for group, plural in needed]
+        for cache in caches:
+            cache.start()
+        for cache in caches:
+            await cache.ready()
+        for plural in PLURALS:
+            ready = asyncio.Event()
+            follower = PolicyFollower(self.policy, plural)
+            cache = self.api.find(RBAC_GROUP, plural).reader.cache
+            self._own(follow(cache, follower.replace, follower.change, ready), f"policy: {plural}")
+            await ready.wait()
+
+    async def stop(self) -> None:
+        """Ends watches cleanly, answers what is in progress, lets go of the store."""
+        await self.server.stop()
+        self.catalog.stop()
+
+    def describe(self) -> str:
+        """For people."""
+        return "\n".join((self.policy.describe(), self.controllers.describe(), self.catalog.describe()))
+
+
+def _front_proxy(config: ApiConfig, material: Material) -> FrontProxy | None:
+    """Who may say who asks; None when no CA was given for that."""
+    if not material.proxy_authorities:
+        return None
+
+    def lower(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name.lower() for name in names)
+
+    return FrontProxy(
+        material.proxy_authorities,
+        config.requestheader_allowed_names,
+        lower(config.requestheader_username_headers),
+        lower(config.requestheader_uid_headers),
+        lower(config.requestheader_group_headers),
+        lower(config.requestheader_extra_headers_prefix),
+    )
+
+
+class PolicyFollower:
+    """Puts one collection of RBAC objects into the index."""
+
+    def __init__(self, policy: PolicyIndex, plural: str) -> None:
+        self._policy = policy
+        self._plural = plural
+
+    def replace(self, items: Sequence[Item]) -> None:
+        """All there are."""
+        self._policy.replace(self._plural, [item.object() for item in items])
+
+    def change(self, event: Event) -> None:
+        """One more, one less, or another."""
+        obj = event.item.object()
+        if event.type == "DELETED":
+            self._policy.remove(self._plural, str(obj["metadata"].get("namespace") or ""), obj["metadata"]["name"])
+        else:
+            self._policy.put(self._plural, obj)
+
+
+@asynccontextmanager
+async def running(config: ApiConfig, store: Store, clock: Clock, material: Material) -> AsyncIterator[ControlPlane]:
+    """A server that serves, until the end of the block. The store is closed by who made it."""
+    async with asyncio.TaskGroup() as group:
+        plane = ControlPlane(config, store, clock, material, group)
+        try:
+            await plane.start()
+            yield plane
+        finally:
+            await plane.stop()
+            for task in plane.tasks:
+                task.cancel()

@@ -1,0 +1,89 @@
+"""A whole API server in this process: its store, an embedded member or any etcd v3 endpoints, its files, and the control plane over them.
+
+The composition root beside `__main__`; nobody else knows where the store is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from raftkv.clock import Clock, SystemClock
+from raftkv.embedded import private_member, running_member
+from resource_api.config import ApiConfig
+from resource_api.control_plane import ControlPlane, running
+from resource_api.registry.kv_store import KvStore, open_store
+from resource_api.registry.store import Store
+from resource_api.security.kubeconfig import kubeconfig, write_kubeconfig
+from resource_api.security.material import Material, Paths, open_material
+
+DEFAULT_CERT_DIR = "/var/run/kubernetes"
+
+
+@asynccontextmanager
+async def running_api(config: ApiConfig, clock: Clock | None = None) -> AsyncIterator[ControlPlane]:
+    """A server that serves until the end of the block. Raises ConfigError, OSError, StoreError."""
+    clock = clock or SystemClock()
+    material = open_material(paths_of(config), clock, service_ip=_first_address(config), extra_names=_names(config))
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_store(config, clock))
+        plane = await stack.enter_async_context(running(config, store, clock, material))
+        if config.write_kubeconfig:
+            write_admin_kubeconfig(pathlib.Path(config.write_kubeconfig), plane, material)
+        yield plane
+
+
+def paths_of(config: ApiConfig) -> Paths:
+    """Where the server's files are."""
+    directory = config.cert_dir or (f"{config.embedded}/api" if config.embedded else DEFAULT_CERT_DIR)
+    return Paths(
+        pathlib.Path(directory),
+        serving_certificate=config.tls_cert_file,
+        serving_key=config.tls_private_key_file,
+        client_authority=config.client_ca_file,
+        tokens=config.token_auth_file,
+        signing_key=config.service_account_signing_key_file,
+        verifying_keys=config.service_account_key_file,
+        proxy_authority=config.requestheader_client_ca_file,
+    )
+
+
+def write_admin_kubeconfig(path: pathlib.Path, plane: ControlPlane, material: Material) -> None:
+    """For the administrator, mode 0600."""
+    host = plane.config.advertise_address or plane.config.bind_address
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "127.0.0.1"
+    shown = f"[{host}]" if ":" in host else host
+    config = kubeconfig(f"https://{shown}:{plane.secure_port}", material.serving_authority_pem, admin=material.admin)
+    write_kubeconfig(path, config)
+
+
+@asynccontextmanager
+async def _store(config: ApiConfig, clock: Clock) -> AsyncIterator[Store]:
+    async with AsyncExitStack() as stack:
+        if config.embedded:
+            member = await stack.enter_async_context(running_member(private_member(config.embedded)))
+            store = KvStore(member.client(), config.etcd_prefix, clock=clock)
+        else:
+            store = open_store(
+                config.etcd_servers,
+                config.etcd_prefix,
+                authority=config.etcd_cafile,
+                certificate=config.etcd_certfile,
+                key=config.etcd_keyfile,
+                clock=clock,
+            )
+        stack.push_async_callback(store.aclose)
+        yield store
+
+
+def _first_address(config: ApiConfig) -> str:
+    return str(ipaddress.ip_network(config.service_cluster_ip_range[0])[1])
+
+
+def _names(config: ApiConfig) -> list[str]:
+    """What clients may call the server besides the usual names."""
+    given = (config.bind_address, config.advertise_address)
+    return [one for one in given if one and not ipaddress.ip_address(one).is_unspecified]
