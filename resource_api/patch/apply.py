@@ -7,7 +7,8 @@ versions of one storage have one shape here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from resource_api.errors import Cause, Json, Object, StatusError, bad_request, conflict
@@ -169,34 +170,31 @@ class FieldManager:
         except MisfitError as error:
             # Upstream answers 500 here; a body that does not fit its kind is the client's fault.
             raise bad_request(f"{self._misfit(applied)}: {error}") from error
-        fields = recursive_difference(difference(fields, NEVER_OWNED), self._reset.get(subresource, {}))
+        fields = recursive_difference(fields, self._reset.get(subresource, {}))
         previous = managed.get(owner)
         last = previous.fields if previous is not None else {}
-        result_managed = dict(managed)
-        result_managed[owner] = Entry(owner, self._api_version, previous.time if previous is not None else "", ordered(fields))
+        others = {other: entry for other, entry in managed.items() if other != owner}
         try:
             result = merged(self._schema, live, applied)
-            result, emptied = self._pruned(result, last, result_managed)
+            result, emptied = self._pruned(result, last, [fields, *(entry.fields for entry in others.values())])
             found = self._compared(live, result, subresource)
             drop(emptied)
         except UnidentifiedItemError as error:
             raise bad_request(f"{self._misfit(live, 'live')}: {error}") from error
-        others = {other: entry for other, entry in result_managed.items() if other != owner}
         conflicts = _conflicts(others, found.changed)
         if conflicts and not force:
             raise ConflictError(conflicts)
         result_managed = {other: entry for other, entry in _without(others, found).items() if entry.fields}
+        fields = difference(fields, NEVER_OWNED)
         if fields:
             stands = previous is not None and previous.fields == fields and previous.api_version == self._api_version
             time = previous.time if previous is not None and stands and same(live, result) else now
             result_managed[owner] = Entry(owner, self._api_version, time, ordered(fields))
         return result, result_managed
 
-    def _pruned(self, result: Object, last: FieldSet, managed: Managed) -> tuple[Object, list[tuple[Object, str]]]:
-        """Takes out what the manager applied last time, does not now, and nobody else owns; and what that left empty."""
-        kept: FieldSet = {}
-        for entry in managed.values():
-            kept = union(kept, entry.fields)
+    def _pruned(self, result: Object, last: FieldSet, owned: Iterable[FieldSet]) -> tuple[Object, list[tuple[Object, str]]]:
+        """Takes out what the manager applied last time and nobody owns now; and what that left empty."""
+        kept: FieldSet = functools.reduce(union, owned)
         if not difference(last, kept):
             return result, []
         schema = self._schema

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from resource_api.patch import field_sets
 from resource_api.patch.field_sets import FieldSet, Path
 
-ELEMENTS = st.sampled_from(["f:a", "f:b", "f:c", 'k:{"name":"x"}', 'k:{"name":"y","port":80}', 'k:{"name":"y","port":9}', 'v:"z"', "v:1", "i:0"])
+ELEMENTS = st.sampled_from(
+    ["f:a", "f:b", "f:c", 'k:{"name":"x"}', 'k:{"name":"y","port":80}', 'k:{"name":"y","port":9}', 'v:"z"', "v:1", "i:0"]
+)
 PATHS = st.lists(ELEMENTS, min_size=1, max_size=3).map(tuple)
 PATH_SETS = st.frozensets(PATHS, max_size=8)
 Paths = frozenset[Path]

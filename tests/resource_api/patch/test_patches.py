@@ -1,0 +1,165 @@
+"""Patch bodies: each type is read and applied, and everything wrong with one becomes upstream's Status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resource_api.errors import Object, StatusError
+from resource_api.patch import patches
+from resource_api.patch.apply import FieldManager
+from resource_api.patch.patches import apply_patch, decode_configuration, decode_patch
+from resource_api.schema import builtin
+from resource_api.schema.kinds import GroupVersionKind
+
+JSON, MERGE, STRATEGIC, APPLY = (
+    f"application/{kind}" for kind in ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
+)
+SCHEMA = builtin.schema_of(GroupVersionKind("", "v1", "ConfigMap"))
+OWNERS = FieldManager(SCHEMA, next(type for type in builtin.resource_types() if type.kind == "ConfigMap"))
+NOW = "2026-01-01T00:00:00Z"
+REJECTED = "the server rejected our request due to an error in our request"
+
+
+def live() -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "uid": "u"}, "data": {"a": "1", "b": "2"}}
+
+
+def refused(content_type: str, body: bytes, *, custom: bool = False) -> StatusError:
+    with pytest.raises(StatusError) as caught:
+        decode_patch(content_type, body, SCHEMA, custom=custom)(live())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (JSON, b'[{"op":"remove","path":"/data/b"},{"op":"replace","path":"/data/a","value":"3"}]'),
+        (MERGE, b'{"data":{"b":null,"a":"3"}}'),
+        (MERGE + "; charset=utf-8", b'{"data":{"b":null,"a":"3"}}'),
+        (STRATEGIC, b'{"data":{"$patch":"replace","a":"3"}}'),
+        (APPLY, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: '3'\n  b: null\n"),
+        (APPLY, b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"3","b":null}}'),
+    ],
+)
+def test_patch_of_each_type_is_applied(content_type: str, body: bytes):
+    found = apply_patch(content_type, body, live(), SCHEMA, owners=OWNERS, manager="m", force=True, now=NOW)
+    assert {name: value for name, value in found["data"].items() if value is not None} == {"a": "3"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "code", "message"),
+    [
+        (JSON, b"{", 400, "error decoding patch: "),
+        (JSON, b"{}", 400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        (JSON, b'[{"op":"test","path":"/data/a","value":"x"}]', 422, REJECTED),
+        (JSON, b'[{"op":"frob","path":"/data/a","value":"x"}]', 422, REJECTED),
+        (JSON, b'[{"op":"replace","path":"","value":[]}]', 422, REJECTED),
+        (
+            JSON,
+            json.dumps([{"op": "test", "path": "/data/a", "value": "1"}] * 10_001).encode(),
+            413,
+            "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001",
+        ),
+        (MERGE, b"[]", 400, "Invalid JSON Patch"),
+        (MERGE, b"nonsense", 400, "error decoding patch: "),
+        (MERGE, b'{"metadata":null}', 422, REJECTED),
+        (STRATEGIC, b"[]", 400, "invalid JSON document"),
+        (STRATEGIC, b'{"metadata":{"$retainKeys":["x"],"labels":{}}}', 400, "invalid patch format of retainKeys"),
+        (STRATEGIC, b'{"data":{"$patch":"frob"}}', 422, "unknown patch type: frob in map: map[$patch:frob]"),
+        (
+            "application/json",
+            b"{}",
+            415,
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join([JSON, MERGE, STRATEGIC, APPLY]),
+        ),
+    ],
+)
+def test_patch_that_is_wrong_has_upstreams_status(content_type: str, body: bytes, code: int, message: str):
+    error = refused(content_type, body)
+    assert (error.code, error.message[: len(message)]) == (code, message)
+
+
+def test_strategic_patch_of_a_custom_kind_is_unsupported():
+    error = refused(STRATEGIC, b"{}", custom=True)
+    assert (error.code, error.reason) == (415, "UnsupportedMediaType")
+    assert error.message.endswith(f"accepted media types include: {JSON}, {MERGE}, {APPLY}")
+
+
+def test_patch_with_a_field_twice_tells_it_when_asked():
+    body = b'{"data":{"a":"1","a":"2"}}'
+    assert decode_patch(MERGE, body, SCHEMA, custom=False, validation="Strict").faults == ['duplicate field "data.a"']
+    assert decode_patch(MERGE, body, SCHEMA, custom=False).faults == []
+    with pytest.raises(StatusError) as caught:
+        apply_patch(MERGE, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW, validation="Strict")
+    assert (caught.value.code, caught.value.causes[0].field) == (422, "patch")
+    heard: list[str] = []
+    apply_patch(MERGE, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW, validation="Warn", warn=heard.append)
+    assert heard == ['duplicate field "data.a"']
+
+
+def test_configuration_with_a_key_twice_is_refused_only_under_strict():
+    for body in (b"apiVersion: v1\ndata: {}\ndata: {}\n", b'{"apiVersion":"v1","data":{},"data":{}}'):
+        heard: list[str] = []
+        assert decode_configuration(body) == {"apiVersion": "v1", "data": {}}
+        assert decode_configuration(body, validation="Warn", warn=heard.append)["data"] == {}
+        assert heard
+        with pytest.raises(StatusError, match="error strict decoding patch: ") as caught:
+            decode_configuration(body, validation="Strict")
+        assert caught.value.code == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"- a", b"a: [", b"\xff", b"x", b"{", b"a: &a [*a]", b"{a: 1}}"])
+def test_configuration_that_cannot_be_read_is_a_bad_request(body: bytes):
+    with pytest.raises(StatusError, match="error decoding patch: ") as caught:
+        decode_configuration(body)
+    assert caught.value.code == 400
+
+
+def test_patch_may_be_called_again_and_shares_nothing():
+    """The pipeline calls it once for every write that was faster."""
+    patch = decode_patch(STRATEGIC, b'{"data":{"n":"1"},"metadata":{"labels":{"x":"y"}}}', SCHEMA, custom=False)
+    first, original = patch(live()), live()
+    first["metadata"]["labels"]["x"] = "changed"
+    first["data"]["a"] = "changed"
+    assert patch(original)["metadata"]["labels"] == {"x": "y"}
+    assert original == live()
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(
+    st.sampled_from([JSON, MERGE, STRATEGIC, APPLY]),
+    st.one_of(
+        st.binary(max_size=30),
+        st.recursive(
+            st.one_of(st.none(), st.integers(), st.sampled_from(["a", "", "v1", "ConfigMap", "/data", "remove", "replace"])),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=3),
+                st.dictionaries(
+                    st.sampled_from(
+                        ["data", "metadata", "finalizers", "ownerReferences", "$patch", "$setElementOrder/finalizers", "op", "path"]
+                    ),
+                    inner,
+                    max_size=4,
+                ),
+            ),
+            max_leaves=10,
+        ).map(lambda value: json.dumps(value).encode()),
+    ),
+)
+def test_any_body_is_applied_or_refused_with_a_status(content_type: str, body: bytes):
+    """No body is a fault of ours."""
+    try:
+        found = apply_patch(content_type, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW)
+    except StatusError as error:
+        assert error.code in (400, 409, 413, 422)
+    else:
+        assert isinstance(found["metadata"], dict)
+
+
+def test_accepted_types_are_in_upstreams_order():
+    assert patches.accepted_types(has_strategic=True) == [JSON, MERGE, STRATEGIC, APPLY]
