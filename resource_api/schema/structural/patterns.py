@@ -1,0 +1,249 @@
+"""Regular expressions of a schema: RE2's syntax, run by Python's engine.
+
+Differences that remain, and are documented: matching backtracks, so a pattern can take long on text made for it, and case-insensitive
+matching folds ASCII letters only. What RE2 refuses is refused here with its words; what Python cannot do (`\\p{…}`, `\\C`, `(?U)`) is
+refused as not supported. Source: golang.org/s/re2syntax.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+REPEAT_MAX = 1000
+"""RE2's bound on `{n}`."""
+
+_POSIX = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "ascii": r"\x00-\x7F",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1F\x7F",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t\n\v\f\r ",
+    "upper": "A-Z",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+_SAME_ESCAPES = frozenset("dDwWtnrfva")
+_GROUP = re.compile(r"\(\?(?:P?<([A-Za-z0-9_]+)>|([a-zA-Z-]*)([:)]))")
+_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_HEX = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
+
+
+class PatternError(ValueError):
+    """The text is no pattern; the message is RE2's, or says what is not supported."""
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """An equivalent pattern for `search`. Raises PatternError."""
+    translated = _Translation(pattern).run()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(translated, re.ASCII)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PatternError(f"error parsing regexp: {error}: `{pattern}`") from error
+
+
+class _Translation:
+    """One pass over the pattern, left to right."""
+
+    def __init__(self, pattern: str) -> None:
+        self._text = pattern
+        self._at = 0
+        self._out: list[str] = []
+        self._flags: list[str] = []
+        self._groups: list[tuple[bool, list[str]]] = []
+        self._multiline = False
+        self._operand = False
+        """Something stands before that can be repeated."""
+
+    def run(self) -> str:
+        """The pattern in Python's syntax."""
+        previous_repeats = False
+        while self._at < len(self._text):
+            character = self._text[self._at]
+            repeats = character in "*+?" or (character == "{" and _REPEAT.match(self._text, self._at) is not None)
+            if repeats:
+                self._repeat(previous_repeats)
+            elif character == "\\":
+                self._escape(in_class=False)
+            elif character == "[":
+                self._class()
+            elif character == "(":
+                self._group()
+            elif character == ")":
+                self._close()
+            else:
+                self._plain(character)
+            previous_repeats = repeats
+            self._operand = repeats or character not in "(|"
+        if self._groups:
+            raise PatternError(f"error parsing regexp: missing closing ): `{self._text}`")
+        return "".join(self._out) + ")" * len(self._flags)
+
+    def _plain(self, character: str) -> None:
+        if character == "$" and not self._multiline:
+            character = r"\Z"
+        elif character == "{":
+            character = r"\{"
+        elif character == "|":
+            # Flags set on the way hold for the alternatives that follow, but their groups must not swallow the bar.
+            self._out += [")" * len(self._flags), "|", *self._flags]
+            self._at += 1
+            return
+        self._out.append(character)
+        self._at += 1
+
+    def _repeat(self, after_repeat: bool) -> None:
+        text, start = self._text, self._at
+        match = _REPEAT.match(text, start)
+        operator = match.group() if match else text[start]
+        if after_repeat:
+            raise PatternError(f"error parsing regexp: invalid nested repetition operator: `{text[start - 1]}{operator}`")
+        if match and any(part and int(part) > REPEAT_MAX for part in match.groups()):
+            raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
+        if match and match.group(2) and int(match.group(1)) > int(match.group(2)):
+            raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
+        if not self._operand:
+            raise PatternError(f"error parsing regexp: missing argument to repetition operator: `{operator}`")
+        self._at += len(operator)
+        lazy = self._text.startswith("?", self._at)
+        self._at += lazy
+        self._out.append(operator + "?" * lazy)
+
+    def _escape(self, *, in_class: bool) -> None:
+        text, start = self._text, self._at
+        if start + 1 == len(text):
+            raise PatternError("error parsing regexp: trailing backslash at end of expression: ``")
+        character = text[start + 1]
+        hexadecimal = _HEX.match(text, start)
+        if hexadecimal:
+            self._hexadecimal(hexadecimal)
+            return
+        self._at += 2
+        if character in _SAME_ESCAPES:
+            self._out.append("\\" + character)
+        elif character in "sS":
+            # RE2's \s has no vertical tab.
+            inner = r"\t\n\f\r " if character == "s" else ""
+            if in_class and character == "S":
+                raise PatternError("\\S inside of a character class is not supported")
+            self._out.append(inner if in_class else (r"[\t\n\f\r ]" if character == "s" else r"[^\t\n\f\r ]"))
+        elif not in_class and character in "bBA":
+            self._out.append("\\" + character)
+        elif not in_class and character == "z":
+            self._out.append(r"\Z")
+        elif not in_class and character == "Q":
+            end = text.find(r"\E", self._at)
+            self._out.append(re.escape(text[self._at : end if end >= 0 else len(text)]))
+            self._at = end + 2 if end >= 0 else len(text)
+        elif character in "pP":
+            raise PatternError(f"Unicode character classes are not supported: `\\{character}`")
+        elif character.isascii() and character.isdigit():
+            self._octal(character)
+        elif character.isascii() and not character.isalnum():
+            self._out.append("\\" + character)
+        else:
+            raise PatternError(f"error parsing regexp: invalid escape sequence: `\\{character}`")
+
+    def _octal(self, character: str) -> None:
+        digits = re.compile("[0-7]{1,2}").match(self._text, self._at)
+        if character in "89" or (character != "0" and (digits is None or len(digits.group()) < 2)):
+            raise PatternError(f"error parsing regexp: invalid escape sequence: `\\{character}`")
+        more = digits.group() if digits else ""
+        self._at += len(more)
+        self._out.append(re.escape(chr(int(character + more, 8))))
+
+    def _hexadecimal(self, match: re.Match[str]) -> None:
+        value = int(match.group(1) or match.group(2), 16)
+        if value > 0x10FFFF:
+            raise PatternError(f"error parsing regexp: invalid escape sequence: `{match.group()}`")
+        self._out.append(rf"\U{value:08x}")
+        self._at = match.end()
+
+    def _class(self) -> None:
+        start = self._at
+        self._at += 1
+        self._out.append("[")
+        if self._text.startswith("^", self._at):
+            self._out.append("^")
+            self._at += 1
+        first = True
+        while True:
+            if self._at >= len(self._text):
+                raise PatternError(f"error parsing regexp: missing closing ]: `{self._text[start:]}`")
+            character = self._text[self._at]
+            if character == "]" and not first:
+                break
+            first = False
+            if self._text.startswith("[:", self._at):
+                self._posix()
+            elif character == "\\":
+                self._escape(in_class=True)
+            else:
+                self._out.append("\\" + character if character in "[]&~|" else character)
+                self._at += 1
+        self._out.append("]")
+        self._at += 1
+
+    def _posix(self) -> None:
+        end = self._text.find(":]", self._at)
+        if end < 0:
+            self._out.append(r"\[")
+            self._at += 1
+            return
+        name = self._text[self._at + 2 : end]
+        if name not in _POSIX:
+            if name.removeprefix("^") in _POSIX:
+                raise PatternError(f"negated classes inside of a class are not supported: `[:{name}:]`")
+            raise PatternError(f"error parsing regexp: invalid character class range: `[:{name}:]`")
+        self._out.append(_POSIX[name])
+        self._at = end + 2
+
+    def _group(self) -> None:
+        self._groups.append((self._multiline, self._flags))
+        if not self._text.startswith("(?", self._at):
+            self._enter("(", 1)
+            return
+        match = _GROUP.match(self._text, self._at)
+        if match is None:
+            wrong = self._text[self._at : self._at + (4 if self._text.startswith("(?<", self._at) else 3)]
+            raise PatternError(f"error parsing regexp: invalid or unsupported Perl syntax: `{wrong}`")
+        name, flags, end = match.groups()
+        if name is not None:
+            self._enter(f"(?P<{name}>", len(match.group()))
+            return
+        on, _, off = flags.partition("-")
+        if set(on + off) - set("ims") or (not on and not off and end == ")"):
+            if "U" in flags:
+                raise PatternError("the flag U is not supported: `(?U)`")
+            raise PatternError(f"error parsing regexp: invalid or unsupported Perl syntax: `{match.group()}`")
+        opened = f"(?{flags.rstrip('-')}:"
+        if end == ":":
+            self._enter(opened, len(match.group()))
+        else:
+            # Flags to the end of the group: Python has them only for a group of its own.
+            self._groups.pop()
+            self._out.append(opened)
+            self._flags.append(opened)
+            self._at += len(match.group())
+        if "m" in flags:
+            self._multiline = "m" in on
+
+    def _enter(self, opened: str, length: int) -> None:
+        self._out.append(opened)
+        self._flags = []
+        self._at += length
+
+    def _close(self) -> None:
+        if not self._groups:
+            raise PatternError(f"error parsing regexp: unexpected ): `{self._text}`")
+        self._out.append(")" * (len(self._flags) + 1))
+        self._multiline, self._flags = self._groups.pop()
+        self._at += 1
