@@ -1,4 +1,4 @@
-"""Flags of kube-apiserver (1.24 to 1.37) that this server takes and ignores, so that a manifest written for it starts this one. Data only."""
+"""Flags of kube-apiserver (1.24 to 1.37) that this server takes and ignores: a manifest for it starts this one. Data only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ _OTHERS = """
     kubelet-client-certificate kubelet-client-key kubelet-port kubelet-preferred-address-types kubelet-read-only-port kubelet-timeout
     kubernetes-service-node-port lease-reuse-duration-seconds livez-grace-period log-dir log-file log-file-max-size
     log-flush-frequency log-json-info-buffer-size log-text-info-buffer-size log-backtrace-at logging-format
-    max-connection-bytes-per-sec max-resource-write-bytes min-compatibility-version min-request-timeout oidc-ca-file oidc-client-id oidc-groups-claim
+    max-connection-bytes-per-sec max-resource-write-bytes min-compatibility-version min-request-timeout
+    oidc-ca-file oidc-client-id oidc-groups-claim
     oidc-groups-prefix oidc-issuer-url oidc-required-claim oidc-signing-algs oidc-username-claim oidc-username-prefix
     peer-advertise-ip peer-advertise-port peer-ca-file proxy-client-cert-file proxy-client-key-file
     runtime-config runtime-config-emulation-forward-compatible
