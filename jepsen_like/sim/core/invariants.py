@@ -167,7 +167,10 @@ class Invariants:
             and message.context != TRANSFER_CONTEXT
         )
         term, leader_id, sent = core.term, core.leader_id, len(core.messages) + len(core.held)
+        role, elapsed = core.role, core.election_elapsed
         step(message)
+        if message.kind == _PRE_VOTE and core.election_elapsed < elapsed and (core.role, core.term) == (role, term):
+            raise InvariantError("who only asks holds nobody back", f"member {member.id} waits anew because of {message}")
         if held_back and (core.term != term or len(core.messages) + len(core.held) != sent):
             raise InvariantError("leader stickiness", f"member {member.id} follows {leader_id} in term {term} and answers {message}")
         log = member.log
@@ -190,6 +193,15 @@ class Invariants:
         must_tell = core.config.check_quorum or core.config.pre_vote if message.kind in _OF_LEADERS else message.kind == _PRE_VOTE
         if must_tell and message.to == member.id and len(core.messages) + len(core.held) == sent:
             raise InvariantError("who is behind in term is told", f"member {member.id} of term {term} is silent about {message}")
+
+    def on_round_answered(self, member: Member, message: Message, step: Callable[[Message], None]) -> None:
+        """An answer confirms the read round whose number it carries, and none that began later."""
+        answered = member.core.reads._answered
+        before = answered.get(message.sender, 0)
+        step(message)
+        after = answered.get(message.sender, 0)
+        if after > before and after != int.from_bytes(message.context, "big"):
+            raise InvariantError("an answer confirms its round", f"leader {member.id} counts {after} by {message}")
 
     def on_commit_told(self, member: Member, message: Message) -> None:
         """The message moved the commit index: a follower's not above what the leader said, nor above what it is known to share."""

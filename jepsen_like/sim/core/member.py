@@ -29,6 +29,7 @@ from raftkv.raft.trace import Trace
 
 _APPEND_REPLY = int(MessageKind.APPEND_REPLY)
 _VOTE, _PRE_VOTE = int(MessageKind.VOTE), int(MessageKind.PRE_VOTE)
+_HEARTBEAT_REPLY = int(MessageKind.HEARTBEAT_REPLY)
 _LEADER = Role.LEADER
 _CONTEXT = Struct(">QQ")
 _STATES_KEPT = 3
@@ -277,6 +278,8 @@ class Member:
                 self.invariants.on_late(self, message, node.step)
             elif message.kind == _VOTE or message.kind == _PRE_VOTE:
                 self.invariants.on_vote_asked(self, message, node.step)
+            elif message.kind == _HEARTBEAT_REPLY and message.context:
+                self.invariants.on_round_answered(self, message, node.step)
             else:
                 node.step(message)
             if core.role is _LEADER:
