@@ -62,7 +62,6 @@ RESTRICTED_VOLUMES = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret"}
 )
 APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
-LOCAL_HOSTS = frozenset({"", "127.0.0.1", "::1", "localhost"})
 
 
 def containers_of(spec: Object) -> Iterator[Object]:
@@ -93,6 +92,11 @@ def _where(spec: Object, is_bad: Callable[[Object], bool]) -> list[str]:
 
 def _is_windows(spec: Object) -> bool:
     return bool((spec.get("os") or {}).get("name") == "windows")
+
+
+def _has_own_users(spec: Object) -> bool:
+    """In a user namespace root is nobody on the host."""
+    return spec.get("hostUsers") is False
 
 
 def privileged(metadata: Object, spec: Object) -> Violation | None:
@@ -133,7 +137,7 @@ def host_of_probes(metadata: Object, spec: Object) -> Violation | None:
     for container in containers_of(spec):
         handlers = [container.get(probe) or {} for probe in ("livenessProbe", "readinessProbe", "startupProbe")]
         handlers += [(container.get("lifecycle") or {}).get(hook) or {} for hook in ("postStart", "preStop")]
-        found = {(one.get(kind) or {}).get("host") or "" for one in handlers for kind in ("httpGet", "tcpSocket")} - LOCAL_HOSTS
+        found = {(one.get(kind) or {}).get("host") or "" for one in handlers for kind in ("httpGet", "tcpSocket")} - {""}
         if found:
             names.append(container["name"])
             hosts |= found
@@ -172,6 +176,11 @@ def proc_mount(metadata: Object, spec: Object) -> Violation | None:
         if names
         else None
     )
+
+
+def proc_mount_baseline(metadata: Object, spec: Object) -> Violation | None:
+    """The default view of /proc, unless the pod has users of its own."""
+    return None if _has_own_users(spec) else proc_mount(metadata, spec)
 
 
 def selinux_options(metadata: Object, spec: Object) -> Violation | None:
@@ -294,16 +303,12 @@ def capabilities_restricted(metadata: Object, spec: Object) -> Violation | None:
 
 def run_as_non_root(metadata: Object, spec: Object) -> Violation | None:
     """Said by the pod, or by every container."""
-    whole = _security(spec).get("runAsNonRoot")
-    explicit = _where(spec, lambda context: context.get("runAsNonRoot") is False)
-    if explicit:
-        # A pod that says false is right when every container says true.
-        names = [one["name"] for one in containers_of(spec) if _security(one).get("runAsNonRoot") is False]
-        silent = [one for one in containers_of(spec) if _security(one).get("runAsNonRoot") is None]
-        if names or silent:
-            return Violation("runAsNonRoot != true", f"{' and '.join(explicit)} must not set securityContext.runAsNonRoot=false")
+    if _has_own_users(spec):
         return None
-    if whole:
+    places = _where(spec, lambda context: context.get("runAsNonRoot") is False)
+    if places:
+        return Violation("runAsNonRoot != true", f"{' and '.join(places)} must not set securityContext.runAsNonRoot=false")
+    if _security(spec).get("runAsNonRoot"):
         return None
     names = [one["name"] for one in containers_of(spec) if _security(one).get("runAsNonRoot") is None]
     if not names:
@@ -313,6 +318,8 @@ def run_as_non_root(metadata: Object, spec: Object) -> Violation | None:
 
 def run_as_user(metadata: Object, spec: Object) -> Violation | None:
     """Not as root by number."""
+    if _has_own_users(spec):
+        return None
     places = _where(spec, lambda context: context.get("runAsUser") == 0)
     return Violation("runAsUser=0", f"{' and '.join(places)} must not set runAsUser=0") if places else None
 
@@ -345,9 +352,9 @@ LEVELS: dict[str, tuple[Check, ...]] = {
         host_ports,
         host_of_probes,
         privileged,
-        proc_mount,
-        seccomp_baseline,
+        proc_mount_baseline,
         selinux_options,
+        seccomp_baseline,
         sysctls,
         windows_host_process,
     ),
