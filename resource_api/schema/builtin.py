@@ -20,6 +20,8 @@ from resource_api.schema.kinds import GroupVersionKind, ResourceType, Subresourc
 from resource_api.schema.types import Schema, Shape
 
 REFERENCE = "#/components/schemas/"
+SCALARS = frozenset({"bool", "bytes", "double", "int32", "int64", "string"})
+"""Of protobuf."""
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -54,6 +56,30 @@ def _kinds() -> dict[str, str]:
 def definitions() -> dict[str, Object]:
     """Every type by its full name as OpenAPI v3 publishes it, without prose. Read only."""
     return read_part("types")
+
+
+@functools.cache
+def protobuf_table() -> Object:
+    """Protobuf messages by name, and the message of each type that is a kind. Read only."""
+    return read_part("protobuf")
+
+
+@functools.cache
+def left_out_when_zero(name: str) -> frozenset[str]:
+    """The members of a type that upstream does not write when they are `""`, 0, false, `[]` or `{}`; structs and quantities always are.
+
+    Decoding into Go types and writing again loses these and no others (`test_zeros.py` asks kubectl).
+    """
+    found: set[str] = set()
+    todo = ["k8s.io." + name.removeprefix("io.k8s.").replace("-", "_")]
+    required = definitions()[name].get("required", ())
+    while todo:
+        for _, member, label, target, keep in protobuf_table()["messages"].get(todo.pop(), ()):
+            if label == "inline":
+                todo.append(target)
+            elif (label == "one" and target in SCALARS and not keep) or (label in ("many", "map") and member not in required):
+                found.add(member)
+    return frozenset(found)
 
 
 def _resource_type(entry: Object) -> ResourceType:

@@ -63,6 +63,10 @@ SCHEMA = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPro
 IN_EVERY_GROUP = frozenset({"CreateOptions", "DeleteOptions", "GetOptions", "PatchOptions", "UpdateOptions"})
 
 
+UNVERSIONED = frozenset({"APIResourceList", "APIVersions"})
+"""Discovery's kinds that are answered without apiVersion for the core group."""
+
+
 class Message:
     """One message compiled: `lengths` and `numbers` go by a field's whole key, `writers` by member, `inline` has the others."""
 
@@ -78,14 +82,9 @@ class Message:
 
 
 @functools.cache
-def _data() -> Object:
-    return builtin.read_part("protobuf")
-
-
-@functools.cache
 def _message(name: str) -> Message:
     message = Message(name)
-    for number, member, label, target, keep in _data()["messages"][name]:
+    for number, member, label, target, keep in builtin.protobuf_table()["messages"][name]:
         message.known[number] = member
         if label == "inline":
             _add_inline(message, number, _message(target))
@@ -318,12 +317,12 @@ def _write(message: Message, obj: Object) -> bytes:
 def _kind_message(gvk: GroupVersionKind) -> Message | None:
     """The message of a kind, or None when there is none; options are the same in every group."""
     if gvk.kind in IN_EVERY_GROUP:
-        return _message(_data()["kinds"][builtin.META + gvk.kind])
+        return _message(builtin.protobuf_table()["kinds"][builtin.META + gvk.kind])
     try:
         name = builtin.definition_name(gvk)
     except KeyError:
         return None
-    message = _data()["kinds"].get(name)
+    message = builtin.protobuf_table()["kinds"].get(name)
     return _message(message) if message is not None else None
 
 
@@ -376,7 +375,8 @@ def decode_envelope(data: bytes, default: GroupVersionKind | None = None) -> Obj
 
 def encode_envelope(obj: Object) -> bytes:
     """The envelope of an object with apiVersion and kind. Raises ProtobufError: no such protobuf, or a value does not fit."""
-    version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
+    kind = obj.get("kind") or ""
+    version = obj.get("apiVersion") or ("v1" if kind in UNVERSIONED else "")
     group, _, short = version.rpartition("/")
     message = _kind_message(GroupVersionKind(group, short, kind))
     if message is None:

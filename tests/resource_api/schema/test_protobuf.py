@@ -155,7 +155,7 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         else:
             field.type, field.type_name = 11, ".all." + flat(target)
 
-    for name, table in protobuf._data()["messages"].items():
+    for name, table in builtin.protobuf_table()["messages"].items():
         message = file.message_type.add(name=flat(name))
         for number, _, label, target, _ in table:
             add_field(message, number, label, target)
@@ -194,7 +194,7 @@ def test_bytes_are_those_another_runtime_understands(gvk, seed):
     """Google's runtime with the same numbers reads ours without an unknown field, and we read what it writes."""
     obj = generated(gvk, Random(seed))
     version, kind, raw = protobuf._envelope(protobuf.encode_envelope(obj))
-    message = reference("all." + flat(protobuf._data()["kinds"][builtin.definition_name(gvk)])).FromString(raw)
+    message = reference("all." + flat(builtin.protobuf_table()["kinds"][builtin.definition_name(gvk)])).FromString(raw)
     again = message.SerializeToString(deterministic=True)
     message.DiscardUnknownFields()
     assert message.SerializeToString(deterministic=True) == again
@@ -352,6 +352,12 @@ def test_deep_nesting_is_refused():
 def test_object_that_does_not_fit_is_refused(obj):
     with pytest.raises(protobuf.ProtobufError):
         protobuf.encode_envelope(obj)
+
+
+def test_discovery_of_the_core_group_needs_no_version():
+    """Upstream leaves it out there."""
+    obj = {"kind": "APIVersions", "versions": ["v1"]}
+    assert protobuf.decode_envelope(protobuf.encode_envelope(obj)) == obj | {"apiVersion": "v1"}
 
 
 def test_watch_event_is_framed_and_carries_the_envelope():
