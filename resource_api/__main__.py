@@ -1,0 +1,142 @@
+"""`python -m resource_api`: flags to a running API server, signals to its end.
+
+Owns exit statuses, the loop, signals and logging; everything else is composed by `embedded.py`. Statuses: 0 stopped by a signal, 1 failed,
+2 wrong flags. SIGTERM and SIGINT stop in order; a second one ends at once. SIGUSR1 dumps the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from resource_api.config import ApiConfig, ConfigError, parse, usage
+
+if TYPE_CHECKING:
+    from resource_api.control_plane import ControlPlane
+
+log = logging.getLogger("resource_api")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server; returns its exit status."""
+    if not __debug__:
+        print("resource_api: refuses to run under `python -O`: its guards are assertions", file=sys.stderr)
+        return 1
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if any(word in ("-h", "--help", "help") for word in words):
+        sys.stdout.write(usage())
+        return 0
+    if words in (["--version"], ["version"]):
+        from resource_api.http.health import GIT_VERSION
+
+        print(f"Kubernetes {GIT_VERSION}")
+        return 0
+    try:
+        config, warnings = parse(words)
+    except ConfigError as error:
+        print(f"resource_api: {error}", file=sys.stderr)
+        return 2
+    level = logging.WARNING if config.verbosity < 2 else logging.INFO if config.verbosity < 4 else logging.DEBUG
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for warning in warnings:
+        log.warning("%s", warning)
+    _raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(ServerProcess(config).run())
+
+
+class ServerProcess:
+    """One API server and the signals that reach its process."""
+
+    def __init__(self, config: ApiConfig) -> None:
+        self._config = config
+        self._kubeconfig = os.path.abspath(config.write_kubeconfig) if config.write_kubeconfig else ""
+        self._stop_asked = asyncio.Event()
+        self._is_stopping = False
+        self._task: asyncio.Task[int] | None = None
+        self._plane: ControlPlane | None = None
+
+    async def run(self) -> int:
+        """Serves until a signal or a failure; the exit status."""
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal)
+        loop.add_signal_handler(signal.SIGUSR1, self._on_dump_signal)
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+        except (Exception, BaseExceptionGroup) as error:
+            cause = _first(error)
+            log.critical("the API server %s: %s", "failed" if self._plane is not None else "cannot start", cause, exc_info=error)
+            return 1
+        return 0
+
+    async def _serve(self) -> None:
+        # Imported here, so that help and wrong flags answer at once.
+        from resource_api.embedded import running_api
+
+        config = self._config
+        async with running_api(config) as plane:
+            self._plane = plane
+            print(f"resource_api: serving https://{plane.server.address}", flush=True)
+            if config.insecure_port >= 0:
+                print(f"resource_api: serving http://127.0.0.1:{plane.insecure_port} for this machine's programs", flush=True)
+            if self._kubeconfig:
+                print(f"resource_api: export KUBECONFIG={self._kubeconfig}", flush=True)
+            await self._stop_asked.wait()
+            plane.server.stopping = True
+            await asyncio.sleep(config.shutdown_delay_duration_s)
+
+    def _on_stop_signal(self) -> None:
+        if self._is_stopping:
+            log.warning("a second signal: ending at once")
+            logging.shutdown()
+            os._exit(1)
+        self._is_stopping = True
+        if self._plane is not None:
+            self._stop_asked.set()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def _on_dump_signal(self) -> None:
+        text = self._plane.describe() if self._plane is not None else "starting"
+        sys.stderr.write(text.rstrip("\n") + "\n")
+        sys.stderr.flush()
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _raise_descriptor_limit() -> None:
+    """Each watch is a descriptor: the soft limit becomes the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warning("cannot raise the limit of open files above %d: %s", soft, error)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())
