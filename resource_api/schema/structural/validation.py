@@ -23,8 +23,8 @@ NOWHERE = "<nil>"
 Check = Callable[[Json, str, list[FieldError], Json], int]
 """Value, path, errors found, old value or ABSENT; how many checks held, by which the best of several alternatives is told."""
 
-_INT64 = range(-(2**63), 2**63)
-_INT32 = range(-(2**31), 2**31)
+_INT64_END = 2**63
+_INT32_END = 2**31
 _EXACT_FLOAT = float(2**53)
 _FLOAT32_MAX = 3.4028235677973366e38
 _EXPONENT_FROM = 6
@@ -79,7 +79,7 @@ def type_of(value: Json) -> str:
     if kind is bool:
         return "boolean"
     if kind is int:
-        return "integer" if value in _INT64 else "number"
+        return "integer" if -_INT64_END <= value < _INT64_END else "number"
     if kind is float:
         return "number"
     if kind is list:
@@ -245,7 +245,8 @@ def _number(props: Object) -> Check | None:
 
 def _in_range(value: float, kind: str, shaped: str) -> bool:
     if kind == "integer":
-        return value in _INT32 if shaped == "int32" else value in _INT64
+        end = _INT32_END if shaped == "int32" else _INT64_END
+        return -end <= value < end
     return abs(value) <= _FLOAT32_MAX
 
 
