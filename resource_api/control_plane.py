@@ -26,6 +26,7 @@ from resource_api.controllers.service_addresses import ServiceAddresses
 from resource_api.errors import Object
 from resource_api.http.chain import ChainSettings
 from resource_api.http.guards import guards
+from resource_api.printers.table import Tables
 from resource_api.registry import reviews
 from resource_api.registry.admission import Admission, Plugin
 from resource_api.registry.api import Api
@@ -95,6 +96,7 @@ class ControlPlane:
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
+            rows=Tables(self.api, clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
         self.controllers = Controllers(self.index, self._make_controllers())
