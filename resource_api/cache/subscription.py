@@ -46,10 +46,14 @@ class Subscription:
         selected = self._selected(event)
         if selected is None:
             return
-        if len(self._buffer) >= self._events_max:
+        buffer = self._buffer
+        if len(buffer) >= self._events_max and buffer[0].revision < event.revision:
+            # A revision is told whole or not at all, for the client resumes after it; one alone is told whatever its size.
+            while buffer[-1].revision == event.revision:
+                buffer.pop()
             self.end()
             return
-        self._buffer.append(selected)
+        buffer.append(selected)
         if self._waiter is not None:
             self.wake()
 
