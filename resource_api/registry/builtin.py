@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 
 from resource_api.errors import FieldError, Object
 from resource_api.registry.conversion import CONVERSIONS
+from resource_api.registry.definitions import DefinitionModel
 from resource_api.registry.model import Model, Strategy
 from resource_api.registry.strategies import BuiltinStrategy, Traits
 from resource_api.registry.strategies_batch import DaemonSetStrategy, JobStrategy
@@ -56,7 +57,6 @@ TRAITS: dict[tuple[str, str], Traits] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): Traits(status=True, generation_of=_SPEC, unconditional_update=False),
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): _POLICY,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _WEBHOOKS,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): Traits(status=True, generation_of=_SPEC, unconditional_update=False),
     ("apiregistration.k8s.io", "APIService"): Traits(status=True, unconditional_update=False),
     ("apps", "DaemonSet"): _WITH_SPEC,
     ("apps", "Deployment"): Traits(status=True, generation_of=_SPEC, status_keeps_labels=True),
@@ -108,7 +108,7 @@ class BuiltinModel:
     """One built-in resource. Implements `registry.model.Model`; parts are made on first use, because most kinds are never used.
 
     Invariants: 1. `default` twice changes nothing more; 2. `prune` after `prune` finds nothing; 3. `to_storage` after `from_storage` gives
-    back what was stored.
+    back what was stored, but for the order of an autoscaler's metrics.
     """
 
     def __init__(self, type: ResourceType) -> None:
@@ -159,4 +159,8 @@ class BuiltinModel:
 @lru_cache(maxsize=1)
 def builtin_models() -> dict[tuple[str, str, str], Model]:
     """Every built-in resource by group, version and plural, in discovery order; the same objects at every call."""
-    return {(type.group, type.version, type.plural): BuiltinModel(type) for type in resource_types()}
+    models: dict[tuple[str, str, str], Model] = {}
+    for type in resource_types():
+        model = BuiltinModel(type)
+        models[type.group, type.version, type.plural] = DefinitionModel(model) if type.kind == "CustomResourceDefinition" else model
+    return models

@@ -1,7 +1,9 @@
 """Between two versions of one kind: HorizontalPodAutoscaler v1 and v2, Event of the core group and of events.k8s.io.
 
-Stored are autoscaling/v2 and core/v1. Each pair converts to the other and back without loss: what the older version has no field for is
-carried in annotations, by upstream's names. Sources: `pkg/apis/autoscaling/v1/conversion.go`, `pkg/apis/events/v1/conversion.go`.
+Stored are autoscaling/v2 and core/v1. Each pair converts to the other and back without loss but for the order of metrics: what the older
+version has no field for is carried in annotations, by upstream's names.
+
+Sources: `pkg/apis/autoscaling/v1/conversion.go`, `pkg/apis/events/v1/conversion.go`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from resource_api.errors import Json, Object
+from resource_api.schema.defaults_apps import CPU_UTILIZATION_PERCENT
 
 Convert = Callable[[Object], Object]
 
@@ -64,8 +67,11 @@ def autoscaler_to_v2(obj: Object) -> Object:
     if target is not None:
         wanted = {"type": "Utilization", "averageUtilization": target}
         metrics.insert(0, {"type": "Resource", "resource": {"name": "cpu", "target": wanted}})
-    if metrics:
-        spec["metrics"] = metrics
+    if not metrics:
+        # Here and not among the defaults: only now it is known that no annotation carries any.
+        wanted = {"type": "Utilization", "averageUtilization": CPU_UTILIZATION_PERCENT}
+        metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": wanted}}]
+    spec["metrics"] = metrics
     if isinstance(carried[BEHAVIOR], dict):
         spec["behavior"] = carried[BEHAVIOR]
     utilization = status.pop("currentCPUUtilizationPercentage", None)

@@ -57,9 +57,11 @@ class Model(Protocol):
     """See the module."""
 
     type: ResourceType
-    schema: Schema
-    """Of the whole object."""
     strategy: Strategy
+
+    @property
+    def schema(self) -> Schema:
+        """Of the whole object."""
 
     def default(self, obj: Object) -> None:
         """Fills in defaults, in place; twice changes nothing more."""

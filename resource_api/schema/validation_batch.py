@@ -199,11 +199,18 @@ def _time_zone(zone: str) -> Problems:
         return [invalid("spec.timeZone", zone, "timeZone must be nil or non-empty string")]
     if zone.lower() == "local":
         return [invalid("spec.timeZone", zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")]
+    if _has_zone(zone) or not _has_zone("UTC"):
+        # Without a time zone database on this machine every name is taken.
+        return []
+    return [invalid("spec.timeZone", zone, f"unknown time zone {zone}")]
+
+
+def _has_zone(zone: str) -> bool:
     try:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return [invalid("spec.timeZone", zone, f"unknown time zone {zone}")]
-    return []
+        return False
+    return True
 
 
 _DESCRIPTORS = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})

@@ -228,27 +228,28 @@ def validate_limit_range(obj: Object, old: Object | None, subresource: str) -> P
 
 
 _ORDER = (
-    ("min", "max"),
-    ("min", "defaultRequest"),
-    ("defaultRequest", "max"),
-    ("defaultRequest", "default"),
-    ("default", "max"),
+    ("min", "max", "min", "min", "max"),
+    ("min", "defaultRequest", "defaultRequest", "min", "default request"),
+    ("defaultRequest", "max", "defaultRequest", "default request", "max"),
+    ("defaultRequest", "default", "defaultRequest", "default request", "default limit"),
+    ("min", "default", "default", "min", "default"),
+    ("default", "max", "default", "default", "max"),
 )
+"""Which may not exceed which, the field that is said to be wrong, and both their names."""
 
 
 def _ordered(limit: Object, path: str) -> Problems:
     problems: Problems = []
-    for low, high in _ORDER:
+    for low, high, at, low_name, high_name in _ORDER:
         lower, upper = part(limit, low), part(limit, high)
         for name in sorted(lower.keys() & upper.keys()):
             try:
-                if amount(lower[name]) > amount(upper[name]):
-                    at = "defaultRequest" if low == "defaultRequest" else "default" if low == "default" else "min"
-                    words = {"min": "min", "max": "max", "default": "default", "defaultRequest": "default request"}
-                    text = f"{words[low]} value {lower[name]} is greater than {words[high]} value {upper[name]}"
-                    problems.append(invalid(f"{path}.{at}[{name}]", lower[name], text))
+                exceeds = amount(lower[name]) > amount(upper[name])
             except QuantityError:
                 continue
+            if exceeds:
+                text = f"{low_name} value {lower[name]} is greater than {high_name} value {upper[name]}"
+                problems.append(invalid(f"{path}.{at}[{name}]", part(limit, at)[name], text))
     return problems
 
 

@@ -1,0 +1,72 @@
+"""What a JSON body must be to become an object of its kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resource_api.errors import StatusError
+from resource_api.schema.builtin import schema_of
+from resource_api.schema.decoding import decode
+from resource_api.schema.kinds import GroupVersionKind
+
+POD = GroupVersionKind("", "v1", "Pod")
+SECRET = GroupVersionKind("", "v1", "Secret")
+LEASE = GroupVersionKind("coordination.k8s.io", "v1", "Lease")
+
+
+def refused(gvk: GroupVersionKind, obj: dict[str, Any]) -> str:
+    """The text after the preface."""
+    with pytest.raises(StatusError) as caught:
+        decode(gvk, schema_of(gvk), obj)
+    assert (caught.value.code, caught.value.reason) == (400, "BadRequest")
+    preface, _, text = caught.value.message.partition(" cannot be handled as a ")
+    assert preface == f'{gvk.kind} in version "{gvk.version}"'
+    return text.partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"containers": {}}, "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
+        ({"containers": ["x"]}, "json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container"),
+        ({"hostNetwork": "yes"}, "json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool"),
+        ({"nodeName": 5}, "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeName of type string"),
+        ({"priority": 2**31}, "json: cannot unmarshal number 2147483648 into Go struct field PodSpec.spec.priority of type int32"),
+        ({"priority": 1.5}, "json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.priority of type int32"),
+        ({"nodeSelector": {"a": 1}}, "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeSelector.a of type string"),
+        (
+            {"overhead": {"cpu": "x"}},
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
+    ],
+)
+def test_wrong_type_is_named_as_the_go_decoder_names_it(spec: dict[str, Any], text: str) -> None:
+    """Clients show this sentence to their users."""
+    assert refused(POD, {"apiVersion": "v1", "kind": "Pod", "spec": spec}) == text
+
+
+def test_bad_base64_and_bad_time_are_refused() -> None:
+    """Formats that Go decodes into types of their own."""
+    assert refused(SECRET, {"data": {"a": "!"}}) == "illegal base64 data at input byte 0"
+    assert refused(SECRET, {"metadata": {"creationTimestamp": "now"}}) == (
+        'parsing time "now" as "2006-01-02T15:04:05Z07:00": cannot parse "now" as "2006"'
+    )
+
+
+def test_null_is_the_same_as_absent() -> None:
+    """In structs; in lists and maps it is the zero value."""
+    obj: dict[str, Any] = {"metadata": {"labels": None, "annotations": {"a": None}}, "spec": {"containers": [None], "nodeName": None}}
+    assert decode(POD, schema_of(POD), obj) == []
+    assert obj == {"metadata": {"annotations": {"a": ""}}, "spec": {"containers": [{}]}}
+
+
+def test_times_come_back_in_utc() -> None:
+    """To the second, or for leases to the microsecond."""
+    lease: dict[str, Any] = {
+        "metadata": {"creationTimestamp": "2024-01-01T01:00:00.9+01:00"},
+        "spec": {"renewTime": "2024-01-01T01:00:00.25+01:00"},
+    }
+    decode(LEASE, schema_of(LEASE), lease)
+    assert (lease["metadata"]["creationTimestamp"], lease["spec"]["renewTime"]) == ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00.250000Z")
