@@ -20,10 +20,7 @@ def everything() -> dict[str, Any]:
 
 
 def _workloads() -> list[dict[str, Any]]:
-    return [
-        {"name": one.name, "about": one.about, "expected": one.expected, "available": not one.unavailable, "why": one.unavailable}
-        for one in WORKLOADS
-    ]
+    return [{"name": one.name, "about": one.about, "expected": one.expected} for one in WORKLOADS]
 
 
 def _faults() -> list[dict[str, Any]]:
@@ -46,8 +43,6 @@ def text() -> str:
     for one in all_of_it["workloads"]:
         tail = "" if one["expected"] == VALID else f" [expected: {one['expected']}]"
         lines.append(f"  {one['name']:<15} {one['about']}{tail}")
-        if not one["available"]:
-            lines.append(f"  {'':<15} not available: {one['why']}")
     lines.append("\nFaults (run --nemesis NAME,...)")
     lines += [f"  {one['name']:<22} row {one['row']:>2}, verified by {one['verified_by']}" for one in all_of_it["faults"]]
     lines += [f"  {name:<22} {', '.join(names)}" for name, names in all_of_it["fault_groups"].items()]

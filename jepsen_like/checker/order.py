@@ -26,7 +26,10 @@ READS = frozenset({"get", "range"})
 FIRST = 2
 """The revision that a store's first write makes."""
 
-SILENT = frozenset({"compact", "grant", "keepalive", "lease-ttl", "hashkv", "members", "observe"})
+SILENT = frozenset(
+    {"compact", "grant", "keepalive", "lease-ttl", "hashkv", "members", "observe"}
+    | {"member-add", "member-promote", "member-remove", "member-list"}
+)
 """Other calls that make no revision."""
 
 

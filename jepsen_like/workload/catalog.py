@@ -1,4 +1,4 @@
-"""The workloads by name: what each is for, what a run of it must at least have done, and which cannot be run and why."""
+"""The workloads by name: what each is for, what a run of it must at least have done, and what a right store gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VALID, INVALID, EITHER = "valid", "invalid", "either"
 
 
 class UnknownWorkloadError(ValueError):
-    """There is no workload of that name, or it cannot be run; the text says which there are, or why not."""
+    """There is no workload of that name; the text says which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,6 @@ class Entry:
 
     unknown_max: float = 0.01
     """A larger share of unknown outcomes makes a run worthless: too much could have happened."""
-
-    unavailable: str = ""
-    """Why it cannot be run; empty when it can."""
 
 
 WORKLOADS: tuple[Entry, ...] = (
@@ -66,10 +63,7 @@ WORKLOADS: tuple[Entry, ...] = (
         expected=INVALID,
     ),
     Entry(
-        "membership",
-        "",
-        "members are added and removed under load",
-        unavailable="a load of its own is not written; members are replaced under any other load by --nemesis member-replace",
+        "membership", "membership:Membership", "learners are added, not promoted and removed under load; the member list is one register"
     ),
 )
 
@@ -80,13 +74,11 @@ def entry_of(name: str) -> Entry:
     """The workload's entry.
 
     Raises:
-        UnknownWorkloadError: there is none, or it cannot be run.
+        UnknownWorkloadError: there is none.
     """
     entry = BY_NAME.get(name)
     if entry is None:
         raise UnknownWorkloadError(f"no workload {name!r}; there are {', '.join(BY_NAME)}")
-    if entry.unavailable:
-        raise UnknownWorkloadError(f"workload {name!r} is not available: {entry.unavailable}")
     return entry
 
 

@@ -16,7 +16,7 @@ from jepsen_like.sim.world import SimulatedWorld
 from jepsen_like.workload import catalog
 
 LOAD_S = 6.0
-NAMES = [entry.name for entry in catalog.WORKLOADS if not entry.unavailable]
+NAMES = [entry.name for entry in catalog.WORKLOADS]
 
 
 def simulated(name: str, seed: int, *, faults: bool = True) -> tuple[History, Verdict]:
@@ -81,12 +81,6 @@ def test_workload_of_one_seed_gives_one_history(name):
     first, second = simulated(name, seed=3), simulated(name, seed=3)
     assert text_of(first[0]) == text_of(second[0])
     assert text_of(first[0]) != text_of(simulated(name, seed=4)[0])
-
-
-def test_membership_is_listed_with_the_reason_why_not():
-    assert "member-replace" in catalog.BY_NAME["membership"].unavailable
-    with pytest.raises(catalog.UnknownWorkloadError, match="not available: a load of its own"):
-        catalog.make("membership")
 
 
 def test_unknown_workload_is_refused_with_the_list_of_known_ones():
