@@ -1,6 +1,6 @@
 """Field ownership of one kind: what each write owns from now on, and server-side apply with its conflicts (spec B.11).
 
-A `FieldManager` belongs to one resource; it keeps no state between writes and never changes a live object. Hot path: `on_update`.
+A `FieldOwnership` belongs to one resource; it keeps no state between writes and never changes a live object. Hot path: `on_update`.
 Rules are those of structured-merge-diff and of apimachinery's managedfields; owners of another version are compared in this one, because
 versions of one storage have one shape here.
 """
@@ -70,7 +70,7 @@ def default_reset_fields(type: ResourceType) -> dict[str, FieldSet]:
     return {"": of_paths([("f:status",)]), "status": of_paths(at_status)}
 
 
-class FieldManager:
+class FieldOwnership:
     """See the module. `schema` None means a kind of which nothing is known: every list is atomic."""
 
     def __init__(self, schema: Schema | None, type: ResourceType, *, reset_fields: Mapping[str, FieldSet] | None = None) -> None:
@@ -278,3 +278,7 @@ def _refusal(conflicts: dict[Owner, FieldSet]) -> StatusError:
             lines += [f"- {path}" for other, path in found if other == said]
         message = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", message, causes=causes)
+
+
+FieldManager = FieldOwnership
+"""Upstream's word for it."""

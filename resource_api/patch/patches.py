@@ -12,7 +12,7 @@ from resource_api.errors import Json, Object, StatusError, bad_request, invalid,
 from resource_api.http.body import duplicate_fields, json_value, yaml_value
 from resource_api.http.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from resource_api.patch import json_patch, merge, strategic
-from resource_api.patch.apply import FieldManager
+from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
 from resource_api.patch.values import go_text, text
 from resource_api.registry.requests import FieldValidation
@@ -133,7 +133,7 @@ def apply_patch(
     current: Object | None,
     schema: Schema | None,
     *,
-    owners: FieldManager,
+    owners: FieldOwnership,
     custom: bool = False,
     manager: str,
     force: bool = False,

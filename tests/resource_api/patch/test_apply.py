@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from resource_api.errors import Object, StatusError
 from resource_api.patch import last_applied
-from resource_api.patch.apply import FieldManager
+from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.field_sets import of_paths, paths
 from resource_api.patch.managed_fields import without_times
 from resource_api.schema import builtin
@@ -24,8 +24,8 @@ TYPES = {(type.group, type.kind): type for type in builtin.resource_types()}
 TEXT = Schema("string")
 
 
-def built_in(group: str, version: str, kind: str) -> FieldManager:
-    return FieldManager(builtin.schema_of(GroupVersionKind(group, version, kind)), TYPES[group, kind])
+def built_in(group: str, version: str, kind: str) -> FieldOwnership:
+    return FieldOwnership(builtin.schema_of(GroupVersionKind(group, version, kind)), TYPES[group, kind])
 
 
 CONFIG_MAPS = built_in("", "v1", "ConfigMap")
@@ -46,7 +46,7 @@ def deployment(image: str = "1", replicas: int | None = 1, **spec: Any) -> Objec
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "w", "namespace": "d"}, "spec": wanted}
 
 
-def created(manager: FieldManager, obj: Object, by: str = "creator") -> Object:
+def created(manager: FieldOwnership, obj: Object, by: str = "creator") -> Object:
     obj = manager.on_update(None, copy.deepcopy(obj), manager=by, now=NOW)
     obj["metadata"].update(uid="u", resourceVersion="1", creationTimestamp=NOW)
     return obj
@@ -65,14 +65,14 @@ def owned(obj: Object, by: str, operation: str = "") -> set[str]:
     return found
 
 
-def applied(manager: FieldManager, live: Object | None, config: Object, by: str = "me", *, force: bool = False, now: str = NOW) -> Object:
+def applied(manager: FieldOwnership, live: Object | None, config: Object, by: str = "me", *, force: bool = False, now: str = NOW) -> Object:
     before = copy.deepcopy(live)
     result = manager.apply(live, copy.deepcopy(config), manager=by, force=force, now=now)
     assert live == before
     return result
 
 
-def refusal(manager: FieldManager, live: Object | None, config: Object, by: str = "me") -> StatusError:
+def refusal(manager: FieldOwnership, live: Object | None, config: Object, by: str = "me") -> StatusError:
     with pytest.raises(StatusError) as caught:
         applied(manager, live, config, by)
     return caught.value
@@ -106,7 +106,9 @@ def test_create_owns_what_it_sets_as_upstream_writes_it():
 
 def test_create_of_a_custom_object_owns_its_spec_too():
     type = ResourceType("e.com", "v1", "W", "ws", "w", True, custom=True)
-    live = created(FieldManager(None, type), {"apiVersion": "e.com/v1", "kind": "W", "metadata": {"name": "w"}, "spec": {"l": [{"a": 1}]}})
+    live = created(
+        FieldOwnership(None, type), {"apiVersion": "e.com/v1", "kind": "W", "metadata": {"name": "w"}, "spec": {"l": [{"a": 1}]}}
+    )
     assert entries(live)[0]["fieldsV1"] == {"f:spec": {".": {}, "f:l": {}}}
 
 
@@ -266,6 +268,25 @@ def test_apply_identifies_ports_by_the_default_protocol():
     assert 'f:spec/f:ports/k:{"port":80,"protocol":"TCP"}' in owned(live, "me")
 
 
+def test_create_owns_opaque_content_as_one_and_items_by_the_keys_they_have():
+    """As upstream's schema has it for RawExtension and for references whose name is left out."""
+    revisions = built_in("apps", "v1", "ControllerRevision")
+    head = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"}, "revision": 1}
+    assert owned(created(revisions, {**head, "data": {"a": {"b": 1}}}), "creator") == {"f:data", "f:revision"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"imagePullSecrets": [{}]}}
+    assert 'f:spec/f:imagePullSecrets/k:{"name":""}' in owned(created(built_in("", "v1", "Pod"), pod), "creator")
+    claim = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "c"}}
+    device = {"driver": "d", "device": "v", "pool": "p"}
+    claims = FieldOwnership(
+        builtin.schema_of(GroupVersionKind("resource.k8s.io", "v1", "ResourceClaim")),
+        TYPES["resource.k8s.io", "ResourceClaim"],
+        reset_fields={},
+    )
+    both = created(claims, {**claim, "status": {"devices": [device, {**device, "shareID": "s"}]}})
+    assert {path.count("k:") for path in owned(both, "creator") if path.endswith("}")} == {1}
+    assert len({path.split("/")[2] for path in owned(both, "creator") if "k:" in path}) == 2
+
+
 def test_apply_over_an_object_without_account_blames_before_first_apply():
     live = config_map({"a": "1"}, uid="u")
     error = refusal(CONFIG_MAPS, live, config_map({"a": "2"}))
@@ -330,7 +351,7 @@ def test_apply_to_a_stored_list_with_an_item_twice_still_works():
 
 # Against a model that knows nothing but leaves, who owns them, and the rules in words.
 
-MODEL = FieldManager(
+MODEL = FieldOwnership(
     Schema(
         "object",
         properties={
@@ -418,6 +439,7 @@ def found_owners(obj: Object) -> dict[tuple[str, str], set[str]]:
     return result
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(CONFIGS, WRITES)
 def test_writes_in_any_order_own_what_the_naive_model_says(first: Object, writes: list[tuple[str, str, Object]]):
@@ -452,6 +474,7 @@ def test_writes_in_any_order_own_what_the_naive_model_says(first: Object, writes
         assert found_owners(live) == {owner: mine for owner, mine in naive.owners.items() if mine}
 
 
+@pytest.mark.slow
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(CONFIGS, CONFIGS)
 def test_apply_of_nothing_more_takes_everything_back(first: Object, second: Object):
@@ -466,7 +489,7 @@ def test_apply_of_nothing_more_takes_everything_back(first: Object, second: Obje
 def test_reset_fields_given_by_the_caller_are_ignored():
     kind = ResourceType("e.com", "v1", "W", "ws", "w", True, FULL_VERBS, custom=True)
     kind.subresources["status"] = Subresource("status", kind.gvk, ("get",))
-    manager = FieldManager(None, kind, reset_fields={"": of_paths([("f:status",), ("f:spec", "f:secret")])})
+    manager = FieldOwnership(None, kind, reset_fields={"": of_paths([("f:status",), ("f:spec", "f:secret")])})
     obj = {"apiVersion": "e.com/v1", "kind": "W", "metadata": {"name": "w"}, "spec": {"secret": {"a": 1}, "b": 1}, "status": {"c": 1}}
     assert owned(created(manager, obj), "creator") == {"f:spec", "f:spec/f:b"}
     assert owned(applied(manager, None, obj), "me") == {"f:spec", "f:spec/f:b"}

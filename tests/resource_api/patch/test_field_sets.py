@@ -30,6 +30,7 @@ def back(fields: FieldSet) -> Paths:
     return frozenset(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(PATH_SETS, PATH_SETS)
 def test_sets_do_what_sets_of_paths_do(left: Paths, right: Paths):
@@ -46,6 +47,7 @@ def test_sets_do_what_sets_of_paths_do(left: Paths, right: Paths):
     assert msgspec.json.encode([one, two]) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(PATH_SETS)
 def test_decoded_of_what_was_stored_is_the_same_set_in_one_order(paths: Paths):

@@ -202,6 +202,7 @@ OPERATIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, derandomize=True, deadline=None)
 @given(OBJECTS, st.lists(OPERATIONS, max_size=4))
 def test_patch_of_anything_does_what_the_naive_interpreter_does(document: Json, operations: list[dict[str, Any]]):

@@ -49,6 +49,7 @@ def naive(target: Json, patch: Json) -> Json:
     return result
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(VALUES, VALUES)
 def test_merge_of_anything_is_the_rfcs_and_changes_no_argument(document: Json, patch: Json):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resource_api.errors import Object, StatusError
 from resource_api.patch import patches
-from resource_api.patch.apply import FieldManager
+from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.patches import apply_patch, decode_configuration, decode_patch
 from resource_api.schema import builtin
 from resource_api.schema.kinds import GroupVersionKind
@@ -19,7 +19,7 @@ JSON, MERGE, STRATEGIC, APPLY = (
     f"application/{kind}" for kind in ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
 )
 SCHEMA = builtin.schema_of(GroupVersionKind("", "v1", "ConfigMap"))
-OWNERS = FieldManager(SCHEMA, next(type for type in builtin.resource_types() if type.kind == "ConfigMap"))
+OWNERS = FieldOwnership(SCHEMA, next(type for type in builtin.resource_types() if type.kind == "ConfigMap"))
 NOW = "2026-01-01T00:00:00Z"
 REJECTED = "the server rejected our request due to an error in our request"
 
@@ -130,6 +130,7 @@ def test_patch_may_be_called_again_and_shares_nothing():
     assert original == live()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(
     st.sampled_from([JSON, MERGE, STRATEGIC, APPLY]),

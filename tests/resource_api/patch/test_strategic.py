@@ -264,6 +264,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, derandomize=True, deadline=None)
 @given(DOCUMENTS, DOCUMENTS)
 def test_patch_of_a_difference_restores_the_new_document(old: Object, new: Object):
@@ -275,6 +276,7 @@ def test_patch_of_a_difference_restores_the_new_document(old: Object, new: Objec
     assert "$" not in str(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(DOCUMENTS, DOCUMENTS, DOCUMENTS)
 def test_patch_touches_only_what_it_names(old: Object, new: Object, other: Object):
