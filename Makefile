@@ -12,10 +12,10 @@ NAMESPACE_RUNS = register:pause,partition txn:kill,power-cut append:snapshot-ins
 	lease:clock-jump,clock-skew watch:disk-full,disk-slow kubernetes:compaction,kill
 
 .DEFAULT_GOAL := help
-.PHONY: help up install dev test check fmt proto golden bench sim jepsen clean distclean
+.PHONY: help up install dev test check fmt proto golden bench bench-api sim jepsen clean distclean
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "  ARGS=...  is handed on: make test ARGS='tests/raft -x', make up ARGS='--members 1'"
 	@echo "  PYTHON=.. chooses the interpreter for $(VENV) (3.11 or later)"
@@ -44,6 +44,9 @@ golden: dev ## rewrite golden files; commit only the differences you can explain
 
 bench: dev ## measure beside etcd where it is installed, print one table
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-api: dev ## measure the API server beside a bare aiohttp echo, print one table
+	$(BIN)/python -m tests.bench.api $(ARGS)
 
 sim: dev ## simulated clusters under faults: make sim SEED=7, or COUNT=100
 	$(BIN)/python -m jepsen_like.sim $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)

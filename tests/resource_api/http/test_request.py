@@ -153,3 +153,9 @@ def test_timeout_only_shortens_the_deadline():
     assert timeout_s(make_request("GET", "/x?timeout=0"), 60) == 60
     with pytest.raises(StatusError, match="invalid timeout"):
         timeout_s(make_request("GET", "/x?timeout=abc"), 60)
+
+
+def test_query_is_decoded_as_forms_are():
+    """Several values, blanks, escapes and plus signs; what has no name is passed over."""
+    query = make_request("GET", "/x?a=1&a=2&b&c=%3D+x&%64=y%26&=z&&e=f=g").query
+    assert query == {"a": ["1", "2"], "b": [""], "c": ["= x"], "d": ["y&"], "e": ["f=g"]}
