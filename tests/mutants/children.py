@@ -33,7 +33,7 @@ TESTS = {
 PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
 
 QUICK = ["-m", "not slow", "-k", "not under_faults and not failover"]
-"""Of files and folders; a test that a mutant names is run however long it takes."""
+"""Of folders; files and tests that a mutant names are run however long they take."""
 
 
 def main(name: str, level: str, first: int, last: int, like: str) -> int:
@@ -69,7 +69,7 @@ def _tests(mutant: Mutant) -> int:
     import pytest
 
     chosen = tests_for(mutant)
-    named = all("::" in one for one in chosen)
+    named = all(".py" in one for one in chosen)
     status = pytest.main([*chosen, *PYTEST, *([] if named else QUICK)])
     # 2: the mutant kept the tests from being collected. Above: there were no such tests.
     assert status <= 2, f"pytest ended with {status}"
