@@ -7,6 +7,7 @@ them, and replicas of a template always run for ever.
 from __future__ import annotations
 
 from resource_api.errors import Json, Object, forbidden_field, invalid, not_supported, required
+from resource_api.schema.metadata import validate_annotations, validate_labels
 from resource_api.schema.validation import (
     Problems,
     amount_of,
@@ -18,10 +19,8 @@ from resource_api.schema.validation import (
     not_negative,
     part,
     selector_matches,
-    structs,
 )
 from resource_api.schema.validation_pod import validate_template
-from resource_api.schema.validation_volume import claim_spec
 
 STATEFUL_UPDATABLE = (
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
@@ -46,15 +45,20 @@ def _selector_and_template(spec: Object, noun: str, path: str) -> Problems:
     return problems
 
 
-def template_of(spec: Object, path: str, *, noun: str, selected: bool) -> Problems:
-    """The template of something that keeps pods running; `selected`: its labels match the selector."""
+def template_of(spec: Object, path: str, *, noun: str, selected: bool, with_pod: bool = True) -> Problems:
+    """The template of something that keeps pods running; `selected`: its labels match the selector; `with_pod`: its pod spec counts too."""
     problems: Problems = []
     template = part(spec, "template")
     labels = part(part(template, "metadata"), "labels")
     at = f"{path}.template"
     if not selected:
         problems.append(invalid(f"{at}.metadata.labels", labels or None, "`selector` does not match template `labels`"))
-    problems += validate_template(template, at)
+    if with_pod:
+        problems += validate_template(template, at)
+    else:
+        metadata = part(template, "metadata")
+        problems += validate_labels(metadata.get("labels"), f"{at}.labels")
+        problems += validate_annotations(metadata.get("annotations"), f"{at}.annotations")
     pod = part(template, "spec")
     policy = pod.get("restartPolicy")
     if policy != "Always":
@@ -167,9 +171,8 @@ def validate_stateful_set(obj: Object, old: Object | None, subresource: str) -> 
     start = part(spec, "ordinals").get("start")
     problems += not_negative(start, "spec.ordinals.start")
     problems += _selector_and_template(spec, "statefulset", "spec")
-    problems += template_of(spec, "spec", noun="StatefulSet", selected=_matches(spec))
-    for index, claim in enumerate(structs(spec, "volumeClaimTemplates")):
-        problems += claim_spec(part(claim, "spec"), f"spec.volumeClaimTemplates[{index}].spec")
+    # Upstream leaves the pod spec and the claims to the pods and claims made of them: mounts name the volumes of claims here.
+    problems += template_of(spec, "spec", noun="StatefulSet", selected=_matches(spec), with_pod=False)
     if old is not None:
         problems += _stateful_change(spec, part(old, "spec"))
     return problems
