@@ -23,7 +23,6 @@ from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType
 from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.structural.compiled import CompiledSchema
 from resource_api.schema.structural.nodes import OBJECT_META, root_node
-from resource_api.schema.structural.publication import definition_name, openapi_v2, openapi_v3
 from resource_api.schema.types import Schema
 
 RULES_REFUSED = "this kind has validation rules (CEL), which are not supported by this server yet: its objects can be read and deleted only"
@@ -149,6 +148,7 @@ class CustomModel:
         self.terminating = bool(crd["metadata"].get("deletionTimestamp"))
         """Creating is refused: the definition is on its way out."""
         self.props: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
+        """The schema as it is published."""
         self.strategy: Strategy = CustomStrategy(self, version)
         self.columns = PrinterColumns(version.get("additionalPrinterColumns"))
         self.deprecation = _deprecation(self.type, version)
@@ -159,7 +159,6 @@ class CustomModel:
         """What field selectors may name besides the metadata: label and path."""
         scale = (version.get("subresources") or {}).get("scale")
         self.scale_paths = _scale_paths(scale) if scale is not None else None
-        self.list_kind = str(crd["spec"]["names"].get("listKind") or self.type.list_kind)
         self._stored_as = f"{self.type.group}/{storage_version(crd)}"
         self._converts = (crd["spec"].get("conversion") or {}).get("strategy") in (None, "", "None")
         self._has_rules = self.props is not None and any(True for _ in _rules_below(self.props))
@@ -167,7 +166,8 @@ class CustomModel:
     @cached_property
     def schema(self) -> Schema:
         """Of the whole object."""
-        return root_node(self.props, name=definition_name(self.type.gvk))
+        gvk = self.type.gvk
+        return root_node(self.props, name=".".join([*reversed(gvk.group.split(".")), gvk.version, gvk.kind]))
 
     @cached_property
     def _compiled(self) -> CompiledSchema:
@@ -227,15 +227,6 @@ class CustomModel:
     def cells(self, obj: Object, now_s: float) -> list[Json]:
         """One row of a table; its columns are `columns.definitions`."""
         return self.columns.cells(obj, now_s)
-
-    def openapi_v3(self) -> dict[str, Object]:
-        """The schemas of the kind and its list, by name."""
-        selectable = tuple(field["jsonPath"] for field in self.version.get("selectableFields") or [])
-        return openapi_v3(self.type.gvk, self.list_kind, self.props, selectable=selectable)
-
-    def openapi_v2(self) -> dict[str, Object]:
-        """The same in the terms of v2."""
-        return openapi_v2(self.type.gvk, self.list_kind, self.props)
 
 
 def _deprecation(type: ResourceType, version: Object) -> str:

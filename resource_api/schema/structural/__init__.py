@@ -1,1 +1,1 @@
-"""What a CustomResourceDefinition's schema asks of objects: its own rules, pruning, defaults, validation, publication (spec C)."""
+"""What a CustomResourceDefinition's schema asks of objects: its own rules, pruning, defaults, validation (spec C)."""
