@@ -1,4 +1,4 @@
-"""`/api`, `/apis` and `/openapi/v3` as answers: negotiation, ETags and caching around the documents of `discovery.py` and `openapi.py`.
+"""`/api`, `/apis`, `/openapi/v3` and `/openapi/v2` as answers: negotiation, ETags and caching around the documents of their modules.
 
 The documents are those of the resources the server has now: made anew after each change of the set, on the next request. The OpenAPI index
 needs every document's digest, which is work of some hundred milliseconds after a start, and is done in a thread. Loop only.
@@ -15,10 +15,11 @@ import msgspec
 from raftkv.clock import Clock
 from resource_api.errors import Object, StatusError
 from resource_api.http.discovery import AGGREGATED, Discovery
-from resource_api.http.document import Document
+from resource_api.http.document import Document, document
 from resource_api.http.messages import JSON, Answer, Request, Response
 from resource_api.http.negotiation import clauses, wanted
 from resource_api.http.openapi import OpenApi
+from resource_api.http.openapi_v2 import swagger
 from resource_api.http.representation import Representations
 from resource_api.http.routes import Routes
 from resource_api.http.status import page_not_found
@@ -41,6 +42,8 @@ class Documents:
         self._discovery: Discovery | None = None
         self._openapi: OpenApi | None = None
         self._is_openapi_old = True
+        self._swagger: tuple[OpenApi, Document] | None = None
+        """Of which set of documents the one of version 2 was made."""
         self._building = asyncio.Lock()
         api.on_change(self._forget)
 
@@ -49,6 +52,7 @@ class Documents:
         routes.add("/api", self._core, below=True)
         routes.add("/apis", self._groups, below=True)
         routes.add(OPENAPI, self._documents, below=True)
+        routes.add("/openapi/v2", self._version_2)
 
     def _forget(self) -> None:
         self._discovery = None
@@ -105,9 +109,7 @@ class Documents:
         return Response(200, body, content_type)
 
     async def _documents(self, request: Request) -> Answer:
-        if not any(
-            one.type in ("application", "*") and one.subtype in ("json", "*") for one in clauses(request.headers.get("Accept", "") or JSON)
-        ):
+        if not _takes_json(request):
             raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {JSON}")
         openapi = await self.openapi()
         seen = request.headers.get("If-None-Match", "")
@@ -122,6 +124,29 @@ class Documents:
             found = said
         headers = [(name, value) for name, value in found.headers.items() if name != "Content-Type"]
         return Response(found.status, found.body, found.headers.get("Content-Type", ""), headers)
+
+    async def _version_2(self, request: Request) -> Answer:
+        """JSON alone: who wants the protobuf form is better off without a document than with one it cannot read (spec A.4)."""
+        if not _takes_json(request):
+            return page_not_found()
+        openapi = await self.openapi()
+        if self._swagger is None or self._swagger[0] is not openapi:
+            self._swagger = (openapi, await asyncio.to_thread(_swagger_of, openapi))
+        found = self._swagger[1]
+        headers = [("ETag", found.etag), ("Vary", "Accept")]
+        if found.matches(request.headers.get("If-None-Match", "")):
+            return Response(304, b"", "", headers)
+        return Response(200, found.body, JSON, headers)
+
+
+def _swagger_of(openapi: OpenApi) -> Document:
+    found = (openapi.document(path) for path in openapi.paths())
+    return document(swagger(msgspec.json.decode(one.body) for one in found if one is not None))
+
+
+def _takes_json(request: Request) -> bool:
+    accepted = clauses(request.headers.get("Accept", "") or JSON)
+    return any(one.type in ("application", "*") and one.subtype in ("json", "*") for one in accepted)
 
 
 def _wants_aggregated(request: Request) -> bool:

@@ -386,3 +386,14 @@ async def test_openapi_documents_are_found_by_their_hash():
             assert (answer.status, answer.headers["Location"]) == (301, where)
         assert (await api.ask("GET", "/openapi/v3/apis/none/v1"))[0] == 404
         assert (await api.ask("GET", "/openapi/v3", headers={"Accept": "text/html"}))[0] == 406
+
+
+async def test_openapi_of_version_2_is_json_or_nothing():
+    """With an ETag; a client that wants protobuf alone goes without."""
+    async with face(kinds=[("apps", "v1", "deployments")]) as api:
+        async with api.session.get(api.url + "/openapi/v2") as answer:
+            assert (await answer.json())["swagger"] == "2.0"
+            etag = answer.headers["ETag"]
+        assert (await api.ask("GET", "/openapi/v2", headers={"If-None-Match": etag}))[0] == 304
+        protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+        assert (await api.ask("GET", "/openapi/v2", headers={"Accept": protobuf}))[0] == 404
