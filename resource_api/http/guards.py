@@ -29,7 +29,7 @@ def guards(authenticator: Authenticator, authorizer: Authorizer) -> Guards:
         )
 
     async def become(request: Request, user: User) -> User:
-        headers = {name: values for name, values in request.header_lists().items() if name.startswith("impersonate-")}
+        headers = request.header_lists("impersonate-")
         return impersonate(user, headers, authorizer) if headers else user
 
     async def authorize(user: User, info: RequestInfo) -> None:

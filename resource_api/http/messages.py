@@ -99,11 +99,13 @@ class Request:
         values = self.query.get(name)
         return values is not None and values[0].lower() not in ("0", "false")
 
-    def header_lists(self) -> dict[str, list[str]]:
-        """All header fields by lower-case name."""
+    def header_lists(self, prefix: str = "") -> dict[str, list[str]]:
+        """Header fields by lower-case name: all, or those whose name begins with `prefix`, which is in lower case."""
         found: dict[str, list[str]] = {}
+        size = len(prefix)
         for name, value in self.headers.items():
-            found.setdefault(name.lower(), []).append(value)
+            if not size or (len(name) >= size and name[:size].lower() == prefix):
+                found.setdefault(name.lower(), []).append(value)
         return found
 
     async def body(self) -> bytes:
