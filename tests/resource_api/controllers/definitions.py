@@ -14,7 +14,7 @@ from resource_api.registry.admission import Admission
 from resource_api.registry.api import Api, loopback
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
-from resource_api.registry.definitions import DefinitionModel, default_definition
+from resource_api.registry.definitions import default_definition
 from resource_api.registry.resource import Resource
 from tests.client.scripted import LoopClock
 from tests.support.memory_store import MemoryStore
@@ -91,7 +91,7 @@ def run(scenario: Callable[[World], Awaitable[None]], store: MemoryStore | None 
             api = Api()
             catalog = Catalog(chosen, group=group, clock=clock, admission=Admission())
             models = builtin_models()
-            for model in (models["", "v1", "namespaces"], DefinitionModel(models[DEFINITIONS])):
+            for model in (models["", "v1", "namespaces"], models[DEFINITIONS]):
                 api.add(catalog.resource(model))
             index = ObjectIndex(chosen, api)
             controller = DefinitionController(api, index, catalog, clock)
