@@ -166,7 +166,14 @@ def without_times(entries: Json) -> Json:
 
 
 def settle_times(old: Object, new: Object) -> None:
-    """Gives `new` its old managedFields back when only their times changed; for a write that changes nothing else."""
+    """Gives `new` the managedFields of `old` when both differ in nothing but the times in them: such a write is none.
+
+    Called when everything else is settled, because defaults and strategies may take a change back after it was accounted for.
+    """
     before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
-    if before != after and without_times(before) == without_times(after):
+    if before != after and without_times(before) == without_times(after) and _bare(old) == _bare(new):
         new["metadata"]["managedFields"] = before
+
+
+def _bare(obj: Object) -> Object:
+    return {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name != "managedFields"}}

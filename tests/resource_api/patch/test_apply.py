@@ -13,7 +13,7 @@ from resource_api.errors import Object, StatusError
 from resource_api.patch import last_applied
 from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.field_sets import of_paths, paths
-from resource_api.patch.managed_fields import without_times
+from resource_api.patch.managed_fields import settle_times, without_times
 from resource_api.schema import builtin
 from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType, Subresource
 from resource_api.schema.types import Schema
@@ -125,6 +125,18 @@ def test_update_that_changes_nothing_keeps_entries_and_times():
     live = created(CONFIG_MAPS, config_map({"a": "1"}))
     new = CONFIG_MAPS.on_update(live, copy.deepcopy(live), manager="other", now=LATER)
     assert new == live
+
+
+def test_settle_times_takes_back_what_only_a_time_tells_apart():
+    """A change that a strategy undid must not be written for its time alone; a real one keeps it."""
+    live = created(CONFIG_MAPS, config_map({"a": "1"}))
+    new = copy.deepcopy(live)
+    entries(new)[0]["time"] = LATER
+    other = {**copy.deepcopy(new), "data": {"a": "2"}}
+    settle_times(live, new)
+    settle_times(live, other)
+    assert new == live
+    assert entries(other)[0]["time"] == LATER
 
 
 @pytest.mark.parametrize("sent", ["absent", None, [], [{"manager": "x"}], "nonsense", [{"fieldsType": "V9"}]])
