@@ -37,10 +37,13 @@ class CacheSettings:
     """Bounds of one collection's cache."""
 
     window_events_min: int = 100
+    """Events that stay whatever their age; upstream's least."""
     window_events_max: int = 102_400
+    """Events that stay at most; upstream's."""
     window_fresh_s: float = 75.0
     """Events younger than this stay, up to the most."""
     window_bytes_max: int = 64 << 20
+    """What the window's events may take, bytes; the newest stays even if it alone takes more."""
     subscriber_events_max: int = 1000
     """Events that wait for one watcher; one more ends it, and its client resumes where it was."""
     joined_bytes_max: int = 32 << 20
@@ -55,8 +58,9 @@ class CacheSettings:
     ready_timeout_s: float = 10.0
     """How long anything waits for the first list."""
     retry_first_s: float = 0.05
+    """The first wait before a store that failed is asked again; it doubles with each failure."""
     retry_max_s: float = 5.0
-    """Waits between attempts at a store that fails."""
+    """The longest such wait."""
 
 
 class WatchCache:
