@@ -16,6 +16,7 @@ from resource_api.cache.item import Event, Item
 from resource_api.config import ApiConfig
 from resource_api.controllers import bootstrap
 from resource_api.controllers.bootstrap import Advertised
+from resource_api.controllers.crd import DefinitionController
 from resource_api.controllers.followers import follow
 from resource_api.controllers.gc import GarbageCollector
 from resource_api.controllers.namespaces import NamespaceController
@@ -99,6 +100,7 @@ class ControlPlane:
             rows=Tables(self.api, clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
+        self.definitions = DefinitionController(self.api, self.index, self.catalog, clock)
         self.controllers = Controllers(self.index, self._make_controllers())
         self.secure_port = 0
         self.insecure_port = 0
@@ -107,6 +109,7 @@ class ControlPlane:
     def _make_controllers(self) -> list[Controller]:
         root_ca = self._material.serving_authority_pem.decode()
         return [
+            self.definitions,
             GarbageCollector(self.api, self.index),
             NamespaceController(self.api, self.index),
             NamespaceContent(self.api, self.index, root_ca),
@@ -115,6 +118,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Serves when it returns. Raises OSError when a port cannot be had, StatusError and StoreError when the store fails."""
         self.api.add(*(self.catalog.resource(model) for model in builtin_models().values()))
+        await self.definitions.load()
         reviews.install(self.api, self.authorizer, self._rules, self.authenticator, self.issuer)
         self.admission.plugins = tuple(self._plugins())
         await self._fill_caches()

@@ -12,6 +12,7 @@ from resource_api.cache.watch_cache import CacheSettings, WatchCache
 from resource_api.errors import Object
 from resource_api.patch.apply import FieldManager
 from resource_api.registry.admission import Admission
+from resource_api.registry.custom import CustomModel
 from resource_api.registry.model import Model
 from resource_api.registry.objects import decode_stored
 from resource_api.registry.resource import Resource
@@ -71,7 +72,7 @@ class Catalog:
             self.store,
             self._reader(model),
             admission=self.admission,
-            manager=FieldManager(model.schema, kind) if kind.custom else LazyManager(model),
+            manager=FieldManager(model.schema, kind) if kind.custom else LazyOwnership(model),
             clock=self.clock,
             protobuf=decode_envelope,
             ttl_s=self._event_ttl_s if is_event else 0,
@@ -85,7 +86,8 @@ class Catalog:
     def _reader(self, model: Model) -> Reader:
         kind = model.type
         same = kind.stored_as is None or kind.stored_as == kind.gvk
-        fields = METADATA_FIELDS if kind.custom else {**METADATA_FIELDS, **field_labels(kind.group, kind.kind)}
+        labels = model.field_labels if isinstance(model, CustomModel) else field_labels(kind.group, kind.kind)
+        fields = {**METADATA_FIELDS, **labels}
         seen: Decode = decode if same and not kind.custom else lambda stored: model.from_storage(decode(stored))
         return Reader(kind, self.cache(kind.storage_path), self.rounds, self.store, clock=self.clock, decode=seen, fields=fields)
 
@@ -100,7 +102,7 @@ class Catalog:
         return "\n".join(cache.describe() for cache in self._caches.values() if cache.is_ready)
 
 
-class LazyManager:
+class LazyOwnership:
     """A FieldManager made on the kind's first write: reading the schemas of seventy kinds is not for the start."""
 
     def __init__(self, model: Model) -> None:

@@ -58,7 +58,7 @@ WRITE_TIMEOUT_S = 34.0
 """For a whole mutating call, as upstream's."""
 
 
-class Manager(Protocol):
+class Ownership(Protocol):
     """Field ownership of one kind; see patch/managed_fields.py."""
 
     def on_update(self, live: Object | None, new: Object, *, manager: str, subresource: str, now: str) -> Object:
@@ -92,7 +92,7 @@ class Resource:
         reader: Reader,
         *,
         admission: Admission,
-        manager: Manager,
+        manager: Ownership,
         clock: Clock,
         protobuf: DecodeProtobuf | None = None,
         ttl_s: int = 0,
