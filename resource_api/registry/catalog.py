@@ -10,7 +10,7 @@ from resource_api.cache.reader import METADATA_FIELDS, Reader
 from resource_api.cache.rounds import ReadRounds
 from resource_api.cache.watch_cache import CacheSettings, WatchCache
 from resource_api.errors import Object
-from resource_api.patch.apply import FieldManager
+from resource_api.patch.apply import FieldOwnership
 from resource_api.registry.admission import Admission
 from resource_api.registry.custom import CustomModel
 from resource_api.registry.model import Model
@@ -72,7 +72,7 @@ class Catalog:
             self.store,
             self._reader(model),
             admission=self.admission,
-            manager=FieldManager(model.schema, kind) if kind.custom else LazyOwnership(model),
+            manager=FieldOwnership(model.schema, kind) if kind.custom else LazyOwnership(model),
             clock=self.clock,
             protobuf=decode_envelope,
             ttl_s=self._event_ttl_s if is_event else 0,
@@ -103,22 +103,22 @@ class Catalog:
 
 
 class LazyOwnership:
-    """A FieldManager made on the kind's first write: reading the schemas of seventy kinds is not for the start."""
+    """A FieldOwnership made on the kind's first write: reading the schemas of seventy kinds is not for the start."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._made: FieldManager | None = None
+        self._made: FieldOwnership | None = None
 
     @property
-    def _manager(self) -> FieldManager:
+    def _manager(self) -> FieldOwnership:
         if self._made is None:
-            self._made = FieldManager(self._model.schema, self._model.type)
+            self._made = FieldOwnership(self._model.schema, self._model.type)
         return self._made
 
     def on_update(self, live: Object | None, new: Object, *, manager: str, subresource: str, now: str) -> Object:
-        """See FieldManager."""
+        """See FieldOwnership."""
         return self._manager.on_update(live, new, manager=manager, subresource=subresource, now=now)
 
     def apply(self, live: Object | None, applied: Object, *, manager: str, force: bool, subresource: str, now: str) -> Object:
-        """See FieldManager."""
+        """See FieldOwnership."""
         return self._manager.apply(live, applied, manager=manager, force=force, subresource=subresource, now=now)
