@@ -34,7 +34,7 @@ from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.store import Store
-from resource_api.schema.protobuf import decode_envelope, encode_envelope
+from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.security.admission.plugins import Surroundings, plugins
 from resource_api.security.authn import Authenticator, FrontProxy
 from resource_api.security.authorization import AlwaysAllow, AlwaysDeny, Authorizer, AuthorizerChain

@@ -14,7 +14,7 @@ from resource_api.http.negotiation import Wanted
 from resource_api.http.representation import Representations, encode_json, partial
 from resource_api.registry.objects import is_ours, tail, with_version
 from resource_api.schema.kinds import ResourceType
-from resource_api.schema.protobuf import encode_watch_event
+from resource_api.schema.protobuf.envelope import encode_watch_event
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 

@@ -13,17 +13,20 @@ from resource_api.errors import FieldError, Object
 from resource_api.registry.conversion import CONVERSIONS
 from resource_api.registry.definitions import DefinitionModel
 from resource_api.registry.model import Model, Strategy
-from resource_api.registry.strategies import BuiltinStrategy, Traits
-from resource_api.registry.strategies_batch import DaemonSetStrategy, JobStrategy
-from resource_api.registry.strategies_core import NamespaceStrategy, PodStrategy, ServiceStrategy, SigningRequestStrategy
-from resource_api.schema import defaults_apps, defaults_core, defaults_other, names
+from resource_api.registry.strategies.batch import DaemonSetStrategy, JobStrategy
+from resource_api.registry.strategies.core import NamespaceStrategy, PodStrategy, ServiceStrategy, SigningRequestStrategy
+from resource_api.registry.strategies.table import BuiltinStrategy, Traits
+from resource_api.schema import names
 from resource_api.schema.builtin import resource_types, schema_of
 from resource_api.schema.decoding import decode
-from resource_api.schema.defaults import Defaulter, Fill
+from resource_api.schema.defaults import apps as defaults_apps
+from resource_api.schema.defaults import core as defaults_core
+from resource_api.schema.defaults import other as defaults_other
+from resource_api.schema.defaults.defaulter import Defaulter, Fill
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.types import Schema
-from resource_api.schema.validation import SchemaRules
-from resource_api.schema.validators import VALIDATORS
+from resource_api.schema.validation.rules import SchemaRules
+from resource_api.schema.validation.table import VALIDATORS
 
 DEFAULTS: dict[str, tuple[Fill, ...]] = {**defaults_core.TABLE, **defaults_apps.TABLE, **defaults_other.TABLE}
 

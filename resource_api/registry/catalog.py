@@ -19,7 +19,7 @@ from resource_api.registry.resource import Resource
 from resource_api.registry.scale import ScalePaths, ScaleView
 from resource_api.registry.store import Store, Stored
 from resource_api.schema.builtin import field_labels
-from resource_api.schema.protobuf import decode_envelope
+from resource_api.schema.protobuf.envelope import decode_envelope
 
 
 def decode(stored: Stored) -> Object:

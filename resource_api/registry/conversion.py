@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from resource_api.errors import Json, Object
-from resource_api.schema.defaults_apps import CPU_UTILIZATION_PERCENT
+from resource_api.schema.defaults.apps import CPU_UTILIZATION_PERCENT
 
 Convert = Callable[[Object], Object]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resource_api.errors import Object
-from resource_api.schema.defaults import items
+from resource_api.schema.defaults.defaulter import items
 from resource_api.schema.quantity import QuantityError, amount
 
 

@@ -20,7 +20,7 @@ from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.requests import MASTERS, User
-from resource_api.schema.protobuf import decode_envelope, encode_envelope
+from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.server import ApiServer
 from tests.support.memory_store import MemoryStore
 

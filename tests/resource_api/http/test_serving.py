@@ -13,7 +13,7 @@ from resource_api.errors import forbidden, unauthorized
 from resource_api.http.chain import ChainSettings, Guards
 from resource_api.http.messages import BODY_BYTES_MAX
 from resource_api.registry.requests import User
-from resource_api.schema.protobuf import decode_envelope, encode_envelope
+from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from tests.resource_api.http.serving import config_map, face, open_guards
 
 MAPS = "/api/v1/namespaces/default/configmaps"

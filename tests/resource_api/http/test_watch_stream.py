@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from resource_api.registry.objects import encode_stored
-from resource_api.schema.protobuf import decode_envelope
+from resource_api.schema.protobuf.envelope import decode_envelope
 from tests.resource_api.http.serving import config_map, face
 from tests.support.memory_store import MemoryStore
 

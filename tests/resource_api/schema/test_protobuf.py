@@ -12,8 +12,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resource_api.schema import builtin, protobuf
+from resource_api.schema import builtin
 from resource_api.schema.kinds import GroupVersionKind
+from resource_api.schema.protobuf import envelope as protobuf
 from resource_api.schema.types import Schema
 
 APIEXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resource_api.schema.validation_batch import schedule_fault
+from resource_api.schema.validation.batch import schedule_fault
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import ipaddress
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required
 from resource_api.schema import names
 from resource_api.schema.metadata import validate_labels
-from resource_api.schema.validation import (
+from resource_api.schema.validation.rules import (
     Problems,
     address,
     address_texts,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from resource_api.schema import (
-    validation_admission,
-    validation_apps,
-    validation_batch,
-    validation_core,
-    validation_networking,
-    validation_other,
-    validation_pod,
-    validation_rbac,
-    validation_scaling,
-    validation_service,
-    validation_storage,
-)
-from resource_api.schema.validation import Validator
+from resource_api.schema.validation import admission as validation_admission
+from resource_api.schema.validation import apps as validation_apps
+from resource_api.schema.validation import batch as validation_batch
+from resource_api.schema.validation import core as validation_core
+from resource_api.schema.validation import networking as validation_networking
+from resource_api.schema.validation import other as validation_other
+from resource_api.schema.validation import pod as validation_pod
+from resource_api.schema.validation import rbac as validation_rbac
+from resource_api.schema.validation import scaling as validation_scaling
+from resource_api.schema.validation import service as validation_service
+from resource_api.schema.validation import storage as validation_storage
+from resource_api.schema.validation.rules import Validator
 
 VALIDATORS: dict[tuple[str, str], Validator] = {
     ("", "ConfigMap"): validation_core.validate_config_map,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from resource_api.errors import Object
 from resource_api.registry.requests import Context
-from resource_api.registry.strategies import BuiltinStrategy
-from resource_api.schema.defaults import struct
+from resource_api.registry.strategies.table import BuiltinStrategy
+from resource_api.schema.defaults.defaulter import struct
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"

@@ -9,7 +9,7 @@ import urllib.parse
 
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required, too_many
 from resource_api.schema import names
-from resource_api.schema.validation import Problems, each, label_selector, needed, one_of, part, port_number, structs
+from resource_api.schema.validation.rules import Problems, each, label_selector, needed, one_of, part, port_number, structs
 
 OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 REVIEW_VERSIONS = ("v1", "v1beta1")

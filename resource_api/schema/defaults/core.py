@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 
 from resource_api.errors import Object
-from resource_api.schema.defaults import Fill, Zero, fields, items, struct
+from resource_api.schema.defaults.defaulter import Fill, Zero, fields, items, struct
 from resource_api.schema.quantity import QuantityError, rounded_to_milli
 
 _CORE = "io.k8s.api.core.v1."

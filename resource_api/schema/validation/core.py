@@ -13,7 +13,8 @@ import msgspec
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required, too_long
 from resource_api.schema import names
 from resource_api.schema.quantity import QuantityError, amount
-from resource_api.schema.validation import (
+from resource_api.schema.validation.container import quantity_not_negative
+from resource_api.schema.validation.rules import (
     Problems,
     each,
     immutable,
@@ -23,7 +24,6 @@ from resource_api.schema.validation import (
     part,
     structs,
 )
-from resource_api.schema.validation_container import quantity_not_negative
 
 DATA_BYTES_MAX = 1024 * 1024
 SEALED = "field is immutable when `immutable` is set"

@@ -9,7 +9,8 @@ import re
 import zoneinfo
 
 from resource_api.errors import Json, Object, invalid, not_supported, required
-from resource_api.schema.validation import (
+from resource_api.schema.validation.pod import validate_template
+from resource_api.schema.validation.rules import (
     Problems,
     immutable,
     label_selector,
@@ -19,7 +20,6 @@ from resource_api.schema.validation import (
     selector_matches,
     structs,
 )
-from resource_api.schema.validation_pod import validate_template
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"

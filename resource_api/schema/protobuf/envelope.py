@@ -18,7 +18,20 @@ from typing import cast
 from resource_api.errors import Json, Object
 from resource_api.schema import builtin
 from resource_api.schema.kinds import GroupVersionKind
-from resource_api.schema.wire import (
+from resource_api.schema.protobuf.values import (
+    MAGIC,
+    SPECIAL,
+    Read,
+    Write,
+    either,
+    fields,
+    parse_json,
+    read_raw,
+    schema_or_bool,
+    text,
+    write_json,
+)
+from resource_api.schema.protobuf.wire import (
     BYTES,
     FIXED64,
     VARINT,
@@ -33,19 +46,6 @@ from resource_api.schema.wire import (
     signed,
     skip,
     varint,
-)
-from resource_api.schema.wire_values import (
-    MAGIC,
-    SPECIAL,
-    Read,
-    Write,
-    either,
-    fields,
-    parse_json,
-    read_raw,
-    schema_or_bool,
-    text,
-    write_json,
 )
 
 __all__ = ["MAGIC", "ProtobufError", "decode_envelope", "encode_envelope", "encode_watch_event", "has_protobuf", "watch_frame"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from resource_api.errors import Json, Object, forbidden_field, invalid, not_supported, required
 from resource_api.schema.metadata import validate_annotations, validate_labels
-from resource_api.schema.validation import (
+from resource_api.schema.validation.pod import validate_template
+from resource_api.schema.validation.rules import (
     Problems,
     amount_of,
     count_or_percent,
@@ -20,7 +21,6 @@ from resource_api.schema.validation import (
     part,
     selector_matches,
 )
-from resource_api.schema.validation_pod import validate_template
 
 STATEFUL_UPDATABLE = (
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from resource_api.errors import Json
-from resource_api.schema.wire import (
+from resource_api.schema.protobuf.wire import (
     BYTES,
     VARINT,
     ProtobufError,

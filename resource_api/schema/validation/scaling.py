@@ -8,7 +8,8 @@ from __future__ import annotations
 from resource_api.errors import Json, Object, forbidden_field, invalid, not_supported, required
 from resource_api.schema import names
 from resource_api.schema.quantity import amount
-from resource_api.schema.validation import (
+from resource_api.schema.validation.container import quantity_not_negative
+from resource_api.schema.validation.rules import (
     Problems,
     count_or_percent,
     each,
@@ -21,7 +22,6 @@ from resource_api.schema.validation import (
     positive,
     structs,
 )
-from resource_api.schema.validation_container import quantity_not_negative
 
 METRIC_TYPES = ("ContainerResource", "External", "Object", "Pods", "Resource")
 _METRIC_FIELDS = {kind: kind[0].lower() + kind[1:] for kind in METRIC_TYPES}

@@ -8,9 +8,9 @@ from __future__ import annotations
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required, too_long
 from resource_api.schema import names
 from resource_api.schema.quantity import amount
-from resource_api.schema.validation import Problems, each, immutable, needed, one_of, part, structs
-from resource_api.schema.validation_pod import node_selector
-from resource_api.schema.validation_volume import access_modes, claim_spec, quantity_positive, source_rules
+from resource_api.schema.validation.pod import node_selector
+from resource_api.schema.validation.rules import Problems, each, immutable, needed, one_of, part, structs
+from resource_api.schema.validation.volume import access_modes, claim_spec, quantity_positive, source_rules
 
 _NOT_A_SOURCE = frozenset({"capacity", "claimRef", "nodeAffinity"})
 CLAIM_FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required
 from resource_api.schema import names
-from resource_api.schema.validation import Problems, each, immutable, needed, one_of, part, port_number, structs, within
+from resource_api.schema.validation.rules import Problems, each, immutable, needed, one_of, part, port_number, structs, within
 
 USAGES = (
     *("any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only"),

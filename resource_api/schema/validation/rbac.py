@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resource_api.errors import Object, invalid, not_supported, required
 from resource_api.schema import names
-from resource_api.schema.validation import Problems, each, label_selector, part, structs
+from resource_api.schema.validation.rules import Problems, each, label_selector, part, structs
 
 GROUP = "rbac.authorization.k8s.io"
 

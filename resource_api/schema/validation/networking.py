@@ -9,7 +9,7 @@ import ipaddress
 
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required, too_many
 from resource_api.schema import names
-from resource_api.schema.validation import (
+from resource_api.schema.validation.rules import (
     Problems,
     address_texts,
     each,

@@ -1,6 +1,6 @@
 """How the built-in kinds behave on a write: the status split, generations, which fields a client may not set. Spec B.2, B.5, B.12.
 
-One configurable strategy covers most kinds; the others are subclasses in `strategies_core` and `strategies_batch`. Which kinds are which
+One configurable strategy covers most kinds; the others are subclasses in `core` and `batch`. Which kinds are which
 stands in the tables of `registry/builtin.py`. Source: the `strategy.go` of each kind under `pkg/registry`. Pure, in place.
 """
 

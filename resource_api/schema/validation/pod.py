@@ -8,7 +8,15 @@ from resource_api.errors import Json, Object, duplicate, forbidden_field, invali
 from resource_api.schema import names
 from resource_api.schema.metadata import validate_annotations, validate_labels
 from resource_api.schema.service_quality import quality_of_service
-from resource_api.schema.validation import (
+from resource_api.schema.validation.container import (
+    host_port_conflicts,
+    resize_policies,
+    seccomp_profile,
+    security_ids,
+    validate_container,
+    validate_probes,
+)
+from resource_api.schema.validation.rules import (
     INT32_MAX,
     Problems,
     address,
@@ -20,15 +28,7 @@ from resource_api.schema.validation import (
     structs,
     within,
 )
-from resource_api.schema.validation_container import (
-    host_port_conflicts,
-    resize_policies,
-    seccomp_profile,
-    security_ids,
-    validate_container,
-    validate_probes,
-)
-from resource_api.schema.validation_volume import validate_volumes
+from resource_api.schema.validation.volume import validate_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_found_field, not_supported, required
 from resource_api.schema import names
 from resource_api.schema.quantity import QuantityError, amount
-from resource_api.schema.validation import (
+from resource_api.schema.validation.rules import (
     Problems,
     each,
     needed,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_supported, required
 from resource_api.schema import names
-from resource_api.schema.validation import Problems, each, needed, one_of, part, structs
-from resource_api.schema.validation_container import descending_path, field_reference, quantity_not_negative
+from resource_api.schema.validation.container import descending_path, field_reference, quantity_not_negative
+from resource_api.schema.validation.rules import Problems, each, needed, one_of, part, structs
 
 HOST_PATH_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")

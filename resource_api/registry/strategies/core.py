@@ -9,8 +9,8 @@ import copy
 
 from resource_api.errors import Object
 from resource_api.registry.requests import Context, DeleteOptions
-from resource_api.registry.strategies import BuiltinStrategy, keep
-from resource_api.schema.defaults import items, struct
+from resource_api.registry.strategies.table import BuiltinStrategy, keep
+from resource_api.schema.defaults.defaulter import items, struct
 from resource_api.schema.service_quality import quality_of_service
 
 RESIZABLE = ("containers", "initContainers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resource_api.errors import Json, Object
-from resource_api.schema.defaults import Fill, fields, struct
+from resource_api.schema.defaults.defaulter import Fill, fields, struct
 
 REVISION_HISTORY = 10
 PROGRESS_DEADLINE_S = 600

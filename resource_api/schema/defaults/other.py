@@ -6,7 +6,7 @@ Sources: the `defaults.go` of each group under `pkg/apis`.
 from __future__ import annotations
 
 from resource_api.errors import Object
-from resource_api.schema.defaults import Fill, Zero, fields, items, struct
+from resource_api.schema.defaults.defaulter import Fill, Zero, fields, items, struct
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
 

@@ -1,0 +1,1 @@
+"""What built-in kinds do of their own on a write."""

@@ -1,0 +1,1 @@
+"""What built-in kinds are filled in with."""

@@ -1,0 +1,1 @@
+"""Built-in kinds as protobuf, both ways: the envelope, the wire, special values."""

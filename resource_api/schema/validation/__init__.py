@@ -1,0 +1,1 @@
+"""What built-in kinds may say: the rules of each kind, beside those of its schema."""
