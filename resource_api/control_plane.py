@@ -16,11 +16,14 @@ from resource_api.cache.item import Event, Item
 from resource_api.config import ApiConfig
 from resource_api.controllers import bootstrap
 from resource_api.controllers.bootstrap import Advertised
+from resource_api.controllers.certificates import CertificateSigner
+from resource_api.controllers.cluster_roles import ClusterRoleAggregation
 from resource_api.controllers.crd import DefinitionController
 from resource_api.controllers.followers import follow
 from resource_api.controllers.gc import GarbageCollector
 from resource_api.controllers.namespaces import NamespaceController
 from resource_api.controllers.object_index import ObjectIndex
+from resource_api.controllers.quotas import QuotaController
 from resource_api.controllers.runner import Controller, Controllers
 from resource_api.controllers.service_account import NamespaceContent
 from resource_api.controllers.service_addresses import ServiceAddresses
@@ -36,11 +39,13 @@ from resource_api.registry.catalog import Catalog
 from resource_api.registry.store import Store
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.security.admission.plugins import Surroundings, plugins
+from resource_api.security.admission.resource_quota import ResourceQuota
 from resource_api.security.authn import Authenticator, FrontProxy
 from resource_api.security.authorization import AlwaysAllow, AlwaysDeny, Authorizer, AuthorizerChain
 from resource_api.security.bootstrap_policy import reconcile_bootstrap
 from resource_api.security.lookup import CACHES_NEEDED, get_or_none
 from resource_api.security.material import Material
+from resource_api.security.node_authorizer import NodeAuthorizer
 from resource_api.security.rbac import PLURALS, PolicyIndex, RbacAuthorizer
 from resource_api.security.tokens import TokenIssuer
 from resource_api.server import ApiServer
@@ -48,6 +53,9 @@ from resource_api.server import ApiServer
 log = logging.getLogger("resource_api")
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
+
+NODE_NEEDS = (("", "pods"),)
+"""What mode Node looks into besides."""
 
 WATCHED = (("", "services"), ("networking.k8s.io", "ipaddresses"), ("policy", "poddisruptionbudgets"))
 """Collections that are looked into besides those of admission."""
@@ -65,7 +73,12 @@ class ControlPlane:
         self.policy = PolicyIndex()
         self.index = ObjectIndex(store, self.api, decode_envelope)
         rbac = RbacAuthorizer(self.policy)
-        modes: dict[str, Authorizer] = {"RBAC": rbac, "Node": AlwaysDeny(), "AlwaysAllow": AlwaysAllow(), "AlwaysDeny": AlwaysDeny()}
+        modes: dict[str, Authorizer] = {
+            "RBAC": rbac,
+            "Node": NodeAuthorizer(self.api),
+            "AlwaysAllow": AlwaysAllow(),
+            "AlwaysDeny": AlwaysDeny(),
+        }
         self.authorizer = AuthorizerChain([modes[mode] for mode in config.authorization_mode])
         self.admission = Admission()
         self.catalog = Catalog(store, group=group, clock=clock, admission=self.admission, event_ttl_s=int(config.event_ttl_s))
@@ -101,6 +114,7 @@ class ControlPlane:
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
         self.definitions = DefinitionController(self.api, self.index, self.catalog, clock)
+        self.admission.plugins = tuple(self._plugins())
         self.controllers = Controllers(self.index, self._make_controllers())
         self.secure_port = 0
         self.insecure_port = 0
@@ -113,6 +127,9 @@ class ControlPlane:
             GarbageCollector(self.api, self.index),
             NamespaceController(self.api, self.index),
             NamespaceContent(self.api, self.index, root_ca),
+            ClusterRoleAggregation(self.api, self.index),
+            CertificateSigner(self.api, self.index, self._material.authority, self._clock),
+            *(QuotaController(plugin, self.index) for plugin in self.admission.plugins if isinstance(plugin, ResourceQuota)),
         ]
 
     async def start(self) -> None:
@@ -120,7 +137,6 @@ class ControlPlane:
         self.api.add(*(self.catalog.resource(model) for model in builtin_models().values()))
         await self.definitions.load()
         reviews.install(self.api, self.authorizer, self._rules, self.authenticator, self.issuer)
-        self.admission.plugins = tuple(self._plugins())
         await self._fill_caches()
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
@@ -151,7 +167,12 @@ class ControlPlane:
 
     async def _fill_caches(self) -> None:
         """What is asked for on every write is in memory before the first one; RBAC's objects are followed into its index."""
-        needed = [*CACHES_NEEDED, *((RBAC_GROUP, plural) for plural in PLURALS), *WATCHED]
+        needed = [
+            *CACHES_NEEDED,
+            *NODE_NEEDS * ("Node" in self.config.authorization_mode),
+            *((RBAC_GROUP, plural) for plural in PLURALS),
+            *WATCHED,
+        ]
         caches = [self.api.find(group, plural).reader.cache for group, plural in needed]
         for cache in caches:
             cache.start()

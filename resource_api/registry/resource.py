@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.errors import FieldError, Object, StatusError
+from resource_api.patch.managed_fields import settle_times
 from resource_api.registry import deletion
 from resource_api.registry.admission import Admission, AdmissionRequest, Operation
 from resource_api.registry.model import Model
@@ -382,6 +383,7 @@ class Resource:
             for text in self.model.strategy.warnings(new, old):
                 ctx.warn(text)
             await self.admission.validate(request)
+            settle_times(old, new)
             revision = await self._put(ctx, new, old, stored)
             written = revision > 0
         finally:
