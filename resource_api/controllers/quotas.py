@@ -1,4 +1,4 @@
-"""Keeps the status of every ResourceQuota true when objects go: charging is admission's, giving back what was deleted is nobody's but ours."""
+"""Keeps the status of every ResourceQuota true when objects go: admission charges, and giving back what was deleted falls to us."""
 
 from __future__ import annotations
 
