@@ -1,7 +1,8 @@
 """`python -m resource_api`: flags to a running API server, signals to its end.
 
 Owns exit statuses, the loop, signals and logging; everything else is composed by `embedded.py`. Statuses: 0 stopped by a signal, 1 failed,
-2 wrong flags. SIGTERM and SIGINT stop in order; a second one ends at once. SIGUSR1 dumps the state.
+2 wrong flags. SIGTERM and SIGINT stop in order; a second one ends at once. SIGUSR1 dumps the state. After the word `attended` the end of
+standard input stops it too, so that it does not outlive its parent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from resource_api.config import ApiConfig, ConfigError, parse, usage
 if TYPE_CHECKING:
     from resource_api.control_plane import ControlPlane
 
+STANDARD_INPUT = 0
+INPUT_BYTES_MAX = 4096
+
 log = logging.getLogger("resource_api")
 
 
@@ -29,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("resource_api: refuses to run under `python -O`: its guards are assertions", file=sys.stderr)
         return 1
     words = list(sys.argv[1:] if arguments is None else arguments)
+    attended = words[:1] == ["attended"]
+    if attended:
+        del words[0]
     if any(word in ("-h", "--help", "help") for word in words):
         sys.stdout.write(usage())
         return 0
@@ -48,14 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.warning("%s", warning)
     _raise_descriptor_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(ServerProcess(config).run())
+        return runner.run(ServerProcess(config, attended=attended).run())
 
 
 class ServerProcess:
     """One API server and the signals that reach its process."""
 
-    def __init__(self, config: ApiConfig) -> None:
+    def __init__(self, config: ApiConfig, *, attended: bool = False) -> None:
         self._config = config
+        self._attended = attended
         self._kubeconfig = os.path.abspath(config.write_kubeconfig) if config.write_kubeconfig else ""
         self._stop_asked = asyncio.Event()
         self._is_stopping = False
@@ -69,6 +77,8 @@ class ServerProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGUSR1, self._on_dump_signal)
+        if self._attended:
+            loop.add_reader(STANDARD_INPUT, self._on_input)
         try:
             await self._serve()
         except asyncio.CancelledError:
@@ -106,6 +116,17 @@ class ServerProcess:
             self._stop_asked.set()
         elif self._task is not None:
             self._task.cancel()
+
+    def _on_input(self) -> None:
+        """Whoever started this process holds the other end: what it writes means nothing, its end is a wish to stop."""
+        try:
+            ended = not os.read(STANDARD_INPUT, INPUT_BYTES_MAX)
+        except OSError:
+            ended = True
+        if ended:
+            asyncio.get_running_loop().remove_reader(STANDARD_INPUT)
+            if not self._is_stopping:
+                self._on_stop_signal()
 
     def _on_dump_signal(self) -> None:
         text = self._plane.describe() if self._plane is not None else "starting"

@@ -119,6 +119,9 @@ class ControlPlane:
         self.secure_port = 0
         self.insecure_port = 0
         self.tasks: list[asyncio.Task[None]] = []
+        self.is_started = False
+        """Everything a client needs stands: set by who composes, when the kubeconfig is written too."""
+        self.server.health.ready["start"] = self._started
 
     def _make_controllers(self) -> list[Controller]:
         root_ca = self._material.serving_authority_pem.decode()
@@ -150,6 +153,9 @@ class ControlPlane:
 
     async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
         return await get_or_none(self.api, "", plural, namespace, name)
+
+    async def _started(self) -> str:
+        return "" if self.is_started else "the server is starting"
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self.tasks.append(self._group.create_task(work, name=name))

@@ -32,6 +32,7 @@ async def running_api(config: ApiConfig, clock: Clock | None = None) -> AsyncIte
         plane = await stack.enter_async_context(running(config, store, clock, material))
         if config.write_kubeconfig:
             write_admin_kubeconfig(pathlib.Path(config.write_kubeconfig), plane, material)
+        plane.is_started = True
         yield plane
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from raftkv import ETCD_VERSION, __version__
 from raftkv.clock import SystemClock
+from raftkv.up.api_server import ApiServerProcess
 from raftkv.up.layout import HOST, Place, UpError
 
 HEALTHY_WITHIN_S = 60.0
@@ -33,12 +34,13 @@ class LocalCluster:
     Invariants: 1. a member is started at most once. 2. after `stop` none of them runs.
     """
 
-    def __init__(self, folder: pathlib.Path, places: Sequence[Place], handed_on: Sequence[str]) -> None:
+    def __init__(self, folder: pathlib.Path, places: Sequence[Place], handed_on: Sequence[str], *, kubernetes: bool = False) -> None:
         self._folder = folder
         self._places = list(places)
         self._handed_on = list(handed_on)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._now_s = SystemClock().monotonic_s
+        self._api_server = ApiServerProcess(folder, self._places, self._now_s) if kubernetes else None
 
     def command(self, place: Place) -> list[str]:
         """The command line of one member, as a person could type it."""
@@ -68,7 +70,7 @@ class LocalCluster:
                         del waiting[place.name]
                         print(f"  {place.name} is healthy ({self._now_s() - began_s:.1f} s)", flush=True)
             if not waiting:
-                return True
+                return self._api_server is None or await self._api_server.start(stopping)
             if self._now_s() - began_s > HEALTHY_WITHIN_S:
                 raise UpError(f"not healthy after {HEALTHY_WITHIN_S:.0f} s: {_listed(waiting)}; the logs are {self._folder}/*/log")
             if self._now_s() - reported_s > REPORT_S:
@@ -117,11 +119,15 @@ class LocalCluster:
         print("\nPaste:\n")
         print(f"  {_installed('raftctl')} --endpoints={endpoints} put greeting hello")
         print(f"  etcdctl --endpoints={endpoints} get greeting\n")
+        if self._api_server is not None:
+            print(f"  export KUBECONFIG={self._api_server.kubeconfig.absolute()}")
+            print("  kubectl get namespaces\n")
         print(f"Ctrl-C stops the cluster; its data stays in {self._folder}, and the next `up` goes on with it.", flush=True)
 
     async def watch(self, stopping: asyncio.Event) -> None:
         """Returns when told to stop, or when no member is left; reports each that ends by itself."""
         down: set[str] = set()
+        api_server = self._api_server
         while not stopping.is_set() and len(down) < len(self._places):
             for place in self._places:
                 status = self._processes[place.name].returncode
@@ -131,6 +137,9 @@ class LocalCluster:
                         f"{place.name} ended with status {status}; it stays down. The end of {self._log(place)}:\n{self._tail(place)}",
                         flush=True,
                     )
+            if api_server is not None and api_server.ended_because():
+                print(api_server.ended_because(), flush=True)
+                api_server = None
             await _pause(stopping, 0.5)
 
     async def stop(self) -> None:
@@ -138,6 +147,8 @@ class LocalCluster:
         running = {name: process for name, process in self._processes.items() if process.returncode is None}
         if running:
             print(f"\nstopping {', '.join(running)}", flush=True)
+        if self._api_server is not None:
+            await self._api_server.stop(STOPPED_WITHIN_S)
         for process in running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -155,7 +166,9 @@ class LocalCluster:
             (self._folder / name / "pid").unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Ends every member now; what it acknowledged is on its disk."""
+        """Ends every process now; what the members acknowledged is on their disks."""
+        if self._api_server is not None:
+            self._api_server.kill()
         for process in self._processes.values():
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):

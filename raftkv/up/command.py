@@ -27,6 +27,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", default=".raftkv", metavar="DIR", help="where data, logs and ports are kept (default: %(default)s)")
     parser.add_argument("--base-port", type=int, default=None, metavar="PORT", help="first of two adjacent ports for each member")
+    parser.add_argument(
+        "--kubernetes", action="store_true", help="start a Kubernetes API server on the cluster too, and print its kubeconfig"
+    )
     parser.epilog = "What follows `--` is handed to every member: raftkv up -- --heartbeat-interval=50"
     options = parser.parse_args(own)
     if options.members is not None and not 1 <= options.members <= MEMBERS_MAX:
@@ -42,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with locked(folder):
             places = layout(folder, options.members, options.base_port)
-            return asyncio.run(_run(LocalCluster(folder, places, options.handed_on)))
+            return asyncio.run(_run(LocalCluster(folder, places, options.handed_on, kubernetes=options.kubernetes)))
     except (UpError, OSError) as exc:
         print(f"raftkv up: {exc}", file=sys.stderr)
         return 1

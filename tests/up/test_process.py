@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -12,6 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+import yaml
+
+from resource_api.client import ApiClient, Kind, read_kubeconfig
 
 BASE_PORT = 22160
 
@@ -120,3 +124,27 @@ class TestUp:
         assert done.returncode == 1
         assert "n1 ended with status 1 while starting" in done.stderr
         assert "--election-timeout[1000ms] should be at least as 5 times" in done.stderr
+
+    def test_api_server_stands_beside_the_cluster_and_goes_with_it(self, tmp_path, ups):
+        """`--kubernetes`: what was created is there after a stop and a start, on the same port; the kubeconfig is for its owner alone."""
+        folder = tmp_path / "cluster"
+        kubeconfig, servers = folder / "kubernetes" / "kubeconfig", []
+        for turn in range(2):
+            up = Up(folder, "--members=1", f"--base-port={BASE_PORT + 20}", "--kubernetes")
+            ups.append(up)
+            up.read_until("export KUBECONFIG=")
+            up.read_until("Ctrl-C stops the cluster")
+            assert kubeconfig.stat().st_mode & 0o777 == 0o600
+            cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+            servers.append(cluster["server"])
+            assert asyncio.run(_namespace(str(kubeconfig), create=turn == 0)) == "kept"
+            assert up.end() == 0, "".join(up.lines)
+        assert len(set(servers)) == 1
+
+
+async def _namespace(kubeconfig: str, *, create: bool) -> str:
+    async with ApiClient(read_kubeconfig(kubeconfig)) as client:
+        kind = Kind("", "v1", "namespaces")
+        if create:
+            await client.create(kind, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kept"}})
+        return str((await client.get(kind, "kept"))["metadata"]["name"])
