@@ -5,6 +5,7 @@ Made at each start where it is missing; the Service's endpoints are brought up t
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,8 +55,10 @@ async def _make(api: Api, group: str, plural: str, obj: Object, namespace: str =
 
 async def namespaces(api: Api) -> None:
     """The four namespaces; everything else stands in one."""
-    for name in NAMESPACES:
-        await _make(api, "", "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    async with asyncio.TaskGroup() as group:
+        for name in NAMESPACES:
+            made = _make(api, "", "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            group.create_task(made, name=f"bootstrap namespace {name}")
 
 
 async def service(api: Api, advertised: Advertised) -> None:

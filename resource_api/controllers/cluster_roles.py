@@ -20,7 +20,6 @@ class ClusterRoleAggregation:
 
     def __init__(self, api: Api, index: ObjectIndex) -> None:
         self._api = api
-        self._index = index
         self.queue = WorkQueue("cluster roles")
         index.listen(self._on_change)
 
@@ -31,5 +30,4 @@ class ClusterRoleAggregation:
 
     async def reconcile(self, key: str) -> None:
         """Brings all up to date, by what the store has now."""
-        names = [entry.metadata.name for key, entry in self._index.by_key.items() if key.startswith(PREFIX)]
-        await aggregate_cluster_roles(self._api, names)
+        await aggregate_cluster_roles(self._api)
