@@ -1,4 +1,5 @@
-# One image: the server (raftkv) and its client (raftctl). Build: docker build -t raftkv .
+# One image: the server (raftkv), its client (raftctl) and the API server (--entrypoint python raftkv -m resource_api).
+# Build: docker build -t raftkv .
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

@@ -15,6 +15,7 @@ from raftkv.clock import Clock
 from resource_api.cache.item import Event, Item
 from resource_api.config import ApiConfig
 from resource_api.controllers import bootstrap
+from resource_api.controllers.api_services import ApiServices
 from resource_api.controllers.bootstrap import Advertised
 from resource_api.controllers.certificates import CertificateSigner
 from resource_api.controllers.cluster_roles import ClusterRoleAggregation
@@ -130,6 +131,7 @@ class ControlPlane:
             GarbageCollector(self.api, self.index),
             NamespaceController(self.api, self.index),
             NamespaceContent(self.api, self.index, root_ca),
+            ApiServices(self.api, self.index, self._clock),
             ClusterRoleAggregation(self.api, self.index),
             CertificateSigner(self.api, self.index, self._material.authority, self._clock),
             *(QuotaController(plugin, self.index) for plugin in self.admission.plugins if isinstance(plugin, ResourceQuota)),

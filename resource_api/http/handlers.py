@@ -17,6 +17,7 @@ from resource_api.http.upgrade import CONNECT_SUBRESOURCES, Connections
 from resource_api.http.watch_stream import Watches
 from resource_api.http.writes import Writes
 from resource_api.registry.api import Api
+from resource_api.registry.custom import CustomModel
 from resource_api.registry.resource import Resource
 from resource_api.schema.kinds import ResourceType
 
@@ -46,6 +47,8 @@ class ResourceHandlers:
         if info.subresource:
             return await self._subresource(request, info, resource)
         type, verb = resource.type, info.verb
+        if type.custom and isinstance(resource.model, CustomModel) and resource.model.deprecation:
+            request.warn(resource.model.deprecation)
         if verb == "proxy" or len(info.parts) > 2:
             return page_not_found()
         if bool(info.namespace) != type.namespaced and not (type.plural == "namespaces" and info.name):
