@@ -365,7 +365,7 @@ class Resource:
         if not write.must_carry_version:
             drop_unknown(ctx, self.model, new, write)
             self.model.default(new)
-        if not write.applied:
+        if not write.applied and write.subresource != "binding":  # Upstream's bindings own no fields.
             new = self.manager.on_update(old, new, manager=self._manager_of(ctx), subresource=write.subresource, now=self._now())
         request = self._admission_request(ctx, "UPDATE", write.subresource, new, old)
         written = False

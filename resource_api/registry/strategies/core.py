@@ -25,7 +25,9 @@ class PodStrategy(BuiltinStrategy):
         obj["status"] = {"phase": "Pending", "qosClass": quality_of_service(obj)}
 
     def prepare_subresource(self, ctx: Context, subresource: str, obj: Object, old: Object) -> None:
-        """`status` writes the status; `ephemeralcontainers` and `resize` each their part of the spec."""
+        """`status` writes the status; `ephemeralcontainers` and `resize` each their part of the spec; what `binding` did stands."""
+        if subresource == "binding":
+            return
         if subresource == "status":
             super().prepare_subresource(ctx, subresource, obj, old)
             keep(obj["metadata"], old["metadata"], "ownerReferences")

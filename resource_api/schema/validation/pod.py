@@ -42,8 +42,8 @@ UPDATABLE = (
 
 
 def validate_pod(pod: Object, old: Object | None, subresource: str) -> Problems:
-    """A pod, new or changed, by one of its endpoints."""
-    if subresource == "status":
+    """A pod, new or changed, by one of its endpoints. A binding is checked by who makes it."""
+    if subresource in ("status", "binding"):
         return []
     problems = validate_pod_spec(part(pod, "spec"), "spec")
     for group in ("containers", "initContainers"):

@@ -163,6 +163,14 @@ def test_pod_subresources_write_only_their_part() -> None:
     ]
 
 
+def test_pod_binding_gives_the_pod_its_node() -> None:
+    """What is fixed for everybody else is the scheduler's to write."""
+    old = stored("Pod", {"spec": {"containers": [{"name": "web", "image": "nginx"}]}})
+    bound = {"spec": {"nodeName": "n"}, "status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}
+    new, problems = updated(old, bound, "binding")
+    assert (problems, new["spec"]["nodeName"], new["status"]["conditions"]) == ([], "n", bound["status"]["conditions"])
+
+
 @pytest.mark.parametrize(
     ("asked_s", "pod", "grace_s"),
     [
