@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -34,7 +35,7 @@ def test_wrong_flags_end_with_status_2(capsys):
 
 @pytest.mark.slow
 def test_process_serves_and_stops_on_a_signal(tmp_path):
-    """The kubeconfig is for its owner alone, the version is answered, SIGTERM ends with status 0 and nothing is lost."""
+    """The kubeconfig is for its owner alone, the version is answered, it is no large process; SIGTERM ends it with status 0."""
     port, kubeconfig = free_port(), tmp_path / "kubeconfig"
     words = [sys.executable, "-m", "resource_api", "--embedded", str(tmp_path / "data"), "--secure-port", "0"]
     words += ["--insecure-port", str(port), "--write-kubeconfig", str(kubeconfig), "--profiling"]
@@ -45,8 +46,17 @@ def test_process_serves_and_stops_on_a_signal(tmp_path):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=10) as answer:
                 assert json.load(answer)["major"] == "1"
             assert stat.S_IMODE(os.stat(kubeconfig).st_mode) == 0o600
+            assert _memory_mb(process.pid) < 150
         finally:
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=30)
         assert process.returncode == 0, said
         assert "--profiling is kube-apiserver's and has no effect here" in said
+
+
+def _memory_mb(pid: int) -> float:
+    """Resident."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no such process")

@@ -42,6 +42,7 @@ class Served:
 @contextmanager
 def api_server(folder: pathlib.Path, *, secure_port: int, port: int) -> Iterator[tuple[Served, float]]:
     """The server, ready, and the seconds from exec to readiness."""
+    folder.mkdir(exist_ok=True)
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{TOKEN},bench,1,"system:masters"\n')
     words = [sys.executable, "-m", "resource_api", "--embedded", str(folder / "data"), "--secure-port", str(secure_port)]
@@ -60,7 +61,9 @@ def echo_server(port: int) -> Iterator[Served]:
 @contextmanager
 def _process(words: list[str], url: str, probe: str) -> Iterator[tuple[Served, float]]:
     started_s = time.monotonic()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    # As installed: bytecode is kept.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(pathlib.Path(".raftkv/bytecode").absolute())}
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=environment)
     try:
         while not _answers(url + probe):
             if process.poll() is not None or time.monotonic() - started_s > START_TIMEOUT_S:
