@@ -20,7 +20,8 @@ Each line is one way to be wrong, put into raftkv by an import hook while a simu
 distributed stores have shown; letters are further edits for one number, and from 73 on they are ours. `make check` fails
 when an edit no longer fits its module exactly once.
 
-*Seeds* is how many seeds it took until one noticed: {runs}.
+*Seeds* is how many seeds it took until one noticed: the median of as many runs with different first seeds as *runs* says, and the
+range. {bases} are wanted of each; tests are run once.
 A seed counts only if it finds nothing without the mutant. Simulated clusters come first, the core before the server; what
 they do not notice within {core} and {server} seeds meets the tests.
 
@@ -30,20 +31,20 @@ Made by `python -m tests.mutants --write`; `python -m tests.mutants 13 62b` trie
 
 def page(outcomes: list[tuple[Mutant, Record]], *, bases: int) -> str:
     """The whole page."""
-    runs = f"the median of {bases} runs with different first seeds, and the range" if bases > 1 else "in one run, from seed 1 on"
-    lines = [HEAD.format(runs=runs, core=SEEDS["core"], server=SEEDS["server"]), *_summary(outcomes), ""]
-    lines += ["| mutant | rule it breaks | noticed by | seeds | as |", "|---|---|---|---|---|"]
+    lines = [HEAD.format(bases=bases, core=SEEDS["core"], server=SEEDS["server"]), *_summary(outcomes), ""]
+    lines += ["| mutant | rule it breaks | noticed by | seeds | runs | as |", "|---|---|---|---|---|---|"]
     for mutant, record in outcomes:
         found = record.killed_by()
         number, _, name = mutant.name.partition("_")
         cells = [f"{number} {name.replace('_', ' ')}", mutant.rule]
         if found is None:
-            cells += ["**not noticed**" if record.trials else "not tried", "", ""]
+            cells += ["**not noticed**" if record.trials else "not tried", "", "", ""]
         else:
             level, trials = found
             seeds = sorted(trial.seeds or trial.tried + 1 for trial in trials)
             spread = f" ({seeds[0]}–{seeds[-1]})" if seeds[0] != seeds[-1] else ""
-            cells += [LEVELS[level], "" if level == "unit" else f"{median(seeds):g}{spread}", _shown(trials[0].what or trials[-1].what)]
+            cells += [LEVELS[level], *(("", "") if level == "unit" else (f"{median(seeds):g}{spread}", str(len(trials))))]
+            cells.append(_shown(trials[0].what or trials[-1].what))
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "## Numbers without a mutant", "", "| number | way to be wrong | why |", "|---|---|---|"]
     for number, absent in ABSENT.items():
@@ -72,6 +73,13 @@ def _summary(outcomes: list[tuple[Mutant, Record]]) -> list[str]:
 
 
 def _shown(what: str) -> str:
-    """The start of a finding, fit for a cell."""
+    """The start of a finding, fit for a cell: of an error what it says, not where."""
+    kind, _, rest = what.partition(": ")
+    if rest.startswith("Traceback"):
+        # The last error's text; what is indented is the way to it.
+        what = [line for line in rest.splitlines() if line[:1].isalpha()][-1].rpartition("InvariantError: ")[2]
+        what = f"{kind}: {what}"
+    elif "Group(" in rest:
+        what = f"{kind}: {rest.rpartition('): ')[2]}"
     text = " ".join(what.split()).replace("|", "/").replace(f"{ROOT}/", "")
     return text if len(text) <= 110 else text[:107] + "..."
