@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, unquote_plus
 
 from resource_api.registry.requests import User
+
+if TYPE_CHECKING:
+    from resource_api.http.websocket import Handshake
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -149,6 +152,8 @@ class Stream:
     content_type: str = JSON
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
+    websocket: Handshake | None = None
+    """The stream is made of WebSocket messages, `status` is 101."""
 
 
 Answer = Response | Stream

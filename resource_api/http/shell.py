@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from resource_api.errors import too_large
 from resource_api.http.messages import BODY_BYTES_MAX, Answer, Request, Response, Stream
 from resource_api.http.status import REASONS
+from resource_api.http.websocket import ClientFrames, closing
 
 HEADER_BYTES_MAX = 64 * 1024
 """Of one header line: a service-account token or a last-applied annotation in a URL passes."""
@@ -84,10 +85,12 @@ class Shell:
     async def _stream(self, message: web.BaseRequest, transport: asyncio.Transport, stream: Stream) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
-        chunked = message.version >= (1, 1)
-        outlet = _Outlet(message, transport, chunked)
-        head = _head(stream.status, stream.content_type, stream.headers, "Transfer-Encoding: chunked" if chunked else "Connection: close")
-        transport.write(head)
+        chunked = message.version >= (1, 1) and stream.websocket is None
+        outlet = _WebSocketOutlet(message, transport) if stream.websocket is not None else _Outlet(message, transport, chunked)
+        framing = "Transfer-Encoding: chunked" if chunked else "" if stream.websocket is not None else "Connection: close"
+        transport.write(_head(stream.status, stream.content_type, stream.headers, framing))
+        if isinstance(outlet, _WebSocketOutlet):
+            message.protocol.set_parser(_Incoming(outlet, stream))  # type: ignore[arg-type]  # aiohttp calls two of a reader's methods
         self._streams[message.protocol] = (task, stream)
         if self._stopping:
             stream.stop()
@@ -218,8 +221,53 @@ class _Outlet:
             self._transport.write(b"0\r\n\r\n")
 
 
+class _WebSocketOutlet(_Outlet):
+    """Messages come framed; the end is a close frame, once."""
+
+    def __init__(self, message: web.BaseRequest, transport: asyncio.Transport) -> None:
+        super().__init__(message, transport, False)
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        """See `Outlet`. After the close frame nothing follows."""
+        if not self.closed:
+            super().write(data)
+
+    def pong(self, data: bytes) -> None:
+        """What a ping is answered with; a client that does not read gets none."""
+        if self._transport.get_write_buffer_size() < HEADER_BYTES_MAX:
+            self.write(data)
+
+    def end(self) -> None:
+        """The close frame."""
+        self.write(closing())
+        self.closed = True
+
+
+class _Incoming:
+    """What the client sends on a WebSocket. Takes the place of aiohttp's reader of WebSocket frames."""
+
+    def __init__(self, outlet: _WebSocketOutlet, stream: Stream) -> None:
+        self._outlet = outlet
+        self._stream = stream
+        self._frames = ClientFrames()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Never says that the connection is to be closed: the stream's end does that."""
+        self._outlet.pong(self._frames.feed(data))
+        if self._frames.ended:
+            self._outlet.closed = True
+            self._stream.stop()
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection is gone: `Shell` is told of it otherwise."""
+
+
 def _head(status: int, content_type: str, headers: list[tuple[str, str]], framing: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}", framing]
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}"]
+    if framing:
+        lines.append(framing)
     if content_type:
         lines.append(f"Content-Type: {content_type}")
     for name, value in headers:

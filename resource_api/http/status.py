@@ -8,6 +8,7 @@ from resource_api.http.negotiation import wanted_of_error
 from resource_api.http.representation import Representations, encode_json, wants_pretty
 
 REASONS: dict[int, str] = {
+    101: "Switching Protocols",
     200: "OK",
     201: "Created",
     202: "Accepted",

@@ -38,6 +38,11 @@ class WatchFrames:
         """Of the stream."""
         return f"{PROTOBUF};stream=watch" if self._wanted.media == "protobuf" else JSON
 
+    @property
+    def binary(self) -> bool:
+        """Frames are no text: protobuf, each with its length before it."""
+        return self._wanted.media == "protobuf"
+
     def event(self, event: Event) -> bytes:
         """One change; of Tables the first one has the columns."""
         if self._columns_due:

@@ -18,7 +18,11 @@ from resource_api.http.representation import Representations, include_object
 from resource_api.http.request import RequestInfo, list_options
 from resource_api.http.splicing import reads_as_stored
 from resource_api.http.watch_frames import WatchFrames
+from resource_api.http.websocket import Handshake, handshake
 from resource_api.registry.resource import Resource
+
+LENGTH_BYTES = 4
+"""Before each protobuf frame."""
 
 
 class Watches:
@@ -33,7 +37,7 @@ class Watches:
         type = resource.type
         if "watch" not in type.verbs or request.method != "GET":
             raise method_not_allowed("")
-        asked = wanted_stream(request)
+        asked, agreed = wanted_stream(request), handshake(request)
         include = include_object(request) if asked.target == "Table" else ""
         options = list_options(request.query)
         name = info.name if info.name and len(info.parts) == 2 else ""
@@ -42,7 +46,9 @@ class Watches:
             options = replace(options, field_selector=f"{options.field_selector},{exact}" if options.field_selector else exact)
         watching = await resource.reader.watch(info.namespace, options)
         frames = WatchFrames(type, asked, include, self._representations, splice=reads_as_stored(resource))
-        stream = _WatchStream(watching, frames, self._counters, (type.group, type.version, type.kind), (type.group, type.plural))
+        stream = _WatchStream(watching, frames, agreed, self._counters, (type.group, type.version, type.kind), (type.group, type.plural))
+        if agreed is not None:
+            return Stream(stream.run, watching.close, "", 101, agreed.headers(), agreed)
         return Stream(stream.run, watching.close, frames.content_type)
 
 
@@ -50,10 +56,17 @@ class _WatchStream:
     """One watch on its way to one client."""
 
     def __init__(
-        self, watching: Watching, frames: WatchFrames, counters: RequestCounters, gvk: tuple[str, str, str], resource: tuple[str, str]
+        self,
+        watching: Watching,
+        frames: WatchFrames,
+        agreed: Handshake | None,
+        counters: RequestCounters,
+        gvk: tuple[str, str, str],
+        resource: tuple[str, str],
     ) -> None:
         self._watching = watching
         self._frames = frames
+        self._agreed = agreed
         self._counters = counters
         self._gvk = gvk
         self._label = ("watch", *resource)
@@ -74,6 +87,13 @@ class _WatchStream:
             running[self._label] -= 1
 
     def _frame(self, notice: Notice) -> bytes:
+        if self._agreed is None:
+            return self._made(notice)
+        # A WebSocket message has its own length: the one before a protobuf frame is left out.
+        binary, made = self._frames.binary, self._made(notice)
+        return self._agreed.message(made[LENGTH_BYTES:] if binary else made, binary=binary)
+
+    def _made(self, notice: Notice) -> bytes:
         if isinstance(notice, Event):
             return self._frames.event(notice)
         if isinstance(notice, Bookmark):
