@@ -1,15 +1,17 @@
 """The tree as the tidy tests see it: which files are ours, and what each imports, defines and calls.
 
-Reads files, never imports them: a module that does not even load is still checked.
+Reads files, never imports them: a module that does not even load is still checked. Each file is read, parsed and walked once for all
+checks: a thousand files are a million nodes, 2 s and 250 MB.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import gc
 import pathlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -29,11 +31,21 @@ class Source:
     path: str
     """Relative to the checkout, with forward slashes."""
 
-    module: str
+    text: str
+
+    module: str = field(init=False)
     """The name it is imported by."""
 
-    text: str
-    tree: ast.Module
+    nodes: tuple[ast.AST, ...] = field(init=False)
+    """Every node of the tree, outer ones first."""
+
+    imports: tuple[tuple[ast.stmt, str], ...] = field(init=False)
+    """Every import statement with the full name of what it brings in, those inside functions and TYPE_CHECKING included."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "module", module_name(self.path))
+        object.__setattr__(self, "nodes", tuple(ast.walk(ast.parse(self.text, self.path))))
+        object.__setattr__(self, "imports", tuple(self._imports()))
 
     @property
     def is_package(self) -> bool:
@@ -44,43 +56,46 @@ class Source:
         """`path:line`, as an editor understands it."""
         return f"{self.path}:{getattr(node, 'lineno', 1)}"
 
+    def _imports(self) -> Iterator[tuple[ast.stmt, str]]:
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield node, alias.name
+            elif isinstance(node, ast.ImportFrom):
+                origin = self._origin(node)
+                for alias in node.names:
+                    yield node, f"{origin}.{alias.name}"
 
-@functools.cache
+    def _origin(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self.module.split(".")
+        parts = parts[: len(parts) - node.level + (1 if self.is_package else 0)]
+        return ".".join([*parts, node.module] if node.module else parts)
+
+
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every file of ours below the folders, in path order; generated ones are left out."""
-    found = []
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            path = file.relative_to(ROOT).as_posix()
-            if not path.startswith(GENERATED):
-                text = file.read_text(encoding="utf-8")
-                found.append(Source(path, module_name(path), text, ast.parse(text, path)))
-    return tuple(found)
+    return tuple(source for folder in folders for source in _below(folder))
+
+
+@functools.cache
+def _below(folder: str) -> tuple[Source, ...]:
+    outer, _, rest = folder.partition("/")
+    if rest and outer in EVERYTHING:
+        return tuple(source for source in _below(outer) if source.path.startswith(f"{folder}/"))
+    files = ((file.relative_to(ROOT).as_posix(), file) for file in sorted((ROOT / folder).rglob("*.py")))
+    # Nothing parsed here is ever garbage: looking for some costs three times the parsing.
+    gc.disable()
+    try:
+        return tuple(Source(path, file.read_text(encoding="utf-8")) for path, file in files if not path.startswith(GENERATED))
+    finally:
+        gc.enable()
 
 
 def module_name(path: str) -> str:
     """`cli/raftctl/main.py` -> `raftctl.main`."""
     return path.removeprefix("cli/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
-    """Every import statement with the full name of what it brings in, those inside functions and TYPE_CHECKING included."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            origin = _origin(source, node)
-            for alias in node.names:
-                yield node, f"{origin}.{alias.name}"
-
-
-def _origin(source: Source, node: ast.ImportFrom) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = source.module.split(".")
-    parts = parts[: len(parts) - node.level + (1 if source.is_package else 0)]
-    return ".".join([*parts, node.module] if node.module else parts)
 
 
 def under(name: str, *prefixes: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.tidy.source import EVERYTHING, PRODUCT, Source, dotted, imports, report, sources
+from tests.tidy.source import EVERYTHING, PRODUCT, Source, dotted, report, sources
 
 CLOCK_READERS = ("raftkv/clock.py",)
 """The only modules that read a clock or make randomness; everybody else is handed both."""
@@ -43,17 +43,17 @@ def unowned_tasks(source: Source) -> list[str]:
         return []
     faults = [
         f"{source.where(node)}: {dotted(node.func)}; use a TaskGroup"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and UNOWNED_TASK.search(dotted(node.func))
     ]
     names = ("asyncio.create_task", "asyncio.ensure_future", "asyncio.gather")
-    return faults + [f"{source.where(node)}: {name}; use a TaskGroup" for node, name in imports(source) if name in names]
+    return faults + [f"{source.where(node)}: {name}; use a TaskGroup" for node, name in source.imports if name in names]
 
 
 def swallowed_errors(source: Source) -> list[str]:
     """`except Exception: pass` hides the next bug as well as the one it was written for."""
     faults = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.ExceptHandler):
             continue
         broad = node.type is None or dotted(node.type) in ("Exception", "BaseException")
@@ -69,7 +69,7 @@ def returns_in_finally(source: Source) -> list[str]:
     """`return` in `finally` swallows the cancellation or error that is on its way."""
     return [
         f"{source.where(inner)}: return in finally"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Try)
         for statement in node.finalbody
         for inner in ast.walk(statement)
@@ -81,7 +81,7 @@ def vague_names(source: Source) -> list[str]:
     """A module called after nothing in particular collects everything."""
     path = pathlib.PurePosixPath(source.path)
     faults = [f"{source.path}: say what {part!r} holds" for part in (*path.parts[:-1], path.stem) if part in VAGUE_NAMES]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and re.search(r"(Manager|Helper|Utils?)$", node.name):
             faults.append(f"{source.where(node)}: say what {node.name} is")
     return faults
@@ -93,22 +93,20 @@ def impure_reads(source: Source) -> list[str]:
         return []
     faults = [
         f"{source.where(node)}: {dotted(node.func)}; take a Clock"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and IMPURE_CALLS.match(dotted(node.func))
     ]
     members = (
         f"{source.where(node)}: from {node.module} import ...; take a Clock"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ImportFrom) and node.module in CLOCK_MODULES and not node.level
     )
     return [*faults, *(fault for fault in members if "random import" not in fault or not _only_the_type(source))]
 
 
 def _only_the_type(source: Source) -> bool:
-    names = [
-        alias.name for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom) and node.module == "random" for alias in node.names
-    ]
-    calls = {dotted(node.func) for node in ast.walk(source.tree) if isinstance(node, ast.Call)}
+    names = [alias.name for node in source.nodes if isinstance(node, ast.ImportFrom) and node.module == "random" for alias in node.names]
+    calls = {dotted(node.func) for node in source.nodes if isinstance(node, ast.Call)}
     return names == ["Random"] and "Random" not in calls
 
 
@@ -171,4 +169,4 @@ def test_tree_is_free_of(check, folders):
 )
 def test_banned_check_finds_what_it_is_for(check, text, found):
     """The checkers themselves."""
-    assert bool(check(Source("raftkv/x.py", "raftkv.x", text, ast.parse(text)))) is found
+    assert bool(check(Source("raftkv/x.py", text))) is found

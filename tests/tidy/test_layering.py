@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.tidy.source import PRODUCT, Source, dotted, imports, report, sources, under
+from tests.tidy.source import PRODUCT, Source, dotted, report, sources, under
 
 OURS = ("raftkv", "resource_api", "raftctl", "jepsen_like", "tests")
 
@@ -126,7 +126,7 @@ def layer_faults(source: Source) -> list[str]:
         return [f"{source.path}:1: {source.module} has no row in LAYERS"]
     return [
         f"{source.where(node)}: {source.module} may not import {name}"
-        for node, name in imports(source)
+        for node, name in source.imports
         if name.split(".")[0] in OURS and not under(name, *allowed) and name not in ROOT_CONSTANTS
     ]
 
@@ -135,7 +135,7 @@ def foreign_faults(source: Source) -> list[str]:
     """Imports of the standard library or of third parties that the tables do not allow."""
     banned = row(source.module, BANNED) or ()
     faults = []
-    for node, name in imports(source):
+    for node, name in source.imports:
         top = name.split(".")[0]
         if under(name, *banned):
             faults.append(f"{source.where(node)}: {source.module} may not touch {name}")
@@ -150,7 +150,7 @@ def open_faults(source: Source) -> list[str]:
     """Calls of the built-in `open` where files are none of the module's business."""
     if not under(source.module, *NO_OPEN):
         return []
-    calls = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    calls = (node for node in source.nodes if isinstance(node, ast.Call))
     return [f"{source.where(call)}: {source.module} may not open files" for call in calls if dotted(call.func) in ("open", "io.open")]
 
 
@@ -164,12 +164,6 @@ def test_layering_of_the_tree_holds(check):
 def test_asyncio_modules_of_the_transport_exist():
     """A module that is gone does not keep its permission for a later one of that name."""
     assert set(TRANSPORT_WITH_IO) <= {source.module for source in sources("raftkv")}
-
-
-def _made(path: str, text: str) -> Source:
-    from tests.tidy.source import module_name
-
-    return Source(path, module_name(path), text, ast.parse(text))
 
 
 @pytest.mark.parametrize(
@@ -200,4 +194,4 @@ def _made(path: str, text: str) -> Source:
 )
 def test_layering_check_finds_what_it_is_for(path, text, check, crossed):
     """The checker itself: each kind of crossing is seen, each allowed import is not."""
-    assert bool(check(_made(path, text))) is crossed
+    assert bool(check(Source(path, text))) is crossed

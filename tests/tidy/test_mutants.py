@@ -9,7 +9,7 @@ import pytest
 from jepsen_like.sim.mutation import directory, load, mutated, names, source_path
 from tests.mutants.absent import ABSENT
 from tests.mutants.table import NUMBERS
-from tests.tidy.source import PRODUCT, ROOT, imports, report, sources, under
+from tests.tidy.source import PRODUCT, ROOT, report, sources, under
 
 FOLDER = directory()
 MUTANTS = [load(FOLDER, name) for name in names(FOLDER)]
@@ -43,7 +43,7 @@ def test_product_knows_nothing_of_mutants():
         f"{source.where(node)}: imports {name}"
         for source in sources(*PRODUCT)
         if not under(source.module, "jepsen_like")
-        for node, name in imports(source)
+        for node, name in source.imports
         if under(name, "jepsen_like.sim.mutation", "tests")
     ]
     assert not faults, report(faults)

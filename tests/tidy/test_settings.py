@@ -15,7 +15,7 @@ SUFFIX = "Settings"
 def undocumented_fields(source: Source) -> list[str]:
     """Fields of settings classes that no docstring follows."""
     faults = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and node.name.endswith(SUFFIX):
             following = [*node.body[1:], None]
             for item, after in zip(node.body, following, strict=True):
@@ -27,7 +27,7 @@ def undocumented_fields(source: Source) -> list[str]:
 
 def unfrozen_settings(source: Source) -> list[str]:
     """Settings classes that could be changed after they were validated."""
-    classes = (node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and node.name.endswith(SUFFIX))
+    classes = (node for node in source.nodes if isinstance(node, ast.ClassDef) and node.name.endswith(SUFFIX))
     return [
         f"{source.where(node)}: {node.name} is not a frozen dataclass"
         for node in classes
@@ -45,6 +45,6 @@ def test_settings_of_the_tree_are_frozen_and_explained(check):
 def test_settings_checks_find_what_they_are_for():
     """The checkers themselves."""
     text = 'class XSettings:\n    """Doc."""\n    a: int = 1\n    """Explained."""\n    b: int = 2\n'
-    source = Source("raftkv/x.py", "raftkv.x", text, ast.parse(text))
+    source = Source("raftkv/x.py", text)
     assert len(undocumented_fields(source)) == 1
     assert len(unfrozen_settings(source)) == 1

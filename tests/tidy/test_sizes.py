@@ -40,7 +40,7 @@ def test_module_exceptions_are_still_needed():
 
 def long_functions(source: Source) -> list[str]:
     """Functions over the limit, decorators not counted."""
-    functions = (node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    functions = (node for node in source.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     lengths = ((node, (node.end_lineno or node.lineno) - node.lineno + 1) for node in functions)
     return [f"{source.where(node)}: {node.name} has {lines} lines" for node, lines in lengths if lines > FUNCTION_LINES_MAX]
 
@@ -48,7 +48,7 @@ def long_functions(source: Source) -> list[str]:
 def wide_classes(source: Source) -> list[str]:
     """Classes with more public methods than one reader can hold."""
     faults = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef):
             methods = [
                 item
@@ -78,6 +78,6 @@ def test_size_checks_find_what_they_are_for():
     """The checkers themselves, at the limit and one past it."""
     for extra, found in ((0, 0), (1, 1)):
         text = "def f():\n" + "    x = 1\n" * (FUNCTION_LINES_MAX - 1 + extra)
-        assert len(long_functions(Source("a.py", "a", text, ast.parse(text)))) == found
+        assert len(long_functions(Source("a.py", text))) == found
         text = "class C:\n" + "".join(f"    def m{i}(self): ...\n" for i in range(PUBLIC_METHODS_MAX + extra))
-        assert len(wide_classes(Source("a.py", "a", text, ast.parse(text)))) == found
+        assert len(wide_classes(Source("a.py", text))) == found
