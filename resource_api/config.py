@@ -34,6 +34,8 @@ class ApiConfig:
     """Its key."""
     etcd_prefix: str = "/registry"
     """What all keys begin with."""
+    etcd_compaction_interval_s: float = 300.0
+    """How often the store's history is given up; what is younger than this can be read. 0: never."""
     embedded: str = ""
     """Data directory of a member run inside this process instead of `etcd_servers`."""
 
@@ -135,6 +137,8 @@ class ApiConfig:
             faults.append("--request-timeout must be above zero")
         if self.event_ttl_s < 0 or self.shutdown_delay_duration_s < 0:
             faults.append("--event-ttl and --shutdown-delay-duration cannot be negative")
+        if self.etcd_compaction_interval_s < 0:
+            faults.append("--etcd-compaction-interval cannot be negative")
         if self.max_requests_inflight < 0 or self.max_mutating_requests_inflight < 0:
             faults.append("--max-requests-inflight and --max-mutating-requests-inflight cannot be negative")
         return faults

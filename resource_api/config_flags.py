@@ -30,7 +30,7 @@ _OTHERS = """
     debug-socket-path default-not-ready-toleration-seconds default-unreachable-toleration-seconds default-watch-cache-size
     delete-collection-workers disabled-metrics disable-http2-serving egress-selector-config-file emulated-version
     emulation-forward-compatible encryption-provider-config encryption-provider-config-automatic-reload endpoint-reconciler-type
-    etcd-compaction-interval etcd-count-metric-poll-period etcd-db-metric-poll-interval etcd-healthcheck-timeout
+    etcd-count-metric-poll-period etcd-db-metric-poll-interval etcd-healthcheck-timeout
     etcd-readycheck-timeout etcd-servers-overrides external-hostname feature-gates goaway-chance http2-max-streams-per-connection
     identity-lease-duration-seconds identity-lease-renew-interval-seconds insecure-bind-address kubelet-certificate-authority
     kubelet-client-certificate kubelet-client-key kubelet-port kubelet-preferred-address-types kubelet-read-only-port kubelet-timeout

@@ -90,7 +90,8 @@ def write_admin_kubeconfig(path: pathlib.Path, plane: ControlPlane, material: Ma
 async def _store(config: ApiConfig, clock: Clock) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         if config.embedded:
-            member = await stack.enter_async_context(running_member(private_member(config.embedded)))
+            settings = private_member(config.embedded, compact_after_s=config.etcd_compaction_interval_s)
+            member = await stack.enter_async_context(running_member(settings))
             store = KvStore(member.client(), config.etcd_prefix, clock=clock)
         else:
             store = open_store(

@@ -26,6 +26,7 @@ from raftkv.client import (
     cancellation,
     mod,
     tls_context,
+    version,
 )
 from raftkv.client import delete as delete_op
 from raftkv.client import get as get_op
@@ -37,6 +38,7 @@ from resource_api.registry.store import (
     ChangedError,
     Changes,
     CompactedError,
+    CompactionTurn,
     FutureRevisionError,
     KeyExistsError,
     KeyMissingError,
@@ -58,6 +60,9 @@ LEASE_OBJECTS_MAX = 1000
 LEASE_SLACK_S_MAX = 60
 LEASE_SLACK_PERCENT = 5
 """A lease lives longer than the TTL asked for by the smaller of the two, so that later objects can share it."""
+
+COMPACTION_KEY = "compact_rev_key"
+"""Shared with every other API server of the store: outside all prefixes, its version is the turn, its value the revision."""
 
 HEALTH_KEY = "health"
 """Read to learn the store's revision; need not exist."""
@@ -125,6 +130,27 @@ class KvStore:
         if not done.succeeded:
             raise ChangedError(self._current(done))
         return done.header.revision
+
+    async def compaction_turn(self, number: int, revision: int) -> CompactionTurn:
+        """See Store."""
+        noted = put_op(COMPACTION_KEY, str(revision))
+        done = await _writing(self._client.execute(TxnOp((version(COMPACTION_KEY) == number,), (noted,), (get_op(COMPACTION_KEY),))))
+        if done.succeeded:
+            return CompactionTurn(True, number + 1, done.header.revision)
+        found = done.responses[0]
+        assert isinstance(found, RangeResult)
+        return CompactionTurn(False, found.kvs[0].version if found.kvs else 0, done.header.revision)
+
+    async def compact(self, revision: int) -> None:
+        """See Store."""
+        try:
+            await self._client.compact(revision)
+        except errors.CompactedError:
+            return
+        except errors.FutureRevError as error:
+            raise FutureRevisionError(await self.revision()) from error
+        except errors.RaftKVError as error:
+            raise _translated(error, writes=True) from error
 
     @asynccontextmanager
     async def watch(self, prefix: str, *, after_revision: int) -> AsyncIterator[StoreWatch]:
@@ -294,8 +320,8 @@ def _translated(error: errors.RaftKVError, *, writes: bool) -> StoreError:
     return StoreError(text)
 
 
-def _is_sound(version: str) -> bool:
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+def _is_sound(release: str) -> bool:
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", release)
     if found is None:
         return False
     numbers = tuple(map(int, found.groups()))

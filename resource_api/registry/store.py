@@ -51,6 +51,16 @@ class Changes(NamedTuple):
     """Everything up to here was delivered; without events this is progress alone."""
 
 
+class CompactionTurn(NamedTuple):
+    """How a server's attempt to be the one that compacts went."""
+
+    won: bool
+    number: int
+    """The turn that is over: what the next attempt names."""
+    revision: int
+    """The store's, at the attempt."""
+
+
 class StoreError(Exception):
     """Base of what a store can answer besides a value."""
 
@@ -135,6 +145,12 @@ class Store(Protocol):
 
     async def delete(self, key: str, *, expected_revision: int) -> int:
         """Removes if the key's last write has this revision; the removal's own. Raises ChangedError (current None: it was gone)."""
+
+    async def compaction_turn(self, number: int, revision: int) -> CompactionTurn:
+        """Takes the turn after this one, noting the revision, if nobody else has; see `compactor.py`."""
+
+    async def compact(self, revision: int) -> None:
+        """No state before the revision can be read any more; a store that has given up more already takes it as done."""
 
     def watch(self, prefix: str, *, after_revision: int) -> AbstractAsyncContextManager[StoreWatch]:
         """Every change with the prefix after that revision, each with its previous value."""

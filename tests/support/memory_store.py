@@ -15,6 +15,7 @@ from resource_api.registry.store import (
     ChangedError,
     Changes,
     CompactedError,
+    CompactionTurn,
     FutureRevisionError,
     KeyExistsError,
     KeyMissingError,
@@ -40,6 +41,7 @@ class MemoryStore:
         """Calls of `revision`."""
         self.now = FIRST_REVISION
         self.compacted = 0
+        self.turn = 0
         self._values: dict[str, list[tuple[int, bytes | None]]] = {}
         self._log: list[Change] = []
         self._ttls: dict[int, list[str]] = {}
@@ -94,6 +96,21 @@ class MemoryStore:
         finally:
             self._watches.remove(watch)
 
+    async def compaction_turn(self, number: int, revision: int) -> CompactionTurn:
+        self._check(0)
+        won = number == self.turn
+        if won:
+            self.turn += 1
+            self.now += 1
+        return CompactionTurn(won, self.turn, self.now)
+
+    async def compact(self, revision: int) -> None:
+        self._check(0)
+        if revision > self.now:
+            raise FutureRevisionError(self.now)
+        if revision > self.compacted:
+            self.forget(revision)
+
     async def aclose(self) -> None:
         self.outage = True
         self.wake()
@@ -127,8 +144,8 @@ class MemoryStore:
         if gone:
             self.remove(*gone)
 
-    def compact(self, revision: int) -> None:
-        """Forgets what was before the revision. A watch that is behind is cancelled."""
+    def forget(self, revision: int) -> None:
+        """Compacts by hand. A watch that is behind is cancelled."""
         self.compacted = revision
         self._log = [change for change in self._log if change.revision > revision]
         self.wake()

@@ -183,7 +183,7 @@ async def play(world: Collection, clients: list[Client], step: tuple[str, str, s
     elif what == "pause":
         await asyncio.sleep(1)
     elif what == "compact":
-        store.compact(store.now)
+        store.forget(store.now)
     elif what == "outage":
         store.outage = not store.outage
         store.wake()

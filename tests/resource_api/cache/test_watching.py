@@ -291,7 +291,7 @@ def test_gap_in_the_stores_history_ends_watchers_and_lists_anew():
             for name in "bcd":
                 world.put(name)
             world.remove("a")
-            world.store.compact(world.store.now)
+            world.store.forget(world.store.now)
             assert await take_all(watching) == []
         listing = await world.reader.list("", ListOptions())
         assert [item.key for item in listing.items] == ["pods/default/b", "pods/default/c", "pods/default/d"]

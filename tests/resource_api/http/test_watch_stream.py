@@ -89,7 +89,7 @@ async def test_watch_from_a_version_that_is_gone_is_an_error_event():
     store = MemoryStore()
     for name in "abc":
         await store.create(f"configmaps/default/{name}", encode_stored(config_map(name)))
-    store.compact(3)
+    store.forget(3)
     async with face(store=store) as api, api.session.get(f"{api.url}{MAPS}?watch=1&resourceVersion=2&timeoutSeconds=5") as answer:
         assert answer.status == 200
         (event,) = await _events(answer, 1)

@@ -84,7 +84,7 @@ def memory_subject(prefix: str) -> Subject:
     store = MemoryStore()
 
     async def compact(revision: int) -> None:
-        store.compact(revision)
+        store.forget(revision)
 
     return Subject(store, compact, is_memory=True)
 
@@ -335,6 +335,39 @@ def test_compacted_revision_is_refused(check):
         async with store.watch("k/", after_revision=third) as watch:
             fourth = await store.update("k/a", b"4", expected_revision=third)
             assert await gather(aiter(watch), 1) == [Change("k/a", b"4", b"3", fourth)]
+
+    check(scenario)
+
+
+def test_compaction_turn_is_taken_once(check):
+    """Whoever names the present turn takes the next; the others learn which one it is. The store counts it as a change."""
+
+    async def scenario(subject):
+        store = subject.store
+        lost = await store.compaction_turn(-1, 0)
+        taken = await store.compaction_turn(lost.number, lost.revision)
+        late = await store.compaction_turn(lost.number, lost.revision)
+        assert (lost.won, taken.won, late.won) == (False, True, False)
+        assert lost.number + 1 == taken.number == late.number
+        assert lost.revision < taken.revision == late.revision == await store.revision()
+
+    check(scenario)
+
+
+def test_history_given_up_twice_is_given_up_once(check):
+    """Another server may have been faster; a revision nobody has reached is refused."""
+
+    async def scenario(subject):
+        store = subject.store
+        first = await store.create("k/a", b"1")
+        second = await store.update("k/a", b"2", expected_revision=first)
+        await store.compact(second)
+        await store.compact(second)
+        with pytest.raises(CompactedError):
+            await store.get("k/a", revision=first)
+        assert (await store.get("k/a", revision=second)).value == b"2"
+        with pytest.raises(FutureRevisionError):
+            await store.compact(second + 1000)
 
     check(scenario)
 
