@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from resource_api.config_flags import SWITCHES, TOLERATED
-from resource_api.http.request import parse_duration_s
+from resource_api.schema.times import parse_duration_s
 
 
 class ConfigError(ValueError):

@@ -10,7 +10,7 @@ from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
 from resource_api.registry.api import loopback
 from resource_api.registry.requests import DeleteOptions
-from resource_api.registry.stamps import rfc3339
+from resource_api.schema.times import rfc3339
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api

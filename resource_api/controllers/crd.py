@@ -18,9 +18,9 @@ from resource_api.registry.custom import CustomModel, custom_models, storage_ver
 from resource_api.registry.definitions import CLEANUP, set_condition
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import DeleteOptions, ListOptions
-from resource_api.registry.stamps import rfc3339
 from resource_api.schema.custom_definitions import approval_of, has_condition, is_established, is_protected
 from resource_api.schema.structural.rules import structural_errors
+from resource_api.schema.times import rfc3339
 
 if TYPE_CHECKING:
     from raftkv.clock import Clock

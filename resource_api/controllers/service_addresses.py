@@ -19,8 +19,8 @@ from resource_api.errors import FieldError, Object, StatusError
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.api import loopback
 from resource_api.registry.requests import DeleteOptions
-from resource_api.registry.stamps import parse_time
 from resource_api.registry.store import ChangedError, KeyExistsError, KeyMissingError, Store
+from resource_api.schema.times import parse_time
 
 if TYPE_CHECKING:
     from raftkv.clock import Clock

@@ -22,6 +22,7 @@ from resource_api.errors import (
 )
 from resource_api.http.messages import Query, Request
 from resource_api.registry.requests import Context, FieldValidation, ListOptions, User
+from resource_api.schema.times import parse_duration_s
 
 VERB_OF = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -203,22 +204,6 @@ def parse_integer(text: str) -> int:
     if not -(1 << 63) <= value < 1 << 63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
-
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_duration_s(text: str) -> float | None:
-    """`32s`, `1m30s`, `0`: Go's durations; None for anything else."""
-    if text in ("0", "+0", "-0"):
-        return 0.0
-    sign = -1.0 if text.startswith("-") else 1.0
-    rest = text[1:] if text[:1] in ("+", "-") else text
-    found = _DURATION.findall(rest)
-    if not found or "".join(map("".join, found)) != rest:
-        return None
-    return sign * sum(float(number) * _UNIT_S[unit] for number, unit in found)
 
 
 def timeout_s(request: Request, longest_s: float) -> float:

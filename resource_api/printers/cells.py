@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from resource_api.errors import Json, Object
 from resource_api.registry.scale import selector_text
-from resource_api.registry.stamps import parse_time
-from resource_api.schema.printer_columns import human_duration
+from resource_api.schema.times import age
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
@@ -18,16 +17,6 @@ Cells = Callable[[Object, float], Sequence[Json]]
 
 Conditions = Callable[[Object], list[Object]]
 """An object to its row's conditions."""
-
-
-def age(text: Json, now_s: float) -> str:
-    """How long ago, or `<unknown>`."""
-    if not text:
-        return UNKNOWN
-    try:
-        return human_duration(now_s - parse_time(text))
-    except ValueError:
-        return "<invalid>"
 
 
 def created(obj: Object, now_s: float) -> str:

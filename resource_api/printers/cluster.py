@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from resource_api.errors import Json, Object
 from resource_api.printers.cells import NONE, UNKNOWN, UNSET, age, condition, created, name, selector, spec, status, truth
-from resource_api.schema.printer_columns import human_duration
+from resource_api.schema.times import human_duration
 
 NODE_ROLE = "node-role.kubernetes.io/"
 NODE_ROLE_OLD = "kubernetes.io/role"
@@ -187,18 +187,13 @@ def certificate_request(obj: Object, now_s: float) -> Sequence[Json]:
     """Who asks whom, and the answer."""
     wanted = spec(obj)
     seconds = wanted.get("expirationSeconds")
-    duration = NONE if seconds is None else age_of(seconds)
+    duration = NONE if seconds is None else human_duration(seconds)
     answers = [one.get("type") for one in status(obj).get("conditions") or []]
     shown = [kind for kind in ("Approved", "Denied", "Failed") if kind in answers]
     text = ",".join(shown) or "Pending"
     if status(obj).get("certificate"):
         text += ",Issued"
     return (name(obj), created(obj, now_s), wanted.get("signerName") or NONE, wanted.get("username", ""), duration, text)
-
-
-def age_of(seconds: float) -> str:
-    """A length of time as ages are shown."""
-    return human_duration(seconds)
 
 
 def trust_bundle(obj: Object, now_s: float) -> Sequence[Json]:

@@ -19,8 +19,7 @@ from resource_api.printers.cells import (
     status,
     template,
 )
-from resource_api.registry.stamps import parse_time
-from resource_api.schema.printer_columns import human_duration
+from resource_api.schema.times import human_duration, parse_time
 
 HPA_METRICS_SHOWN = 2
 

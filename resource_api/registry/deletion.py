@@ -13,8 +13,8 @@ from resource_api.errors import FieldError, Object, StatusError
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context, DeleteOptions
-from resource_api.registry.stamps import parse_time, rfc3339
 from resource_api.registry.store import ChangedError, Stored
+from resource_api.schema.times import parse_time, rfc3339
 
 if TYPE_CHECKING:
     from resource_api.registry.resource import Resource

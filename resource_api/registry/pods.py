@@ -12,7 +12,7 @@ from resource_api.registry.api import loopback
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context, DeleteOptions
 from resource_api.registry.scale import not_this, success
-from resource_api.registry.stamps import rfc3339
+from resource_api.schema.times import rfc3339
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api

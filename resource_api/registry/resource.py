@@ -30,7 +30,7 @@ from resource_api.registry.preparation import (
     settle_namespace,
 )
 from resource_api.registry.requests import Context, DeleteOptions, ListOptions
-from resource_api.registry.stamps import generated_name, new_uid, rfc3339
+from resource_api.registry.stamps import generated_name, new_uid
 from resource_api.registry.store import (
     ChangedError,
     KeyExistsError,
@@ -42,6 +42,7 @@ from resource_api.registry.store import (
     ValueTooLargeError,
 )
 from resource_api.schema.metadata import validate_metadata
+from resource_api.schema.times import rfc3339
 
 if TYPE_CHECKING:
     from resource_api.cache.reader import Reader

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from resource_api.errors import Json, Object, shown
 from resource_api.schema.json_path import JsonPath, JsonPathError
 from resource_api.schema.structural.validation import number_text
+from resource_api.schema.times import age
 
 _NAME_DESCRIPTION = (
     "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request "
@@ -22,8 +21,6 @@ _AGE: Object = {
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
     "jsonPath": ".metadata.creationTimestamp",
 }
-
-_MINUTE_S, _HOUR_S, _DAY_H, _YEAR_D = 60, 3600, 24, 365
 
 
 class PrinterColumns:
@@ -74,7 +71,7 @@ def _cell(kind: str, path: JsonPath, obj: Object, now_s: float) -> Json:
     if kind == "boolean" and type(value) is bool:
         return value
     if kind == "date" and type(value) is str:
-        return _age(value, now_s)
+        return age(value, now_s)
     return None
 
 
@@ -85,47 +82,3 @@ def _text(value: Json) -> Json:
     if type(value) is float:
         return number_text(value)
     return "<nil>" if value is None else shown(value)
-
-
-def _age(text: str, now_s: float) -> str:
-    if not text:
-        return "<unknown>"
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return "<invalid>"
-    if moment.tzinfo is None:
-        return "<invalid>"
-    return human_duration(now_s - moment.astimezone(UTC).timestamp())
-
-
-def human_duration(duration_s: float) -> str:
-    """`5s`, `3m20s`, `4h`, `2d3h`, `1y20d`: two units at most, as apimachinery's `HumanDuration`."""
-    seconds = int(duration_s)
-    if seconds < -1:
-        return "<invalid>"
-    if seconds < 0:
-        return "0s"
-    minutes, hours = seconds // _MINUTE_S, seconds // _HOUR_S
-    days = hours // _DAY_H
-    if seconds < 2 * _MINUTE_S:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _two(minutes, "m", seconds % _MINUTE_S, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % _MINUTE_S, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if hours < 8 * _DAY_H:
-        return _two(days, "d", hours % _DAY_H, "h")
-    if days < 2 * _YEAR_D:
-        return f"{days}d"
-    if days < 8 * _YEAR_D:
-        return _two(days // _YEAR_D, "y", days % _YEAR_D, "d")
-    return f"{days // _YEAR_D}y"
-
-
-def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
-    return f"{large}{large_unit}" + (f"{small}{small_unit}" if small else "")

@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from raftkv.clock import Clock
 from resource_api.errors import Object, unauthorized
 from resource_api.registry.requests import User
-from resource_api.registry.stamps import parse_time
+from resource_api.schema.times import parse_time
 from resource_api.security.lookup import Lookup, get_or_none
 from resource_api.security.tokens import TokenError, TokenIssuer, Verified
 

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 from raftkv.clock import Clock
 from resource_api.errors import FieldError, Object, bad_request, conflict, invalid, invalid_object, not_found
 from resource_api.registry.requests import User
-from resource_api.registry.stamps import new_uid, parse_time, rfc3339
+from resource_api.registry.stamps import new_uid
+from resource_api.schema.times import parse_time, rfc3339
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 EXPIRATION_DEFAULT_S = 3600

@@ -1,5 +1,7 @@
 """The string formats a custom resource's schema may name (spec C.2; kube-openapi `strfmt`). Pure; unknown formats are no business of ours.
 
+from resource_api.schema.times import parse_duration_s
+
 Formats of numbers (`int32` …) are ranges and are checked with the numbers.
 """
 
@@ -19,7 +21,6 @@ LABEL_BYTES_MAX = 63
 
 _UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?%s-?%s-?[0-9a-f]{12}"
 _BYTE = r"\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*"
-_GO_DURATION = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 _WORDED_DURATION = re.compile(
     r"\d+(\.\d*)?\s*(ns|nanos?|nanoseconds?|us|µs|micros?|microseconds?|ms|millis?|milliseconds?|s|secs?|seconds?"
     r"|m|mins?|minutes?|h|hr|hrs|hours?|d|days?|w|wks?|weeks?)",
@@ -70,7 +71,7 @@ def _is_date(text: str) -> bool:
 
 
 def _is_duration(text: str) -> bool:
-    return _GO_DURATION.fullmatch(text) is not None or _WORDED_DURATION.fullmatch(text) is not None
+    return parse_duration_s(text) is not None or _WORDED_DURATION.fullmatch(text) is not None
 
 
 def _is_uri(text: str) -> bool:

@@ -9,6 +9,7 @@ import re
 import zoneinfo
 
 from resource_api.errors import Json, Object, invalid, not_supported, required
+from resource_api.schema.times import parse_duration_s
 from resource_api.schema.validation.pod import validate_template
 from resource_api.schema.validation.rules import (
     Problems,
@@ -223,7 +224,6 @@ _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
     (0, 6, {name: number for number, name in enumerate(_DAYS)}),
 )
-_DURATION = re.compile(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))*$")
 
 
 def schedule_fault(schedule: str) -> str:
@@ -249,7 +249,7 @@ def _descriptor_fault(schedule: str) -> str:
         return ""
     if schedule.startswith("@every "):
         duration = schedule[len("@every ") :]
-        return "" if _DURATION.match(duration) else f'failed to parse duration {schedule}: time: invalid duration "{duration}"'
+        return "" if parse_duration_s(duration) is not None else f'failed to parse duration {schedule}: time: invalid duration "{duration}"'
     return f"unrecognized descriptor: {schedule}"
 
 

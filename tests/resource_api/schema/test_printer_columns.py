@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from resource_api.schema.printer_columns import PrinterColumns, cells, human_duration
+from resource_api.schema.times import human_duration
+
+from resource_api.schema.printer_columns import PrinterColumns, cells
 
 COLUMNS = [
     {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status', "priority": 1},
