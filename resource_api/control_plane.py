@@ -37,6 +37,7 @@ from resource_api.registry.admission import Admission, Plugin
 from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
+from resource_api.registry.compactor import Compactor
 from resource_api.registry.store import Store
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.security.admission.plugins import Surroundings, plugins
@@ -102,7 +103,9 @@ class ControlPlane:
             front_proxy=_front_proxy(config, material),
             client_authorities=material.client_authorities,
         )
-        self.addresses = ServiceAddresses(self.api, store, self.index, clock, config.service_cluster_ip_range)
+        self.addresses = ServiceAddresses(
+            self.api, store, self.index, clock, networks=config.service_cluster_ip_range, ports=config.node_ports
+        )
         self._material = material
         self._rules = (rbac,)
         self.server = ApiServer(
@@ -146,12 +149,15 @@ class ControlPlane:
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
         self._own(self.controllers.run(), "controllers")
+        if self.config.etcd_compaction_interval_s and not self.config.embedded:
+            self._own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
+        await self.addresses.repair()
+        self._own(self.addresses.run(), "addresses of Services")
         config = self.config
         self.secure_port = await self.server.listen(config.bind_address, config.secure_port, self._material.tls)
         if config.insecure_port >= 0:
             self.insecure_port = await self.server.listen("127.0.0.1", config.insecure_port, None)
         await bootstrap.service(self.api, self.advertised)
-        await self.addresses.repair()
 
     async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
         return await get_or_none(self.api, "", plural, namespace, name)

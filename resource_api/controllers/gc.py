@@ -8,16 +8,15 @@ an owner it does not know does not exist.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from resource_api.controllers.object_index import Entry, ObjectIndex, OwnerReference
 from resource_api.controllers.queue import WorkQueue
-from resource_api.errors import Object, StatusError
+from resource_api.errors import Json, Object, StatusError
 from resource_api.registry.api import loopback
 from resource_api.registry.deletion import FOREGROUND, ORPHAN
 from resource_api.registry.requests import DeleteOptions, Propagation
-from resource_api.registry.resource import Change
 from resource_api.schema.kinds import GroupVersionKind
 
 if TYPE_CHECKING:
@@ -26,7 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("resource_api.controllers")
 
 OwnerState = Literal["solid", "dangling", "waiting", "unknown"]
-"""It is there; it is gone; it waits for its dependents; its kind is served by nobody, so nothing can be said."""
+"""It is there; it is gone; it waits for its dependents; nothing can be said: nobody serves its kind, it cannot be read, or it stands in a
+namespace while the dependent stands in none."""
+
+IGNORED = "events/"
+"""Upstream's collector does not look at events."""
 
 
 class GarbageCollector:
@@ -78,6 +81,8 @@ class GarbageCollector:
         if entry is None:
             return
         metadata = entry.metadata
+        if key.startswith(IGNORED):
+            return
         if metadata.deletion_timestamp:
             if ORPHAN in metadata.finalizers:
                 await self._orphan(entry)
@@ -95,7 +100,11 @@ class GarbageCollector:
         if len(lost) < len(states):
             await self._drop_owners(entry, lost)
         elif any(state == "waiting" for _, state in states) and self._index.dependents.get(metadata.uid):
-            await self._delete(entry, "Foreground")
+            if self._is_blocking(entry) and self._may_be_cycle(entry):
+                # Its members would wait for each other: this one holds nobody up any more, and comes back by that change.
+                await self._unblock(entry)
+            else:
+                await self._delete(entry, "Foreground")
         else:
             policy: Propagation = "Background"
             if ORPHAN in metadata.finalizers:
@@ -109,15 +118,25 @@ class GarbageCollector:
         resource = self._api.by_kind(GroupVersionKind(group, version, owner.kind))
         if resource is None:
             return "unknown"
-        found = self._index.by_uid.get(owner.uid)
-        if found is None or found.metadata.name != owner.name:
-            return "dangling"
-        # A namespaced owner in another namespace, or of a cluster-scoped object, is as good as none.
-        if resource.type.namespaced and found.metadata.namespace != entry.metadata.namespace:
+        if resource.type.namespaced and not entry.metadata.namespace:
+            return "unknown"
+        # An owner in another namespace, of another name or another kind than the reference says is as good as none.
+        place = resource.key(entry.metadata.namespace, owner.name)
+        if place in self._index.unreadable:
+            return "unknown"
+        found = self._index.by_key.get(place)
+        if found is None or found.metadata.uid != owner.uid:
             return "dangling"
         if found.metadata.deletion_timestamp and FOREGROUND in found.metadata.finalizers:
             return "waiting"
         return "solid"
+
+    @staticmethod
+    def _is_blocking(entry: Entry) -> bool:
+        return any(owner.block_owner_deletion for owner in entry.metadata.owner_references)
+
+    def _may_be_cycle(self, entry: Entry) -> bool:
+        return any(FOREGROUND in one.metadata.finalizers for one in self._index.dependents.get(entry.metadata.uid, {}).values())
 
     async def _foreground(self, entry: Entry) -> None:
         """Deletes what blocks, then lets the object go."""
@@ -138,47 +157,64 @@ class GarbageCollector:
         resource = self._index.resource_of(entry)
         if resource is None:
             return
-        options = DeleteOptions(propagation=policy, precondition_uid=entry.metadata.uid)
+        # Only what was decided about goes: whoever changed it since may have given it an owner.
+        options = DeleteOptions(
+            propagation=policy,
+            precondition_uid=entry.metadata.uid,
+            precondition_resource_version=str(entry.revision) if entry.revision else None,
+        )
         try:
             await resource.delete(loopback(entry.metadata.namespace), entry.metadata.name, options)
         except StatusError as error:
-            # Gone, or another of the same name.
-            if error.code not in (404, 409):
+            if error.code != 404:
                 raise
+            return
         self.deleted_total += 1
 
     async def _drop_owners(self, entry: Entry, uids: Sequence[str]) -> None:
-        def drop(obj: Object) -> Object:
-            metadata = obj["metadata"]
-            if metadata.get("uid") == entry.metadata.uid:
-                kept = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("uid") not in uids]
-                metadata["ownerReferences"] = kept
-                if not kept:
-                    del metadata["ownerReferences"]
-            return obj
+        def drop(metadata: Object) -> None:
+            _keep(metadata, "ownerReferences", [owner for owner in metadata.get("ownerReferences") or [] if owner.get("uid") not in uids])
 
         await self._patch(entry, drop)
 
     async def _drop_finalizer(self, entry: Entry, finalizer: str) -> None:
-        def drop(obj: Object) -> Object:
-            metadata = obj["metadata"]
-            kept = [one for one in metadata.get("finalizers") or [] if one != finalizer]
-            metadata["finalizers"] = kept
-            if not kept:
-                del metadata["finalizers"]
-            return obj
+        def drop(metadata: Object) -> None:
+            _keep(metadata, "finalizers", [one for one in metadata.get("finalizers") or [] if one != finalizer])
 
         await self._patch(entry, drop)
 
-    async def _patch(self, entry: Entry, change: Change) -> None:
+    async def _unblock(self, entry: Entry) -> None:
+        def unblock(metadata: Object) -> None:
+            for owner in metadata.get("ownerReferences") or []:
+                if owner.get("blockOwnerDeletion"):
+                    owner["blockOwnerDeletion"] = False
+
+        await self._patch(entry, unblock)
+
+    async def _patch(self, entry: Entry, change: Callable[[Object], None]) -> None:
+        """Changes the metadata of the object that was decided about, not of another of its name."""
+
+        def changed(obj: Object) -> Object:
+            if obj["metadata"].get("uid") == entry.metadata.uid:
+                change(obj["metadata"])
+            return obj
+
         resource = self._index.resource_of(entry)
         if resource is None:
             return
         try:
-            await resource.patch(loopback(entry.metadata.namespace), entry.metadata.name, change, patch_text="")
+            await resource.patch(loopback(entry.metadata.namespace), entry.metadata.name, changed, patch_text="")
         except StatusError as error:
             if error.code != 404:
                 raise
+
+
+def _keep(metadata: Object, field: str, kept: list[Json]) -> None:
+    """What is left of a list; nothing at all when it is empty."""
+    if kept:
+        metadata[field] = kept
+    else:
+        metadata.pop(field, None)
 
 
 def _blocks(dependent: Entry, owner: Entry) -> bool:

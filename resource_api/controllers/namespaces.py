@@ -24,6 +24,9 @@ FINALIZER = "kubernetes"
 PAUSE_S = 0.5
 """Between two looks at a namespace whose content does not go by itself."""
 
+FAILURES_SHOWN = 5
+"""In a condition's message."""
+
 CONDITIONS = {
     "NamespaceDeletionDiscoveryFailure": ("ResourcesDiscovered", "All resources successfully discovered"),
     "NamespaceDeletionGroupVersionParsingFailure": ("ParsedGroupVersions", "All legacy kube types successfully parsed"),
@@ -67,15 +70,21 @@ class NamespaceController:
         failures: list[str] = []
         for one in pods or content:
             failures += await self._delete(one)
+        unreadable = self._index.unreadable_in(name)
+        failures += [f"what stands at {key} cannot be decoded" for key in unreadable]
         left = list(self._index.objects_in(name))
-        await self._report(namespaces, name, left, failures)
-        if left:
+        await self._report(namespaces, entry, left, failures)
+        if left or unreadable:
             self.queue.add_after(name, PAUSE_S)
             return
 
         def finalise(obj: Object) -> Object:
+            if obj["metadata"].get("uid") != entry.metadata.uid:
+                return obj
             spec = obj.setdefault("spec", {})
-            spec["finalizers"] = [one for one in spec.get("finalizers") or [] if one != FINALIZER]
+            kept = [one for one in spec.pop("finalizers", None) or [] if one != FINALIZER]
+            if kept:
+                spec["finalizers"] = kept
             return obj
 
         await namespaces.patch(loopback(), name, finalise, patch_text="", subresource="finalize")
@@ -94,17 +103,17 @@ class NamespaceController:
             return [] if error.code in (404, 409) else [error.message]
         return []
 
-    async def _report(self, namespaces: Resource, name: str, left: list[Entry], failures: list[str]) -> None:
+    async def _report(self, namespaces: Resource, entry: Entry, left: list[Entry], failures: list[str]) -> None:
         now = rfc3339(namespaces.clock.wall_s())
-        held = [finalizer for entry in left for finalizer in entry.metadata.finalizers]
+        held = [finalizer for one in left for finalizer in one.metadata.finalizers]
         said: dict[str, tuple[str, str]] = {}
         if failures:
             said["NamespaceDeletionContentFailure"] = (
                 "ContentDeletionFailed",
-                "Failed to delete all resource types: " + "; ".join(failures[:5]),
+                f"Failed to delete all resource types, {len(failures)} remaining: {', '.join(sorted(failures)[:FAILURES_SHOWN])}",
             )
         if left:
-            kinds = Counter(self._resource_name(entry) for entry in left)
+            kinds = Counter(self._resource_name(one) for one in left)
             listed = ", ".join(f"{kind} has {count} resource instances" for kind, count in sorted(kinds.items()))
             said["NamespaceContentRemaining"] = ("SomeResourcesRemain", f"Some resources are remaining: {listed}")
         if held:
@@ -115,6 +124,8 @@ class NamespaceController:
             )
 
         def report(obj: Object) -> Object:
+            if obj["metadata"].get("uid") != entry.metadata.uid:
+                return obj
             status = obj.setdefault("status", {})
             before = {one["type"]: one for one in status.get("conditions") or []}
             after = []
@@ -127,8 +138,9 @@ class NamespaceController:
             status["conditions"] = [*before.values(), *after]
             return obj
 
-        await namespaces.patch(loopback(), name, report, patch_text="", subresource="status")
+        await namespaces.patch(loopback(), entry.metadata.name, report, patch_text="", subresource="status")
 
     def _resource_name(self, entry: Entry) -> str:
+        """`pods.`, `deployments.apps`: upstream writes the dot of a group that is empty."""
         resource = self._index.resource_of(entry)
-        return resource.type.group_resource if resource is not None else entry.kind
+        return f"{resource.type.plural}.{resource.type.group}" if resource is not None else entry.kind

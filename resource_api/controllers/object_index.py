@@ -55,6 +55,8 @@ class Entry(msgspec.Struct, rename="camel", gc=False):
     api_version: str = ""
     kind: str = ""
     key: str = ""
+    revision: int = 0
+    """Of the last write."""
 
 
 Listener = Callable[["Entry | None", "Entry | None"], None]
@@ -78,6 +80,8 @@ class ObjectIndex:
         self.by_uid: dict[str, Entry] = {}
         self.dependents: dict[str, dict[str, Entry]] = {}
         """By the owner's uid, then by key."""
+        self.unreadable: set[str] = set()
+        """Keys whose values are no objects: bookkeeping of the store's users, and damage. Nobody may take them for gone."""
         self.by_namespace: dict[str, dict[str, Entry]] = {}
         self._listeners: list[Listener] = []
         self._paths: dict[str, Resource] = {}
@@ -91,14 +95,26 @@ class ObjectIndex:
 
     def resource_of(self, entry: Entry) -> Resource | None:
         """Through which resource the object is changed; None when nobody serves it now."""
+        return self._served_at(entry.key)
+
+    def _served_at(self, key: str) -> Resource | None:
         if not self._paths:
             self._paths = {one.type.storage_path: one for one in self._api.stored()}
-        parts = entry.key.split("/")
+        parts = key.split("/")
         return self._paths.get(parts[0]) or self._paths.get("/".join(parts[:2]))
 
     def objects_in(self, namespace: str) -> Iterable[Entry]:
         """Everything in a namespace."""
         return self.by_namespace.get(namespace, {}).values()
+
+    def unreadable_in(self, namespace: str) -> list[str]:
+        """Keys in a namespace where something stands that cannot be read."""
+        found = []
+        for key in sorted(self.unreadable - self.by_key.keys()):
+            resource = self._served_at(key)
+            if resource is not None and resource.type.namespaced and key.startswith(f"{resource.type.storage_path}/{namespace}/"):
+                found.append(key)
+        return found
 
     async def run(self) -> None:
         """Reads all, then follows, until it is cancelled. A watch that fell behind a compaction reads all anew."""
@@ -109,7 +125,7 @@ class ObjectIndex:
                 async with self._store.watch("", after_revision=self.revision) as watch:
                     async for changes in watch:
                         for change in changes.events:
-                            self._put(change.key, change.value)
+                            self._put(change.key, change.value, change.revision)
                         self.revision = changes.revision
             except CompactedError:
                 continue
@@ -125,17 +141,27 @@ class ObjectIndex:
             revision = revision or page.revision
             for stored in page.items:
                 seen.add(stored.key)
-                self._put(stored.key, stored.value)
+                self._put(stored.key, stored.value, stored.revision)
             if not page.more:
                 break
             start = page.items[-1].key + "\0"
+        self.unreadable &= seen
         for key in [key for key in self.by_key if key not in seen]:
-            self._put(key, None)
+            self._put(key, None, revision)
         self.revision = revision
 
-    def _put(self, key: str, value: bytes | None) -> None:
+    def _put(self, key: str, value: bytes | None, revision: int) -> None:
         old = self.by_key.get(key)
+        if old is not None and old.revision == revision and value is not None:
+            return
+        self.unreadable.discard(key)
         new = None if value is None else self._entry(key, value)
+        if new is not None:
+            new.revision = revision
+        elif value is not None:
+            # What was known of it stands.
+            self.unreadable.add(key)
+            return
         if old is not None:
             self._forget(old)
         if new is not None:

@@ -45,10 +45,16 @@ class WorkQueue:
             self._order.put_nowait(key)
 
     def add_after(self, key: str, delay_s: float) -> None:
-        """Work on it then, unless something else asks before."""
-        if key in self._waiting or key in self._timers:
+        """Work on it then, unless something else asks before: of several times the first one counts."""
+        if key in self._waiting:
             return
-        self._timers[key] = asyncio.get_running_loop().call_later(delay_s, self._due, key)
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + delay_s:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(delay_s, self._due, key)
 
     def _due(self, key: str) -> None:
         self._timers.pop(key, None)

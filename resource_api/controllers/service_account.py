@@ -62,6 +62,7 @@ class NamespaceContent:
         try:
             await self._api.find("", plural).create(loopback(namespace), obj)
         except StatusError as error:
-            # There by now, or the namespace is going.
-            if error.code not in (403, 404, 409):
+            # There by now, or the namespace is going or gone.
+            ending = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+            if error.code not in (404, 409) and not ending:
                 raise

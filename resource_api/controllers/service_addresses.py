@@ -1,25 +1,27 @@
 """Cluster IPs and node ports of Services: taken when a Service is written, given back when the write fails or the Service goes.
 
-A cluster IP is taken by creating the IPAddress object of its name, so that two servers on one store never give out the same. Node ports
-are one record in the store, changed by compare and swap. Both as upstream's allocators do; an admission plugin here.
+An admission plugin over the two allocators, and their repair. What a write took it gives back only with the proof that it took it; what a
+Service no longer has is given back after the store was asked whether it has it. A server that stops in between leaves something taken:
+`repair` finds it. Upstream: pkg/registry/core/service/storage/alloc.go and the repair loops beside it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from resource_api import errors
 from resource_api.controllers.object_index import ObjectIndex
+from resource_api.controllers.service_ips import ClusterAddresses
+from resource_api.controllers.service_ports import TAKEN_TEXT, NodePorts, Owner, ports_of
 from resource_api.errors import FieldError, Object, StatusError
 from resource_api.registry.admission import AdmissionRequest
-from resource_api.registry.api import loopback
-from resource_api.registry.requests import DeleteOptions
-from resource_api.registry.store import ChangedError, KeyExistsError, KeyMissingError, Store
+from resource_api.registry.objects import name_of
+from resource_api.registry.requests import LOOPBACK
+from resource_api.registry.store import Store, StoreError
 from resource_api.schema.times import parse_time
 
 if TYPE_CHECKING:
@@ -28,15 +30,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("resource_api.controllers")
 
-PORTS_KEY = "ranges/servicenodeports"
-PORT_MIN, PORT_MAX = 30000, 32767
-PORT_RANGE_TEXT = f"provided port is not in the valid range. The range of valid ports is {PORT_MIN}-{PORT_MAX}"
 REPAIR_AGE_S = 60.0
-"""An address without a Service that is older than this was left behind by a server that stopped in between."""
+"""What no Service has and is older than this was left behind: no write lasts as long."""
 
-DRAWS_MAX = 64
-"""Random draws before the range is walked."""
+REPAIR_EVERY_S = 180.0
+"""Upstream's interval."""
 
+ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
 TYPES_WITH_PORTS = ("NodePort", "LoadBalancer")
 
@@ -46,12 +46,11 @@ class ServiceAddresses:
 
     name = "ServiceAddresses"
 
-    def __init__(self, api: Api, store: Store, index: ObjectIndex, clock: Clock, networks: Sequence[str]) -> None:
+    def __init__(self, api: Api, store: Store, index: ObjectIndex, clock: Clock, *, networks: Sequence[str], ports: range) -> None:
         self._api = api
-        self._store = store
-        self._index = index
         self._clock = clock
-        self._networks = [ipaddress.ip_network(network) for network in networks]
+        self._addresses = ClusterAddresses(api, index, clock, networks)
+        self._ports = NodePorts(store, clock, ports)
 
     # The plugin.
 
@@ -61,10 +60,12 @@ class ServiceAddresses:
 
     async def admit(self, request: AdmissionRequest) -> None:
         """Fills in `clusterIP`, `clusterIPs`, `ipFamilies` and node ports; 422 when what is asked for is taken."""
-        old = (request.old or {}).get("spec") or {}
         if request.obj is None or request.obj["metadata"].get("deletionTimestamp"):
-            self._free_when_gone(request, old)
+            if not request.dry_run:
+                assert request.old is not None
+                await self._free_when_gone(request, request.old)
             return
+        old = (request.old or {}).get("spec") or {}
         spec = request.obj.setdefault("spec", {})
         self._keep(spec, old)
         await self._take_addresses(request, spec, old)
@@ -79,7 +80,7 @@ class ServiceAddresses:
         if not old or kind == "ExternalName":
             return
         if old.get("type") != "ExternalName":
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            for field in ADDRESS_FIELDS:
                 if not spec.get(field) and old.get(field):
                     spec[field] = old[field]
         if kind in TYPES_WITH_PORTS:
@@ -90,265 +91,250 @@ class ServiceAddresses:
                 if not one.get("nodePort") and kept and kept not in taken:
                     one["nodePort"] = kept
 
+    # Cluster IPs.
+
     async def _take_addresses(self, request: AdmissionRequest, spec: Object, old: Object) -> None:
         before = [one for one in old.get("clusterIPs") or [] if one != "None"]
-        kind = spec.get("type", "ClusterIP")
-        if kind not in TYPES_WITH_ADDRESS:
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        if spec.get("type", "ClusterIP") not in TYPES_WITH_ADDRESS:
+            for field in ADDRESS_FIELDS:
                 spec.pop(field, None)
-            self._free_after(request, before)
+            await self._free_addresses_after(request, before)
             return
         wanted = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
-        families = self._families(spec, wanted)
+        families = self._families(request, spec, wanted)
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        spec["ipFamilies"] = families
         if wanted[:1] == ["None"]:
-            spec.update(clusterIP="None", clusterIPs=["None"], ipFamilies=families)
-            spec.setdefault("ipFamilyPolicy", "SingleStack")
+            spec.update(clusterIP="None", clusterIPs=["None"])
             return
         chosen: list[str] = []
         for position, family in enumerate(families):
-            if position < len(wanted):
-                if wanted[position] not in before:
-                    await self._take_address(request, wanted[position])
-                chosen.append(wanted[position])
-            else:
+            if position >= len(wanted):
                 chosen.append(await self._draw_address(request, family))
-        spec.update(clusterIP=chosen[0], clusterIPs=chosen, ipFamilies=families)
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-        self._free_after(request, [one for one in before if one not in chosen])
+                continue
+            if wanted[position] not in before:
+                await self._take_address(request, wanted, position)
+            chosen.append(wanted[position])
+        spec.update(clusterIP=chosen[0], clusterIPs=chosen)
+        await self._free_addresses_after(request, [one for one in before if one not in chosen])
 
-    def _families(self, spec: Object, wanted: Sequence[str]) -> list[str]:
-        available = [f"IPv{network.version}" for network in self._networks]
+    def _families(self, request: AdmissionRequest, spec: Object, wanted: Sequence[str]) -> list[str]:
+        available = self._addresses.families
+        headless = wanted[:1] == ["None"]
         asked = list(spec.get("ipFamilies") or [])
-        if not asked and wanted and wanted[0] != "None":
-            asked = [f"IPv{_address(one).version}" for one in wanted]
+        if not asked and wanted and not headless:
+            asked = [f"IPv{ipaddress.ip_address(one).version}" for one in wanted if not self._addresses.problem(one)]
         for position, family in enumerate(asked):
-            if family not in available and wanted[:1] != ["None"]:
-                text = "not configured on this cluster"
-                raise _invalid(spec, [errors.invalid(f"spec.ipFamilies[{position}]", family, text)])
+            if family not in available and not headless:
+                raise _invalid(request, [errors.invalid(f"spec.ipFamilies[{position}]", family, "not configured on this cluster")])
         policy = spec.get("ipFamilyPolicy", "SingleStack")
-        if policy == "RequireDualStack" and len(available) < 2:
+        if policy == "RequireDualStack" and len(available) < 2 and not headless:
             text = "this cluster is not configured for dual-stack services"
-            raise _invalid(spec, [errors.invalid("spec.ipFamilyPolicy", policy, text)])
+            raise _invalid(request, [errors.invalid("spec.ipFamilyPolicy", policy, text)])
         count = 1 if policy == "SingleStack" else len(available)
         families = asked or available[:1]
         return families + [one for one in available if one not in families][: max(count - len(families), 0)]
 
     async def _draw_address(self, request: AdmissionRequest, family: str) -> str:
-        network = next(one for one in self._networks if f"IPv{one.version}" == family)
-        size, choose = min(network.num_addresses, 1 << 16), self._clock.random()
-        # The lower sixteenth, 16 to 256 addresses, is for those who choose their own (upstream's static band).
-        low = min(max(size // 16, 16), 256) if size > 32 else 1
-        for draw in range(DRAWS_MAX + size):
-            offset = choose.randrange(low, size - 1) if draw < DRAWS_MAX else draw - DRAWS_MAX + 1
-            address = str(network[min(offset, size - 2)])
-            if f"ipaddresses/{address}" in self._index.by_key:
-                continue
-            if await self._claim(request, address):
-                return address
-        raise errors.internal_error("failed to allocate a serviceIP: range is full")
+        name = _name(request)
+        address, proof = await self._addresses.draw(family, request.namespace, name, dry_run=request.dry_run)
+        self._give_back_unless_written(request, address, proof)
+        return address
 
-    async def _take_address(self, request: AdmissionRequest, address: str) -> None:
-        assert request.obj is not None
-        problem = ""
-        parsed = _address(address) if _is_address(address) else None
-        if parsed is None or not any(parsed in network for network in self._networks):
-            shown = ", ".join(map(str, self._networks))
-            problem = f"failed to allocate IP {address}: the provided network does not match the current range ({shown})"
-        elif not await self._claim(request, address):
-            problem = f"failed to allocate IP {address}: provided IP is already allocated"
+    async def _take_address(self, request: AdmissionRequest, wanted: Sequence[str], position: int) -> None:
+        address, name = wanted[position], _name(request)
+        problem = self._addresses.problem(address)
+        if not problem and request.dry_run:
+            problem = "" if await self._addresses.is_free(address) else _taken(address)
+        elif not problem:
+            proof = await self._addresses.claim(address, request.namespace, name)
+            if proof is not None:
+                self._give_back_unless_written(request, address, proof)
+            elif request.user != LOOPBACK or await self._addresses.proof_of(address, request.namespace, name) is None:
+                # What the server itself left behind for a Service of its own it takes up again: it makes that one anew at its start.
+                problem = _taken(address)
         if problem:
-            raise _invalid(request.obj["spec"], [errors.invalid("spec.clusterIPs", [address], problem)], request.name)
+            raise _invalid(request, [errors.invalid("spec.clusterIPs", list(wanted), problem)])
 
-    async def _claim(self, request: AdmissionRequest, address: str) -> bool:
-        if request.dry_run:
-            return f"ipaddresses/{address}" not in self._index.by_key
-        parent = {"group": "", "resource": "services", "namespace": request.namespace, "name": request.name}
-        version = "ipv4" if _address(address).version == 4 else "ipv6"
-        labels = {
-            "ipaddress.kubernetes.io/ip-family": version.replace("ip", "IP"),
-            "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
-        }
-        obj: Object = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IPAddress",
-            "metadata": {"name": address, "labels": labels},
-            "spec": {"parentRef": parent},
-        }
-        try:
-            await self._api.find("networking.k8s.io", "ipaddresses").create(loopback(), obj)
-        except StatusError as error:
-            if error.code == 409:
-                return False
-            raise
-
+    def _give_back_unless_written(self, request: AdmissionRequest, address: str, proof: str) -> None:
         async def settle(written: bool) -> None:
             if not written:
-                await self._release(address)
-
-        request.settles.append(settle)
-        return True
-
-    async def _release(self, address: str) -> None:
-        try:
-            await self._api.find("networking.k8s.io", "ipaddresses").delete(loopback(), address, DeleteOptions())
-        except StatusError as error:
-            if error.code != 404:
-                raise
-
-    def _free_after(self, request: AdmissionRequest, addresses: Sequence[str]) -> None:
-        async def settle(written: bool) -> None:
-            if written:
-                for address in addresses:
-                    await self._release(address)
-
-        if addresses:
-            request.settles.append(settle)
-
-    def _free_when_gone(self, request: AdmissionRequest, old: Object) -> None:
-        """A deletion may only mark, and an update may remove the last finalizer: the store says which it was."""
-
-        async def settle(_: bool) -> None:
-            try:
-                await self._store.get(f"services/specs/{request.namespace}/{request.name}")
-            except KeyMissingError:
-                for address in old.get("clusterIPs") or []:
-                    if address != "None":
-                        await self._release(address)
-                await self._change_ports(lambda used: used - _ports_of(old))
+                await self._addresses.release(address, proof)
 
         if not request.dry_run:
             request.settles.append(settle)
 
+    async def _free_addresses_after(self, request: AdmissionRequest, addresses: Sequence[str]) -> None:
+        if not addresses or request.dry_run or request.old is None:
+            return
+        proofs = await self._proofs(request.old, addresses)
+        uid = request.old["metadata"]["uid"]
+
+        async def settle(written: bool) -> None:
+            spec = await self._spec_of(request.namespace, request.name, uid) if written else None
+            if written and not set(addresses) & set((spec or {}).get("clusterIPs") or ()):
+                await self._release(proofs)
+
+        request.settles.append(settle)
+
+    async def _free_when_gone(self, request: AdmissionRequest, old: Object) -> None:
+        """A deletion may only mark, and an update may remove the last finalizer: the store says which it was."""
+        spec, uid = old.get("spec") or {}, old["metadata"]["uid"]
+        proofs = await self._proofs(old, [one for one in spec.get("clusterIPs") or [] if one != "None"])
+
+        async def settle(_: bool) -> None:
+            if await self._spec_of(request.namespace, name_of(old), uid) is None:
+                await self._release(proofs)
+                for port in ports_of(spec):
+                    await self._ports.release_of(port, uid)
+
+        request.settles.append(settle)
+
+    async def _proofs(self, service: Object, addresses: Sequence[str]) -> dict[str, str]:
+        """By which objects a Service has addresses, now: later they may be another's."""
+        namespace, name = service["metadata"]["namespace"], name_of(service)
+        found = {address: await self._addresses.proof_of(address, namespace, name) for address in addresses}
+        return {address: proof for address, proof in found.items() if proof is not None}
+
+    async def _release(self, proofs: dict[str, str]) -> None:
+        for address, proof in proofs.items():
+            await self._addresses.release(address, proof)
+
+    async def _spec_of(self, namespace: str, name: str, uid: str) -> Object | None:
+        """What the store has of that very Service; None when it is gone."""
+        try:
+            service, _ = await self._api.find("", "services").read(namespace, name)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            return None
+        return service.get("spec") or {} if service["metadata"].get("uid") == uid else None
+
     # Node ports.
 
     async def _take_ports(self, request: AdmissionRequest, spec: Object, old: Object) -> None:
-        before = _ports_of(old)
-        entries = spec.get("ports") or []
-        if spec.get("type", "ClusterIP") not in TYPES_WITH_PORTS:
-            if spec.get("type", "ClusterIP") != old.get("type"):
-                for one in entries:
-                    if one.get("nodePort") in before:
-                        del one["nodePort"]
-            wanted: set[int] = set()
-        else:
-            wanted = await self._assign_ports(request, spec, entries, before)
-        gone = before - wanted
-        if gone:
-
-            async def settle(written: bool) -> None:
-                if written:
-                    await self._change_ports(lambda used: used - gone)
-
-            request.settles.append(settle)
-
-    async def _assign_ports(self, request: AdmissionRequest, spec: Object, entries: Sequence[Object], before: set[int]) -> set[int]:
-        if spec.get("allocateLoadBalancerNodePorts") is False and spec["type"] == "LoadBalancer":
-            entries = [one for one in entries if one.get("nodePort")]
-        asked = {one["nodePort"] for one in entries if one.get("nodePort")}
-        problems: list[FieldError] = []
-        drawn: dict[int, int] = {}
-
-        def take(used: set[int]) -> set[int]:
-            problems.clear()
-            drawn.clear()
-            for position, one in enumerate(entries):
-                port, path = one.get("nodePort"), f"spec.ports[{position}].nodePort"
-                if port and not PORT_MIN <= port <= PORT_MAX:
-                    problems.append(errors.invalid(path, port, PORT_RANGE_TEXT))
-                elif port and port in used and port not in before:
-                    problems.append(errors.invalid(path, port, "provided port is already allocated"))
-                elif not port:
-                    drawn[position] = self._draw_port(used | asked | set(drawn.values()))
-            return used if problems else used | asked | set(drawn.values())
-
-        if request.dry_run:
-            take(await self._ports())
-        else:
-            await self._change_ports(take)
-        if problems:
-            raise _invalid(spec, problems, request.name)
-        for position, port in drawn.items():
-            entries[position]["nodePort"] = port
-        wanted = asked | set(drawn.values())
+        before, kind = ports_of(old), spec.get("type", "ClusterIP")
+        if kind not in TYPES_WITH_PORTS and kind != old.get("type"):
+            for one in spec.get("ports") or []:
+                if one.get("nodePort") in before:
+                    del one["nodePort"]
+        if kind in TYPES_WITH_PORTS:
+            await self._assign_ports(request, spec, before)
+        gone = before - ports_of(spec)
+        if not gone or request.dry_run or request.old is None:
+            return
+        uid = request.old["metadata"]["uid"]
 
         async def settle(written: bool) -> None:
-            if not written and not request.dry_run:
-                await self._change_ports(lambda used: used - (wanted - before))
+            left = await self._spec_of(request.namespace, request.name, uid) if written else None
+            for port in gone - ports_of(left or {}) if written else ():
+                await self._ports.release_of(port, uid)
 
         request.settles.append(settle)
-        return wanted
 
-    def _draw_port(self, used: set[int]) -> int:
-        choose = self._clock.random()
-        for _ in range(DRAWS_MAX):
-            port = choose.randrange(PORT_MIN + 86, PORT_MAX + 1)
-            if port not in used:
-                return port
-        free = [port for port in range(PORT_MIN, PORT_MAX + 1) if port not in used]
-        if not free:
-            raise errors.internal_error("failed to allocate a nodePort: range is full")
-        return free[0]
+    async def _assign_ports(self, request: AdmissionRequest, spec: Object, before: set[int]) -> None:
+        """What is asked for first, so that nothing drawn stands in its way."""
+        assert request.obj is not None
+        owner = Owner(request.namespace, _name(request), str(request.obj["metadata"].get("uid") or ""))
+        entries = [(one, "nodePort", f"spec.ports[{place}].nodePort") for place, one in enumerate(spec.get("ports") or [])]
+        if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+            entries.append((spec, "healthCheckNodePort", "spec.healthCheckNodePort"))
+        has = set(before)
+        problems: list[FieldError] = []
+        for holder, field, path in entries:
+            port = holder.get(field)
+            if port and port not in has:
+                text = await self._take_port(request, port, owner)
+                if text:
+                    problems.append(errors.invalid(path, port, text))
+                has.add(port)
+        if problems:
+            raise _invalid(request, problems)
+        for holder, field, _ in entries:
+            wants = field != "nodePort" or spec["type"] != "LoadBalancer" or spec.get("allocateLoadBalancerNodePorts") is not False
+            if not holder.get(field) and wants:
+                holder[field] = await self._draw_port(request, owner, has)
+                has.add(holder[field])
 
-    async def _ports(self) -> set[int]:
-        try:
-            return set(msgspec.json.decode((await self._store.get(PORTS_KEY)).value, type=list[int]))
-        except KeyMissingError:
-            return set()
+    async def _take_port(self, request: AdmissionRequest, port: int, owner: Owner) -> str:
+        """Why it cannot be had; nothing when it was taken."""
+        problem = self._ports.problem(port)
+        if problem:
+            return problem
+        if request.dry_run:
+            return "" if await self._ports.is_free(port, owner) else TAKEN_TEXT
+        proof = await self._ports.claim(port, owner)
+        if proof is None:
+            return TAKEN_TEXT
+        self._give_port_back_unless_written(request, port, proof)
+        return ""
 
-    async def _change_ports(self, change: Callable[[set[int]], set[int]]) -> None:
+    async def _draw_port(self, request: AdmissionRequest, owner: Owner, has: set[int]) -> int:
+        if request.dry_run:
+            return await self._ports.imagined(frozenset(has))
+        port, proof = await self._ports.draw(owner)
+        self._give_port_back_unless_written(request, port, proof)
+        return port
+
+    def _give_port_back_unless_written(self, request: AdmissionRequest, port: int, proof: int) -> None:
+        async def settle(written: bool) -> None:
+            if not written:
+                await self._ports.release(port, proof)
+
+        request.settles.append(settle)
+
+    # Repair.
+
+    async def run(self) -> None:
+        """Repairs now and then, until it is cancelled."""
         while True:
+            await asyncio.sleep(REPAIR_EVERY_S)
             try:
-                stored = await self._store.get(PORTS_KEY)
-            except KeyMissingError:
-                value = msgspec.json.encode(sorted(change(set())))
-                try:
-                    await self._store.create(PORTS_KEY, value)
-                except KeyExistsError:
-                    continue
-                return
-            used = set(msgspec.json.decode(stored.value, type=list[int]))
-            after = change(set(used))
-            if after == used:
-                return
-            try:
-                await self._store.update(PORTS_KEY, msgspec.json.encode(sorted(after)), expected_revision=stored.revision)
-            except ChangedError:
-                continue
-            return
+                await self.repair()
+            except (StatusError, StoreError) as error:
+                log.warning("addresses of Services could not be looked over", extra={"fields": {"error": str(error)}})
 
     async def repair(self) -> None:
-        """At the start: every Service's ports are in the record, and no old address belongs to a Service that is gone.
+        """Every Service has its addresses and ports for itself, and nothing old is taken for a Service that does not have it.
 
-        Nothing is taken out of the record of ports, and no young address removed: another server may be about to write their Service.
+        What is taken is read before the Services are: what is older than a write may last has its Service by then, or never will.
         """
+        addresses, ports, now_s = await self._addresses.all(), await self._ports.held(), self._clock.wall_s()
         services = await self._api.find("", "services").list_objects()
-        held: set[int] = set().union(*(_ports_of(one.get("spec") or {}) for one in services))
-        await self._change_ports(lambda used: used | held)
-        names = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in services}
-        for address in await self._api.find("networking.k8s.io", "ipaddresses").list_objects():
-            parent, made_s = (address.get("spec") or {}).get("parentRef") or {}, parse_time(address["metadata"]["creationTimestamp"])
-            if parent.get("resource") != "services" or (parent.get("namespace"), parent.get("name")) in names:
-                continue
-            if self._clock.wall_s() - made_s > REPAIR_AGE_S:
-                await self._release(address["metadata"]["name"])
+        used = {(one["metadata"]["namespace"], name_of(one)): one.get("spec") or {} for one in services}
+        for address in addresses:
+            parent = (address.get("spec") or {}).get("parentRef") or {}
+            spec = used.get((str(parent.get("namespace")), str(parent.get("name")))) or {}
+            age_s = now_s - parse_time(address["metadata"]["creationTimestamp"])
+            if parent.get("resource") == "services" and name_of(address) not in (spec.get("clusterIPs") or ()) and age_s > REPAIR_AGE_S:
+                await self._addresses.release(name_of(address), address["metadata"]["uid"])
+        by_uid = {one["metadata"]["uid"]: one.get("spec") or {} for one in services}
+        for port, (held, proof) in ports.items():
+            if port not in ports_of(by_uid.get(held.uid) or {}) and now_s - held.since_s > REPAIR_AGE_S:
+                await self._ports.release(port, proof)
+        known = {name_of(address) for address in addresses}
+        for one in services:
+            await self._register(one, known, ports.keys())
+
+    async def _register(self, service: Object, addresses: set[str], ports: Sequence[int] | set[int]) -> None:
+        """Takes what a Service has and nobody took for it: another server wrote it."""
+        metadata, spec = service["metadata"], service.get("spec") or {}
+        namespace, name = metadata["namespace"], metadata["name"]
+        for address in spec.get("clusterIPs") or []:
+            if address not in addresses and not self._addresses.problem(address):
+                await self._addresses.claim(address, namespace, name)
+        for port in ports_of(spec) - set(ports):
+            await self._ports.claim(port, Owner(namespace, name, metadata["uid"]))
 
 
-def _ports_of(spec: Object) -> set[int]:
-    ports = {one["nodePort"] for one in spec.get("ports") or [] if one.get("nodePort")}
-    return ports | ({spec["healthCheckNodePort"]} if spec.get("healthCheckNodePort") else set())
+def _name(request: AdmissionRequest) -> str:
+    assert request.obj is not None
+    return name_of(request.obj)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _taken(address: str) -> str:
+    return f"failed to allocate IP {address}: provided IP is already allocated"
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(text)
-
-
-def _invalid(spec: Object, problems: list[FieldError], name: str = "") -> StatusError:
-    return errors.invalid_object("", "Service", name, problems)
+def _invalid(request: AdmissionRequest, problems: list[FieldError]) -> StatusError:
+    return errors.invalid_object("", "Service", _name(request), problems)

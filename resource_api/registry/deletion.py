@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
+SHORTEST_GRACE_S = 1
+"""What a negative grace period means."""
+
 Outcome = Literal["pending", "marked", "remove"]
 """Nothing changes; the object is kept with a deletionTimestamp; it is removed now."""
 
@@ -63,9 +66,10 @@ def mark(strategy: Strategy, obj: Object, options: DeleteOptions, now_s: float) 
     if not first:
         if period:
             asked = options.grace_period_s
+            if asked is not None and asked < 0:
+                asked = SHORTEST_GRACE_S
             if asked is None or asked >= period:
                 return "pending"
-            asked = max(asked, 0)
             metadata["deletionTimestamp"] = rfc3339(parse_time(metadata["deletionTimestamp"]) - period + asked)
             metadata["deletionGracePeriodSeconds"] = asked
             graceful = asked > 0
@@ -75,7 +79,7 @@ def mark(strategy: Strategy, obj: Object, options: DeleteOptions, now_s: float) 
             metadata["deletionTimestamp"] = rfc3339(now_s + grace_s)
             metadata["deletionGracePeriodSeconds"] = grace_s
             graceful = True
-    finalizers = _propagation_finalizers(strategy, metadata, options) if first or not graceful else metadata.get("finalizers") or []
+    finalizers = _propagation_finalizers(strategy, metadata, options)
     if finalizers:
         metadata["finalizers"] = finalizers
     else:
@@ -114,8 +118,7 @@ async def _attempt(resource: Resource, ctx: Context, name: str, options: DeleteO
     request = AdmissionRequest(
         "DELETE", resource.type, "", ctx.namespace, name, ctx.user, ctx.dry_run, None, old, ctx.warn, delete_options=options
     )
-    written = False
-    try:
+    async with resource.admission.settling(request) as write:
         await resource.admission.admit(request)
         await resource.admission.validate(request)
         new = copy.deepcopy(old)
@@ -123,18 +126,17 @@ async def _attempt(resource: Resource, ctx: Context, name: str, options: DeleteO
         code = 202 if options.orphan_dependents is False and outcome != "remove" else 200
         if outcome == "pending":
             return code, old
+        write.in_store = not ctx.dry_run
         if outcome == "marked":
             if new != old and not ctx.dry_run:
                 revision = await resource.store.update(stored.key, resource.encode(new), expected_revision=stored.revision)
                 new["metadata"]["resourceVersion"] = str(revision)
-                written = True
+                write.written = True
             return code, new
         if not ctx.dry_run:
             await resource.store.delete(stored.key, expected_revision=stored.revision)
-            written = True
+            write.written = True
         return code, old if resource.model.strategy.returns_deleted else success(resource, old)
-    finally:
-        await resource.admission.settle(request, written=written)
 
 
 def success(resource: Resource, obj: Object) -> Object:

@@ -18,6 +18,9 @@ SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGrace
 KEPT_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Taken from the stored object where a changed one leaves them out; another value is a fault that validation names."""
 
+MANAGER_BYTES_MAX = 128
+"""A manager's name taken from a User-Agent is cut here."""
+
 DUPLICATE_OWNERS = (
     ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests "
     "as early as 1.24; please fix your requests; duplicate UID(s) observed: {}"
@@ -48,14 +51,40 @@ def metadata_of(obj: Object) -> Object:
 
 
 def settle_namespace(resource: ResourceType, ctx: Context, metadata: Object, mismatch: str) -> None:
-    """The URL's namespace is the object's. Raises StatusError 400 with the text `mismatch`."""
-    given = metadata.get("namespace") or ""
-    if given and given != (ctx.namespace if resource.namespaced else ""):
-        raise errors.bad_request(mismatch)
-    if resource.namespaced:
-        metadata["namespace"] = ctx.namespace
-    else:
+    """The URL's namespace is the object's; one in no namespace loses what it says. Raises StatusError 400 with the text `mismatch`."""
+    if not resource.namespaced:
         metadata.pop("namespace", None)
+        return
+    given = metadata.get("namespace")
+    if given and given != ctx.namespace:
+        raise errors.bad_request(mismatch)
+    metadata["namespace"] = ctx.namespace
+
+
+def check_place(obj: Object, ctx: Context, name: str) -> None:
+    """What is to be written is the object of the URL. Raises StatusError 400."""
+    given, namespace = name_of(obj), obj["metadata"].get("namespace")
+    if not given:
+        raise errors.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+    if ctx.namespace and namespace and namespace != ctx.namespace:
+        raise errors.bad_request(f"the namespace of the object ({namespace}) does not match the namespace on the URL ({ctx.namespace})")
+
+
+def manager_of(ctx: Context) -> str:
+    """Who owns what a write that is no apply changes: the manager that was named, or the beginning of the User-Agent that can be shown."""
+    if ctx.field_manager:
+        return ctx.field_manager
+    kept, size_bytes = "", 0
+    for char in ctx.user_agent.split("/", 1)[0]:
+        if not char.isprintable():
+            continue
+        size_bytes += len(char.encode("utf-8", "replace"))
+        if size_bytes > MANAGER_BYTES_MAX:
+            break
+        kept += char
+    return kept or "unknown"
 
 
 def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:

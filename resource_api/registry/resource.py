@@ -16,6 +16,7 @@ from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.errors import FieldError, Object, StatusError
 from resource_api.patch.managed_fields import settle_times
+from resource_api.patch.values import same
 from resource_api.registry import deletion
 from resource_api.registry.admission import Admission, AdmissionRequest, Operation
 from resource_api.registry.model import Model
@@ -23,9 +24,11 @@ from resource_api.registry.objects import DecodeProtobuf, decode_stored, encode_
 from resource_api.registry.preparation import (
     SYSTEM_FIELDS,
     Write,
+    check_place,
     drop_duplicate_owners,
     drop_unknown,
     keep_system_fields,
+    manager_of,
     metadata_of,
     settle_namespace,
 )
@@ -141,7 +144,7 @@ class Resource:
         settle_namespace(self.type, ctx, metadata, "the namespace of the provided object does not match the namespace sent on the request")
         drop_unknown(ctx, self.model, obj, Write(faults=faults))
         self.model.default(obj)
-        obj = self.manager.on_update(None, obj, manager=self._manager_of(ctx), subresource="", now=self._now())
+        obj = self.manager.on_update(None, obj, manager=manager_of(ctx), subresource="", now=self._now())
         return await self._bounded(self._create(ctx, obj))
 
     async def update(
@@ -156,13 +159,7 @@ class Resource:
     ) -> tuple[Object, bool]:
         """PUT: the object as it is to be, and whether it was created. Raises StatusError."""
         metadata = metadata_of(obj)
-        if not name_of(obj):
-            raise errors.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
-        if name_of(obj) != name:
-            raise errors.bad_request(f"the name of the object ({name_of(obj)}) does not match the name on the URL ({name})")
-        given = metadata.get("namespace")
-        if ctx.namespace and given and given != ctx.namespace:
-            raise errors.bad_request(f"the namespace of the object ({given}) does not match the namespace on the URL ({ctx.namespace})")
+        check_place(obj, ctx, name)
         settle_namespace(self.type, ctx, metadata, "")
         write = Write(subresource, must_carry_version=True, faults=faults)
         drop_unknown(ctx, self.model, obj, write)
@@ -250,29 +247,28 @@ class Resource:
         base = "" if metadata.get("name") else str(metadata.get("generateName") or "")
         metadata["uid"] = new_uid(self.clock)
         metadata["creationTimestamp"] = self._now()
+        if not base:
+            return await self._create_once(ctx, obj, name_of(obj))
         for tries in range(1, GENERATE_TRIES_MAX + 1):
             # Each try is a whole one: what admission took for a name that is taken was given back.
-            attempt = copy.deepcopy(obj) if base else obj
-            if base:
-                attempt["metadata"]["name"] = generated_name(base, self.clock)
+            attempt = copy.deepcopy(obj)
+            attempt["metadata"]["name"] = generated_name(base, self.clock)
             try:
-                return await self._create_once(ctx, attempt)
+                return await self._create_once(ctx, attempt, "")
             except StatusError as error:
-                if error.reason != "AlreadyExists" or not base or tries < GENERATE_TRIES_MAX:
-                    if error.reason == "AlreadyExists" and base:
-                        continue
+                # Not every "already exists" is about the name that was drawn.
+                if error.reason != "AlreadyExists" or error.name != name_of(attempt):
                     raise
-                taken = name_of(attempt)
-                text = f"{error.message}, the server was not able to generate a unique name for the object"
-                raise StatusError(
-                    409, "AlreadyExists", text, name=taken, group=self.type.group, kind=self.type.plural, retry_after_s=1
-                ) from error
-        raise AssertionError("unreachable")
+                if tries == GENERATE_TRIES_MAX:
+                    text = f"{error.message}, the server was not able to generate a unique name for the object"
+                    kind, group = self.type.plural, self.type.group
+                    raise StatusError(409, error.reason, text, name=error.name, group=group, kind=kind, retry_after_s=1) from error
+        raise AssertionError("the last try answers or raises")
 
-    async def _create_once(self, ctx: Context, obj: Object) -> Object:
-        request = self._admission_request(ctx, "CREATE", "", obj, None)
-        written = False
-        try:
+    async def _create_once(self, ctx: Context, obj: Object, shown_name: str) -> Object:
+        """`shown_name` is what refusals call the object: one that was drawn means nothing to the client."""
+        request = self._admission_request(ctx, "CREATE", "", obj, None, shown_name)
+        async with self.admission.settling(request) as write:
             await self.admission.admit(request)
             assert request.obj is not None
             obj = request.obj
@@ -282,10 +278,9 @@ class Resource:
             for text in self.model.strategy.warnings(obj, None):
                 ctx.warn(text)
             await self.admission.validate(request)
+            write.in_store = not ctx.dry_run
             revision = await self._store_new(ctx, obj)
-            written = revision > 0
-        finally:
-            await self.admission.settle(request, written=written)
+            write.written = revision > 0
         if revision:
             obj["metadata"]["resourceVersion"] = str(revision)
         return obj
@@ -294,7 +289,7 @@ class Resource:
         key, name = self.key(ctx.namespace, name_of(obj)), name_of(obj)
         try:
             if not ctx.dry_run:
-                return await self.store.create(key, self.encode(obj), ttl_s=self._ttl_s)
+                return await self._fitting(obj, lambda value: self.store.create(key, value, ttl_s=self._ttl_s))
             await self.store.get(key)
         except KeyMissingError:
             return 0
@@ -302,6 +297,15 @@ class Resource:
             pass
         terminating = await self._is_terminating(key)
         raise errors.already_exists(self.type.group, self.type.plural, name, prefix="object is being deleted: " if terminating else "")
+
+    async def _fitting(self, obj: Object, store: Callable[[bytes], Awaitable[int]]) -> int:
+        """An object that is too large for the store is tried once more without its managedFields, as upstream does."""
+        try:
+            return await store(self.encode(obj))
+        except ValueTooLargeError:
+            if obj["metadata"].pop("managedFields", None) is None:
+                raise
+            return await store(self.encode(obj))
 
     async def _is_terminating(self, key: str) -> bool:
         try:
@@ -337,6 +341,8 @@ class Resource:
                         continue
             old = self.decode(stored)
             new = change(copy.deepcopy(old))
+            if not write.must_carry_version:
+                check_place(new, ctx, name)
             insists = self._check_version(new, old, name, write)
             try:
                 return await self._store_changed(ctx, new, old, stored, write), False
@@ -349,7 +355,7 @@ class Resource:
     async def _create_by(self, ctx: Context, obj: Object, write: Write) -> Object:
         """A PUT or an apply makes what is missing."""
         metadata = metadata_of(obj)
-        if write.applied and metadata.get("uid"):
+        if metadata.get("uid"):
             text = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
             raise errors.conflict(self.type.group, self.type.plural, name_of(obj), text)
         for field in (*SYSTEM_FIELDS, "resourceVersion"):
@@ -358,7 +364,7 @@ class Resource:
             drop_unknown(ctx, self.model, obj, write)
         self.model.default(obj)
         if not write.applied:
-            obj = self.manager.on_update(None, obj, manager=self._manager_of(ctx), subresource="", now=self._now())
+            obj = self.manager.on_update(None, obj, manager=manager_of(ctx), subresource="", now=self._now())
         return await self._create(ctx, obj)
 
     async def _store_changed(self, ctx: Context, new: Object, old: Object, stored: Stored, write: Write) -> Object:
@@ -367,10 +373,9 @@ class Resource:
             drop_unknown(ctx, self.model, new, write)
             self.model.default(new)
         if not write.applied and write.subresource != "binding":  # Upstream's bindings own no fields.
-            new = self.manager.on_update(old, new, manager=self._manager_of(ctx), subresource=write.subresource, now=self._now())
-        request = self._admission_request(ctx, "UPDATE", write.subresource, new, old)
-        written = False
-        try:
+            new = self.manager.on_update(old, new, manager=manager_of(ctx), subresource=write.subresource, now=self._now())
+        request = self._admission_request(ctx, "UPDATE", write.subresource, new, old, name_of(old))
+        async with self.admission.settling(request) as outcome:
             await self.admission.admit(request)
             assert request.obj is not None
             new = request.obj
@@ -385,21 +390,23 @@ class Resource:
                 ctx.warn(text)
             await self.admission.validate(request)
             settle_times(old, new)
-            revision = await self._put(ctx, new, old, stored)
-            written = revision > 0
-        finally:
-            await self.admission.settle(request, written=written)
-        new["metadata"]["resourceVersion"] = str(revision or stored.revision)
+            ends = deletion.is_finished(self.model.strategy, new)
+            revision = stored.revision
+            if not ctx.dry_run and (ends or not same(new, old)):
+                outcome.in_store = True
+                found = await self._put(new, stored, ends=ends)
+                # Who takes the last finalizer away is answered the object as it was last stored: its removal has no version of it.
+                revision = revision if ends else found
+                outcome.written = True
+        new["metadata"]["resourceVersion"] = str(revision)
         return new
 
-    async def _put(self, ctx: Context, new: Object, old: Object, stored: Stored) -> int:
-        """Writes, removes when the last finalizer is gone, or does nothing when nothing changed; 0 when nothing was written."""
-        if ctx.dry_run or new == old:
-            return 0
-        if deletion.is_finished(self.model.strategy, new):
-            await self.store.delete(stored.key, expected_revision=stored.revision)
-            return 0
-        return await self.store.update(stored.key, self.encode(new), expected_revision=stored.revision, ttl_s=self._ttl_s)
+    async def _put(self, new: Object, stored: Stored, *, ends: bool) -> int:
+        """Writes, or removes what nobody holds any more. Raises ChangedError."""
+        key, expected = stored.key, stored.revision
+        if ends:
+            return await self.store.delete(key, expected_revision=expected)
+        return await self._fitting(new, lambda value: self.store.update(key, value, expected_revision=expected, ttl_s=self._ttl_s))
 
     def _check_version(self, new: Object, old: Object, name: str, write: Write) -> bool:
         """Whether the client insists on the version it sent. Raises 409 when that is not the present one, 422 when one is required."""
@@ -427,16 +434,9 @@ class Resource:
             raise errors.invalid_object(self.type.group, self.type.kind, name_of(obj), problems)
 
     def _admission_request(
-        self, ctx: Context, operation: Operation, subresource: str, obj: Object | None, old: Object | None
+        self, ctx: Context, operation: Operation, subresource: str, obj: Object | None, old: Object | None, name: str
     ) -> AdmissionRequest:
-        either = obj if obj is not None else old
-        assert either is not None
-        return AdmissionRequest(
-            operation, self.type, subresource, ctx.namespace, name_of(either), ctx.user, ctx.dry_run, obj, old, ctx.warn
-        )
-
-    def _manager_of(self, ctx: Context) -> str:
-        return ctx.field_manager or ctx.user_agent.split("/", 1)[0] or "unknown"
+        return AdmissionRequest(operation, self.type, subresource, ctx.namespace, name, ctx.user, ctx.dry_run, obj, old, ctx.warn)
 
     def _now(self) -> str:
         return rfc3339(self.clock.wall_s())
