@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resource_api.errors import Json, Object
-from resource_api.printers.cells import NONE, UNKNOWN, UNSET, age, condition, created, name, selector, spec, status, truth
-from resource_api.schema.times import human_duration
+from resource_api.printers.cells import NONE, UNKNOWN, UNSET, condition, created, name, selector, spec, status, truth
+from resource_api.schema.times import age, human_duration
 
 NODE_ROLE = "node-role.kubernetes.io/"
 NODE_ROLE_OLD = "kubernetes.io/role"

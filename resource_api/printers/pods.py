@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resource_api.errors import Json, Object
-from resource_api.printers.cells import NONE, age, condition, created, name, spec, status
+from resource_api.printers.cells import NONE, condition, created, name, spec, status
+from resource_api.schema.times import age
 
 NODE_LOST = "NodeLost"
 

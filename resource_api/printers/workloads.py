@@ -8,7 +8,6 @@ from resource_api.errors import Json, Object
 from resource_api.printers.cells import (
     NONE,
     UNKNOWN,
-    age,
     condition,
     containers,
     created,
@@ -19,7 +18,7 @@ from resource_api.printers.cells import (
     status,
     template,
 )
-from resource_api.schema.times import human_duration, parse_time
+from resource_api.schema.times import age, human_duration, parse_time
 
 HPA_METRICS_SHOWN = 2
 

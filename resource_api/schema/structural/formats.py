@@ -1,7 +1,5 @@
 """The string formats a custom resource's schema may name (spec C.2; kube-openapi `strfmt`). Pure; unknown formats are no business of ours.
 
-from resource_api.schema.times import parse_duration_s
-
 Formats of numbers (`int32` …) are ranges and are checked with the numbers.
 """
 
@@ -13,6 +11,8 @@ import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
 from urllib.parse import urlsplit
+
+from resource_api.schema.times import parse_duration_s
 
 Holds = Callable[[str], bool]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from resource_api.schema.times import parse_duration_s
 
 from resource_api.errors import StatusError
 from resource_api.http.messages import Request
 from resource_api.http.request import check_patch_options, context, list_options, request_info, timeout_s
 from resource_api.registry.requests import User
+from resource_api.schema.times import parse_duration_s
 from tests.resource_api.http.support import make_request
 
 INFOS = [

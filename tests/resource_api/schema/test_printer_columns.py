@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from resource_api.schema.times import human_duration
-
 from resource_api.schema.printer_columns import PrinterColumns, cells
+from resource_api.schema.times import human_duration
 
 COLUMNS = [
     {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status', "priority": 1},
