@@ -39,6 +39,7 @@ REPAIR_EVERY_S = 180.0
 ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
 TYPES_WITH_PORTS = ("NodePort", "LoadBalancer")
+HEALTH_CHECK = "healthCheckNodePort"
 
 
 class ServiceAddresses:
@@ -90,6 +91,8 @@ class ServiceAddresses:
                 kept = ports.get((one.get("protocol", "TCP"), one.get("port")))
                 if not one.get("nodePort") and kept and kept not in taken:
                     one["nodePort"] = kept
+        if _has_health_check(spec) and _has_health_check(old) and not spec.get(HEALTH_CHECK) and old.get(HEALTH_CHECK):
+            spec[HEALTH_CHECK] = old[HEALTH_CHECK]
 
     # Cluster IPs.
 
@@ -214,6 +217,8 @@ class ServiceAddresses:
 
     async def _take_ports(self, request: AdmissionRequest, spec: Object, old: Object) -> None:
         before, kind = ports_of(old), spec.get("type", "ClusterIP")
+        if not _has_health_check(spec) and spec.get(HEALTH_CHECK) == old.get(HEALTH_CHECK):
+            spec.pop(HEALTH_CHECK, None)
         if kind not in TYPES_WITH_PORTS and kind != old.get("type"):
             for one in spec.get("ports") or []:
                 if one.get("nodePort") in before:
@@ -237,24 +242,31 @@ class ServiceAddresses:
         assert request.obj is not None
         owner = Owner(request.namespace, _name(request), str(request.obj["metadata"].get("uid") or ""))
         entries = [(one, "nodePort", f"spec.ports[{place}].nodePort") for place, one in enumerate(spec.get("ports") or [])]
-        if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
-            entries.append((spec, "healthCheckNodePort", "spec.healthCheckNodePort"))
+        if _has_health_check(spec):
+            entries.append((spec, HEALTH_CHECK, f"spec.{HEALTH_CHECK}"))
         has = set(before)
         problems: list[FieldError] = []
         for holder, field, path in entries:
             port = holder.get(field)
             if port and port not in has:
                 text = await self._take_port(request, port, owner)
+                if text and field != "nodePort":
+                    raise StatusError(500, "", f"failed to allocate requested HealthCheck NodePort {port}: {text}")
                 if text:
                     problems.append(errors.invalid(path, port, text))
                 has.add(port)
         if problems:
             raise _invalid(request, problems)
+        # One port number in several protocols has one node port.
+        shared = {one.get("port"): one["nodePort"] for one in spec.get("ports") or [] if one.get("nodePort")}
         for holder, field, _ in entries:
             wants = field != "nodePort" or spec["type"] != "LoadBalancer" or spec.get("allocateLoadBalancerNodePorts") is not False
             if not holder.get(field) and wants:
-                holder[field] = await self._draw_port(request, owner, has)
+                number = holder.get("port") if field == "nodePort" else None
+                holder[field] = shared.get(number) or await self._draw_port(request, owner, has)
                 has.add(holder[field])
+                if number:
+                    shared[number] = holder[field]
 
     async def _take_port(self, request: AdmissionRequest, port: int, owner: Owner) -> str:
         """Why it cannot be had; nothing when it was taken."""
@@ -325,6 +337,11 @@ class ServiceAddresses:
                 await self._addresses.claim(address, namespace, name)
         for port in ports_of(spec) - set(ports):
             await self._ports.claim(port, Owner(namespace, name, metadata["uid"]))
+
+
+def _has_health_check(spec: Object) -> bool:
+    """A load balancer asks each node whether it has endpoints when traffic is to stay on it."""
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _name(request: AdmissionRequest) -> str:

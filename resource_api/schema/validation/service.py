@@ -36,7 +36,7 @@ def validate_service(obj: Object, old: Object | None, subresource: str) -> Probl
     if subresource == "status":
         return _load_balancer(part(part(obj, "status"), "loadBalancer"))
     spec = part(obj, "spec")
-    problems = _address_change(spec, part(old, "spec")) if old is not None else []
+    problems = _changes(spec, part(old, "spec")) if old is not None else []
     headless = spec.get("clusterIP") == "None"
     if not spec.get("ports") and not headless and spec.get("type") != "ExternalName":
         problems.append(required("spec.ports"))
@@ -190,6 +190,15 @@ def _external_traffic(spec: Object) -> Problems:
     else:
         for index, value in enumerate(spec.get("loadBalancerSourceRanges") or ()):
             problems += network(value.strip(), f"spec.loadBalancerSourceRanges[{index}]")
+    return problems
+
+
+def _changes(spec: Object, old: Object) -> Problems:
+    """What stays while the Service needs it."""
+    problems = _address_change(spec, old)
+    had = old.get("healthCheckNodePort")
+    if had and all(one.get("type") == "LoadBalancer" and one.get("externalTrafficPolicy") == "Local" for one in (spec, old)):
+        problems += immutable(spec.get("healthCheckNodePort"), had, "spec.healthCheckNodePort")
     return problems
 
 
