@@ -29,8 +29,8 @@ from resource_api.patch.field_sets import (
 from resource_api.patch.managed_fields import BEFORE_FIRST_APPLY, Entry, Managed, Owner, bounded, is_reset, owner_of, read, write
 from resource_api.patch.shapes import UnidentifiedItemError, with_named_fields
 from resource_api.patch.typed_merge import drop, merged, without
-from resource_api.patch.values import same
 from resource_api.patch.zero_objects import zero_object
+from resource_api.schema.json_values import same
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.types import ANY, Schema
 
@@ -278,7 +278,3 @@ def _refusal(conflicts: dict[Owner, FieldSet]) -> StatusError:
             lines += [f"- {path}" for other, path in found if other == said]
         message = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", message, causes=causes)
-
-
-FieldManager = FieldOwnership
-"""Upstream's word for it."""

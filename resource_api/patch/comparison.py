@@ -12,7 +12,7 @@ from resource_api.errors import Json, Object
 from resource_api.patch.field_sets import LEAF as MEMBER
 from resource_api.patch.field_sets import SELF, FieldSet, Node
 from resource_api.patch.shapes import LEAF, LIST, MAP, child, element_of, sort_of
-from resource_api.patch.values import same
+from resource_api.schema.json_values import same
 from resource_api.schema.types import ANY, Schema
 
 

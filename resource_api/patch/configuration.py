@@ -10,7 +10,7 @@ from resource_api.patch.comparison import repeated
 from resource_api.patch.field_sets import LEAF as MEMBER
 from resource_api.patch.field_sets import FieldSet, Path, made, path_text
 from resource_api.patch.shapes import LEAF, MAP, UnidentifiedItemError, element_of, sort_of
-from resource_api.patch.values import go_text, go_type
+from resource_api.schema.json_values import go_text, go_type
 from resource_api.schema.types import ANY, Schema
 
 IMPLIED = ("apiVersion", "kind", "metadata")

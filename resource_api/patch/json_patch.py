@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from resource_api.errors import Json
+from resource_api.errors import Json, shown
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
-from resource_api.patch.values import copied, same, text
+from resource_api.schema.json_values import copied, same
 
 OPERATIONS_MAX = 10_000
 COPIED_BYTES_MAX = 3 * 1024 * 1024
@@ -123,7 +123,7 @@ class _Run:
         if operation.source is _NO_POINTER:
             raise DoesNotApplyError("copy operation does not apply: doc is missing from path")
         value = copied(self._get(operation.source, "copy"))
-        self._copied_bytes += len(text(value))
+        self._copied_bytes += len(shown(value))
         if self._copied_bytes > COPIED_BYTES_MAX:
             size = f"{self._copied_bytes}, exceeding the limit {COPIED_BYTES_MAX}"
             raise DoesNotApplyError(f"Unable to complete the copy, the accumulated size increase of copy is {size}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resource_api.errors import Json
-from resource_api.patch.values import copied
+from resource_api.schema.json_values import copied
 
 
 def apply(document: Json, patch: Json) -> Json:

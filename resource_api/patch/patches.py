@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object, unsupported_media_type
+from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object, shown, unsupported_media_type
 from resource_api.http.body import duplicate_fields, json_value, yaml_value
 from resource_api.http.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from resource_api.patch import json_patch, merge, strategic
 from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
-from resource_api.patch.values import go_text, text
 from resource_api.registry.requests import FieldValidation
+from resource_api.schema.json_values import go_text
 from resource_api.schema.types import ANY, Schema
 
 
@@ -32,7 +32,7 @@ class Patch:
     @property
     def text(self) -> str:
         """The patch in messages about what it leads to."""
-        return go_text(self._body) if self._strategic else text(self._body)
+        return go_text(self._body) if self._strategic else shown(self._body)
 
     def __call__(self, current: Object) -> Object:
         """The patched copy. Raises StatusError."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from resource_api.errors import Json, Object
+from resource_api.errors import Json, Object, shown
 from resource_api.patch.field_sets import Node, key_element, value_element
-from resource_api.patch.values import text
 from resource_api.schema.types import ANY, Schema
 
 
@@ -88,7 +87,7 @@ def element_of(schema: Schema, item: Json) -> str:
         elif (default := _key_default(items, name)) is not None:
             keys[name] = default
     if not keys:
-        said = " ".join(map(text, schema.list_map_keys))
+        said = " ".join(map(shown, schema.list_map_keys))
         omitted = f"associative list with keys has an element that omits all key fields [{said}]"
         raise UnidentifiedItemError(f"{omitted} (and doesn't have default values for any key fields)")
     return key_element(keys)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from resource_api.errors import Json, Object
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError
-from resource_api.patch.values import copied, go_text, go_type, same
+from resource_api.schema.json_values import copied, go_text, go_type, same
 from resource_api.schema.types import ANY, Schema
 
 DIRECTIVE = "$patch"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from resource_api.errors import Json, Object
 from resource_api.patch.field_sets import FieldSet, is_member
 from resource_api.patch.shapes import LEAF, LIST, MAP, child, element_of, sort_of
-from resource_api.patch.values import copied
+from resource_api.schema.json_values import copied
 from resource_api.schema.types import ANY, Schema
 
 

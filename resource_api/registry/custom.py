@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from resource_api import errors
-from resource_api.errors import FieldError, Json, Object, StatusError, invalid, shown
+from resource_api.errors import FieldError, Json, Object, StatusError, invalid
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context
 from resource_api.registry.scale import ScalePaths, at_path
 from resource_api.schema import builtin, names
 from resource_api.schema.custom_definitions import field_path
 from resource_api.schema.decoding import decode
+from resource_api.schema.json_values import go_text, go_type
 from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType, Subresource
 from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.structural.compiled import CompiledSchema
@@ -260,8 +261,7 @@ def _scale_errors(obj: Object, paths: ScalePaths) -> list[FieldError]:
 
 def _go_value(value: Json) -> str:
     """A value and its type as Go's `%v is of the type %T` prints them."""
-    kinds = {str: "string", bool: "bool", float: "float64", int: "int64", dict: "map[string]interface {}", list: "[]interface {}"}
-    return f"{value if isinstance(value, str) else shown(value)} is of the type {kinds.get(type(value), '<nil>')}"
+    return f"{go_text(value)} is of the type {go_type(value)}"
 
 
 def _rules_below(props: Json) -> Iterator[Json]:

@@ -16,7 +16,6 @@ from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.errors import FieldError, Object, StatusError
 from resource_api.patch.managed_fields import settle_times
-from resource_api.patch.values import same
 from resource_api.registry import deletion
 from resource_api.registry.admission import Admission, AdmissionRequest, Operation
 from resource_api.registry.model import Model
@@ -44,6 +43,7 @@ from resource_api.registry.store import (
     StoreUnavailableError,
     ValueTooLargeError,
 )
+from resource_api.schema.json_values import same
 from resource_api.schema.metadata import validate_metadata
 from resource_api.schema.times import rfc3339
 

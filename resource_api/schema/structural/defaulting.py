@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resource_api.errors import Json, Object
+from resource_api.schema.json_values import copied
 
 Default = Callable[[Json], None]
 """Works in place."""
 
 Rule = tuple[bool, Json, Default | None]
 """Whether null is a value, the default, and what is done below."""
-
-
-def copied(value: Json) -> Json:
-    """A copy of a JSON value."""
-    if type(value) is dict:
-        return {name: copied(inner) for name, inner in value.items()}
-    if type(value) is list:
-        return [copied(inner) for inner in value]
-    return value
 
 
 def compile_default(props: Object) -> Default | None:

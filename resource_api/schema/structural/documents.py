@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from resource_api.errors import FieldError, Json, Object, forbidden_field, invalid, not_supported, required
-from resource_api.schema.structural.defaulting import copied
+from resource_api.schema.json_values import copied
 from resource_api.schema.structural.pruning import compile_prune
 from resource_api.schema.structural.rules import structural_errors
 from resource_api.schema.structural.uniqueness import compile_embedded

@@ -8,7 +8,6 @@ from resource_api.errors import StatusError
 from resource_api.http.messages import Request
 from resource_api.http.request import check_patch_options, context, list_options, request_info, timeout_s
 from resource_api.registry.requests import User
-from resource_api.schema.times import parse_duration_s
 from tests.resource_api.http.support import make_request
 
 INFOS = [
@@ -136,15 +135,6 @@ def test_patch_options_that_do_not_fit_the_patch_are_refused(query, is_apply, fi
     with pytest.raises(StatusError) as caught:
         check_patch_options(make_request("PATCH", "/x?" + query).query, is_apply=is_apply)
     assert [cause.field for cause in caught.value.causes] == [field]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("32s", 32.0), ("1m30s", 90.0), ("0", 0.0), ("1.5h", 5400.0), ("100ms", 0.1), ("5", None), ("", None), ("s", None), ("1x", None)],
-)
-def test_durations_are_gos(text, seconds):
-    """A number needs a unit."""
-    assert parse_duration_s(text) == seconds
 
 
 def test_timeout_only_shortens_the_deadline():

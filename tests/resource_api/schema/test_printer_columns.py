@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from resource_api.schema.printer_columns import PrinterColumns, cells
-from resource_api.schema.times import human_duration
 
 COLUMNS = [
     {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status', "priority": 1},
@@ -39,12 +38,3 @@ def test_columns_describe_themselves():
     assert made[2]["description"] == "How large."
     assert made[4]["description"] == "Custom resource definition column (in JSONPath format): .metadata.creationTimestamp"
     assert [one["name"] for one in PrinterColumns(None).definitions] == ["Name", "Age"]
-
-
-def test_durations_have_two_units_at_most():
-    """As apimachinery prints them."""
-    day = 86400
-    seconds = [-5, 0, 119, 120, 200, 600, 3 * 3600, 3 * 3600 + 600, 9 * 3600, 2 * day, 3 * day + 3600, 9 * day, 800 * day, 3000 * day]
-    assert [human_duration(one) for one in seconds] == [
-        *("<invalid>", "0s", "119s", "2m", "3m20s", "10m", "3h", "3h10m", "9h", "2d", "3d1h", "9d", "2y70d", "8y")
-    ]

@@ -1,15 +1,11 @@
-"""JSON values as patches treat them: copied, compared by type, and printed as Go prints them in upstream's messages.
+"""JSON values: copied, compared by type, and printed as Go prints them in upstream's messages.
 
 Hot path: `same`, `copied`.
 """
 
 from __future__ import annotations
 
-import msgspec
-
 from resource_api.errors import Json
-
-_encode = msgspec.json.Encoder().encode
 
 
 def copied(value: Json) -> Json:
@@ -66,8 +62,3 @@ def go_type(value: Json) -> str:
         if isinstance(value, kind):
             return name
     raise AssertionError(f"no JSON value: {value!r}")
-
-
-def text(value: Json) -> str:
-    """Compact JSON."""
-    return _encode(value).decode()
