@@ -238,8 +238,22 @@ class Replay:
         """Whether a hidden write to a compared key can turn the compares the other way."""
         if wanted:
             wrong = [compare for compare in compares if not _holds(compare, self._state.get(compare[0]))]
-            return all(self._can_change(compare[0], revision) for compare in wrong)
-        return any(self._can_change(compare[0], revision) for compare in compares)
+            return all(self._can_differ(compare, revision) for compare in wrong)
+        return any(self._can_differ(compare, revision) for compare in compares)
+
+    def _can_differ(self, compare: tuple[Any, ...], revision: int) -> bool:
+        """Whether a hidden write can be why a compare came out otherwise: after the key's last write, or, of what counts from the
+        key's creation, before it."""
+        key, target = compare[:2]
+        if self._can_change(key, revision):
+            return True
+        held = self._state.get(key)
+        if held is None or target not in ("create", "version"):
+            return False
+        if not self._placement.choices(key, lambda operation: may_put(operation, key) or may_delete(operation, key), 0, held[3] - 1):
+            return False
+        self._uncertain.add(key)
+        return True
 
     def _range(self, operation: Operation, start: str, end: str, limit: int, result: Any, revision: int) -> None:
         kvs, count, more = result

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepsen_like.checker import order
-from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation, RangeArgument, RangeResult
+from jepsen_like.history import FAIL, OK, UNKNOWN, Event, KeyValue, Operation, RangeArgument, RangeResult, TxnArgument, TxnResult
 from tests.jepsen_like.checker import twins
 from tests.jepsen_like.generated import EVERYTHING, SIMPLE, history
 from tests.jepsen_like.mutations import mutated
@@ -179,3 +179,19 @@ def test_revoke_takes_the_keys_of_its_lease_and_no_others() -> None:
     assert order.check(operations).valid
     survivor = [*operations[:-1], call(5, "get", "leased", 0, KeyValue("leased", "2", 3, 3, 1, 7), 4)]
     assert not order.check(survivor).valid
+
+
+@pytest.mark.parametrize(("target", "sign", "operand"), [("create", ">", 2), ("version", "=", 1)])
+@pytest.mark.parametrize("deleted", [True, False])
+def test_compare_of_what_counts_from_creation_may_be_due_to_an_unseen_deletion_before_the_last_write(target, sign, operand, deleted):
+    """Found by seed 20046 of 15 s: a delete of unknown outcome began the key anew, and a transaction was the first to see it."""
+    argument = TxnArgument((("k", target, sign, operand),), (("put", "j", "3"),), ())
+    operations = [
+        EMPTY,
+        Operation(0, "put", "k", "1", (), 0, 10, OK, 2),
+        *([Operation(1, "delete", "k", "", None, 11, 20, UNKNOWN)] if deleted else []),
+        Operation(0, "put", "j", "0", (), 21, 30, OK, 4 if deleted else 3),
+        Operation(0, "put", "k", "2", (), 31, 40, OK, 5 if deleted else 4),
+        Operation(2, "txn", "", argument, TxnResult(True, ((),)), 41, 50, OK, 6 if deleted else 5),
+    ]
+    assert order.check(operations).kinds == (() if deleted else ("wrong-compare",))
