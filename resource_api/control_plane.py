@@ -31,9 +31,11 @@ from resource_api.controllers.service_addresses import ServiceAddresses
 from resource_api.errors import Object
 from resource_api.http.chain import ChainSettings
 from resource_api.http.guards import guards
+from resource_api.measures import Measures
 from resource_api.printers.table import Tables
+from resource_api.readiness import Readiness
 from resource_api.registry import reviews
-from resource_api.registry.admission import Admission, Plugin
+from resource_api.registry.admission import Plugin
 from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
@@ -68,10 +70,11 @@ class ControlPlane:
 
     def __init__(self, config: ApiConfig, store: Store, clock: Clock, material: Material, group: asyncio.TaskGroup) -> None:
         self.config = config
-        self.store = store
         self._clock = clock
         self._group = group
         self.api = Api()
+        self.measures = Measures(store, self.api, clock)
+        self.store = store = self.measures.store
         self.policy = PolicyIndex()
         self.index = ObjectIndex(store, self.api, decode_envelope)
         rbac = RbacAuthorizer(self.policy)
@@ -82,7 +85,7 @@ class ControlPlane:
             "AlwaysDeny": AlwaysDeny(),
         }
         self.authorizer = AuthorizerChain([modes[mode] for mode in config.authorization_mode])
-        self.admission = Admission()
+        self.admission = self.measures.admission
         self.catalog = Catalog(store, group=group, clock=clock, admission=self.admission, event_ttl_s=int(config.event_ttl_s))
         self.issuer = TokenIssuer(
             clock,
@@ -126,6 +129,9 @@ class ControlPlane:
         self.is_started = False
         """Everything a client needs stands: set by who composes, when the kubeconfig is written too."""
         self.server.health.ready["start"] = self._started
+        self.readiness = Readiness(self.store, self.index)
+        self.readiness.install(self.server.health)
+        self.measures.install(self.server.counters, self.index)
 
     def _make_controllers(self) -> list[Controller]:
         root_ca = self._material.serving_authority_pem.decode()
@@ -149,6 +155,7 @@ class ControlPlane:
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
         self._own(self.controllers.run(), "controllers")
+        self._own(self.measures.follow_size(), "size of the store")
         if self.config.etcd_compaction_interval_s and not self.config.embedded:
             self._own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
         await self.addresses.repair()
@@ -187,10 +194,11 @@ class ControlPlane:
             *((RBAC_GROUP, plural) for plural in PLURALS),
             *WATCHED,
         ]
-        caches = [self.api.find(group, plural).reader.cache for group, plural in needed]
-        for cache in caches:
+        caches = {f"{plural}.{group}".rstrip("."): self.api.find(group, plural).reader.cache for group, plural in needed}
+        self.readiness.caches = caches
+        for cache in caches.values():
             cache.start()
-        for cache in caches:
+        for cache in caches.values():
             await cache.ready()
         for plural in PLURALS:
             ready = asyncio.Event()

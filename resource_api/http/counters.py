@@ -5,13 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
+from resource_api.histograms import REQUEST_BUCKETS_S as BUCKETS_S
+from resource_api.histograms import SERIES_MAX, Histogram, Series, escaped
 from resource_api.http.request import RequestInfo
-
-BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-"""Upper bounds of `apiserver_request_duration_seconds`."""
-
-SERIES_MAX = 10_000
-"""Combinations of labels kept; further ones are counted as one with empty labels."""
 
 VERBS = {"create": "POST", "update": "PUT"}
 
@@ -21,21 +17,19 @@ Sample = tuple[str, Labels, float]
 
 Source = Callable[[], Iterable[Sample]]
 
-
-class _Series:
-    __slots__ = ("buckets", "count", "total_s")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.total_s = 0.0
-        self.buckets = [0] * (len(BUCKETS_S) + 1)
+HELP = {
+    "apiserver_current_inflight_requests": "Requests that are being worked on, by kind.",
+    "apiserver_resource_objects": "Objects in the store, by kind.",
+    "apiserver_storage_size_bytes": "Size of the store's database, as the store says it.",
+    "etcd_request_errors_total": "Calls the store did not answer.",
+}
 
 
 class RequestCounters:
-    """Requests by what was asked and how it ended. `sources` add gauges of others to the page."""
+    """Requests by what was asked and how it ended. `sources` add counters and gauges of others to the page, `histograms` whole families."""
 
     def __init__(self) -> None:
-        self._ended: dict[tuple[str, str, str, str, str, str, int, bool], _Series] = {}
+        self._ended: dict[tuple[str, str, str, str, str, str, int, bool], Series] = {}
         self.long_running: dict[tuple[str, str, str], int] = {}
         """By verb, group and resource."""
         self.watch_events: dict[tuple[str, str, str], int] = {}
@@ -43,6 +37,7 @@ class RequestCounters:
         self.faults = 0
         """Exceptions that were nobody's refusal: each is a bug of ours."""
         self.sources: list[Source] = []
+        self.histograms: list[Histogram] = []
 
     def observe(self, info: RequestInfo, code: int, seconds: float, *, dry_run: bool) -> None:
         """One request has ended."""
@@ -52,7 +47,7 @@ class RequestCounters:
         if series is None:
             if len(self._ended) >= SERIES_MAX or (info.is_resource and code == 404 and scope == ""):
                 key = ("", "", "", "", "", "", code, False)
-            series = self._ended.setdefault(key, _Series())
+            series = self._ended.setdefault(key, Series(BUCKETS_S))
         series.count += 1
         series.total_s += seconds
         series.buckets[bisect_left(BUCKETS_S, seconds)] += 1
@@ -89,7 +84,9 @@ class RequestCounters:
             for sample in source():
                 gauges.setdefault(sample[0], []).append(sample)
         for name, samples in gauges.items():
-            _family(lines, name, "gauge", "See the name.", samples)
+            _family(lines, name, "counter" if name.endswith("_total") else "gauge", HELP.get(name, ""), samples)
+        for histogram in self.histograms:
+            lines.extend(histogram.lines())
         return "\n".join(lines) + "\n"
 
     def _gauges(self, lines: list[str]) -> None:
@@ -119,12 +116,8 @@ def _family(lines: list[str], name: str, kind: str, help_text: str, samples: lis
     lines.append(f"# HELP {name} {help_text}")
     lines.append(f"# TYPE {name} {kind}")
     for sample, labels, value in samples:
-        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
+        shown = ",".join(f'{label}="{escaped(text)}"' for label, text in labels)
         lines.append(f"{sample}{{{shown}}} {_number(value)}" if shown else f"{sample} {_number(value)}")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _number(value: float) -> str:

@@ -108,6 +108,15 @@ class KvStore:
         """See Store."""
         return (await self._range(RangeOp(self._prefix + HEALTH_KEY, limit=1))).header.revision
 
+    async def size(self) -> int:
+        """See Store."""
+        try:
+            return (await self._client.maintenance.status()).db_size_bytes
+        except errors.RequestError:
+            return 0
+        except errors.RaftKVError as error:
+            raise _translated(error, writes=False) from error
+
     async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
         """See Store."""
         done = await self._put(key, value, 0, ttl_s)

@@ -137,6 +137,9 @@ class Store(Protocol):
     async def revision(self) -> int:
         """The store's present revision."""
 
+    async def size(self) -> int:
+        """Bytes its database takes; 0 where it does not say."""
+
     async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
         """The revision of the write. Raises KeyExistsError. With a TTL the key goes by itself, some time after it."""
 

@@ -70,6 +70,10 @@ class MemoryStore:
         self.round_trips += 1
         return self.now
 
+    async def size(self) -> int:
+        self._check(0)
+        return sum(len(value or b"") for versions in self._values.values() for _, value in versions)
+
     async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
         self._check_value(value)
         if self._at(key, self.now) is not None:
