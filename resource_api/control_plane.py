@@ -210,11 +210,11 @@ class ControlPlane:
     async def stop(self) -> None:
         """Ends watches cleanly, answers what is in progress, lets go of the store."""
         await self.server.stop()
-        self.catalog.stop()
+        self.catalog.caches.stop()
 
     def describe(self) -> str:
         """For people."""
-        return "\n".join((self.policy.describe(), self.controllers.describe(), self.catalog.describe()))
+        return "\n".join((self.policy.describe(), self.controllers.describe(), self.catalog.caches.describe()))
 
 
 def _front_proxy(config: ApiConfig, material: Material) -> FrontProxy | None:

@@ -244,7 +244,7 @@ class DefinitionController:
         if served:
             self._api.remove(*served)
         if crd is not None:
-            self._catalog.forget(f"{crd['spec']['group']}/{crd['spec']['names']['plural']}")
+            self._catalog.caches.forget(f"{crd['spec']['group']}/{crd['spec']['names']['plural']}")
             self._look_at_group(crd)
 
     async def _write_status(self, name: str, status: Object) -> None:

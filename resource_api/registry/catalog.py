@@ -1,14 +1,14 @@
-"""From a kind's model to a served resource: the cache of its storage, its reader, its field ownership. Composition only; loop only."""
+"""From a kind's model to a served resource: its reader, its field ownership, its scale. Composition only; loop only."""
 
 from __future__ import annotations
 
 import asyncio
 
 from raftkv.clock import Clock
+from resource_api.cache.caches import Caches
 from resource_api.cache.item import Decode
 from resource_api.cache.reader import METADATA_FIELDS, Reader
-from resource_api.cache.rounds import ReadRounds
-from resource_api.cache.watch_cache import CacheSettings, WatchCache
+from resource_api.cache.watch_cache import CacheSettings
 from resource_api.errors import Object
 from resource_api.patch.apply import FieldOwnership
 from resource_api.registry.admission import Admission
@@ -28,7 +28,7 @@ def decode(stored: Stored) -> Object:
 
 
 class Catalog:
-    """Makes resources over one store. Resources that are stored alike share a cache, which starts with its first reader."""
+    """Makes resources over one store."""
 
     def __init__(
         self,
@@ -43,25 +43,8 @@ class Catalog:
         self.store = store
         self.clock = clock
         self.admission = admission
-        self.rounds = ReadRounds(store, group)
-        self._group = group
+        self.caches = Caches(store, decode, clock=clock, group=group, settings=cache)
         self._event_ttl_s = event_ttl_s
-        self._cache_settings = cache
-        self._caches: dict[str, WatchCache] = {}
-
-    def cache(self, path: str) -> WatchCache:
-        """Of one storage path."""
-        found = self._caches.get(path)
-        if found is None:
-            found = WatchCache(self.store, path + "/", decode, group=self._group, clock=self.clock, settings=self._cache_settings)
-            self._caches[path] = found
-        return found
-
-    def forget(self, path: str) -> None:
-        """A custom kind is gone: its watches end."""
-        found = self._caches.pop(path, None)
-        if found is not None:
-            found.stop()
 
     def resource(self, model: Model, *, scale: ScalePaths | None = None) -> Resource:
         """The resource of a model, over the kind's storage."""
@@ -88,18 +71,8 @@ class Catalog:
         same = kind.stored_as is None or kind.stored_as == kind.gvk
         labels = model.field_labels if isinstance(model, CustomModel) else field_labels(kind.group, kind.kind)
         fields = {**METADATA_FIELDS, **labels}
-        seen: Decode = decode if same and not kind.custom else lambda stored: model.from_storage(decode(stored))
-        return Reader(kind, self.cache(kind.storage_path), self.rounds, self.store, clock=self.clock, decode=seen, fields=fields)
-
-    def stop(self) -> None:
-        """Ends every watch and read."""
-        for cache in self._caches.values():
-            cache.stop()
-        self.rounds.stop()
-
-    def describe(self) -> str:
-        """For people."""
-        return "\n".join(cache.describe() for cache in self._caches.values() if cache.is_ready)
+        seen: Decode | None = None if same and not kind.custom else lambda stored: model.from_storage(decode(stored))
+        return self.caches.reader(kind, fields, seen)
 
 
 class LazyOwnership:

@@ -78,8 +78,12 @@ def run(
     chosen = store or MemoryStore()
 
     async def body() -> None:
-        async with Caches(chosen, LoopClock(loop), settings) as caches:
-            await scenario(Collection(chosen, caches, caches.reader(PODS, decode_stored, FIELDS), loop))
+        async with asyncio.TaskGroup() as group:
+            caches = Caches(chosen, decode_stored, clock=LoopClock(loop), group=group, settings=settings)
+            try:
+                await scenario(Collection(chosen, caches, caches.reader(PODS, FIELDS), loop))
+            finally:
+                caches.stop()
 
     loop.run_until_complete(asyncio.wait_for(body(), 100_000))
     assert not loop.callback_errors, loop.callback_errors

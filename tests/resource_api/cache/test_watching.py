@@ -9,7 +9,7 @@ import pytest
 from resource_api.cache.watch_cache import CacheSettings
 from resource_api.errors import StatusError
 from resource_api.registry.requests import ListOptions
-from tests.resource_api.cache.collection import Collection, run, take, take_all
+from tests.resource_api.cache.collection import PODS, Collection, run, take, take_all
 from tests.support.memory_store import MemoryStore
 
 
@@ -368,7 +368,7 @@ def test_dropped_collection_ends_its_watchers():
     async def scenario(world: Collection):
         await world.settle()
         async with await world.watch(resource_version=str(world.store.now)) as watching:
-            world.caches.drop(world.reader)
+            world.caches.forget(PODS.storage_path)
             assert await take_all(watching) == []
 
     run(scenario)

@@ -103,7 +103,7 @@ def run(scenario: Callable[[World], Awaitable[None]], store: MemoryStore | None 
             finally:
                 for task in tasks:
                     task.cancel()
-                catalog.stop()
+                catalog.caches.stop()
 
     loop.run_until_complete(asyncio.wait_for(body(), 10_000))
     return chosen

@@ -101,7 +101,7 @@ async def face(
                 yield Face(server, store, session, f"http://127.0.0.1:{port}", catalog)
             finally:
                 await server.stop()
-                catalog.stop()
+                catalog.caches.stop()
 
 
 def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, object]:
