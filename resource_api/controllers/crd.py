@@ -225,7 +225,7 @@ class DefinitionController:
         """Puts the served versions in the place of those before; nothing happens when nothing changed."""
         name, terminating = name_of(crd), bool(crd["metadata"].get("deletionTimestamp"))
         shape = copy.deepcopy({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
-        if self._shapes.get(name) == shape:
+        if self._shapes.get(name) == shape or self._is_built_in(crd):
             return
         models = custom_models(crd)
         names = tuple((model.type.group, model.type.version, model.type.plural) for model in models)
@@ -237,13 +237,18 @@ class DefinitionController:
         self._api.remove(*names)
         self._api.add(*(self._catalog.resource(model, scale=model.scale_paths) for model in models))
 
+    def _is_built_in(self, crd: Object) -> bool:
+        """The definition names a resource the server has of itself: that one is served and its objects are left alone."""
+        place = (crd["spec"]["group"], crd["spec"]["names"]["plural"])
+        return any((one.type.group, one.type.plural) == place for one in self._api.resources() if not one.type.custom)
+
     def _forget(self, name: str) -> None:
         crd = self._known.pop(name, None)
         self._shapes.pop(name, None)
         served = self._served.pop(name, ())
         if served:
             self._api.remove(*served)
-        if crd is not None:
+        if crd is not None and not self._is_built_in(crd):
             self._catalog.caches.forget(f"{crd['spec']['group']}/{crd['spec']['names']['plural']}")
             self._look_at_group(crd)
 
@@ -263,6 +268,9 @@ class DefinitionController:
         self._known[name] = crd
         if name in self._served:
             self._serve(crd)
+        if self._is_built_in(crd):
+            await self._let_go(name, "OverlappingBuiltInResource", "instances overlap with built-in resources in storage")
+            return
         if not is_established(crd) and name not in self._served:
             await self._let_go(name, "NeverEstablished", "resource was never established")
             return

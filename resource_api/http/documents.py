@@ -72,7 +72,7 @@ class Documents:
                 self._is_openapi_old = False
                 resources = self._api.resources()
                 schemas: dict[tuple[str, str, str], Object] = {
-                    (one.type.group, one.type.version, one.type.plural): one.model.props or {}
+                    (one.type.group, one.type.version, one.type.plural): one.model.published
                     for one in resources
                     if isinstance(one.model, CustomModel)
                 }

@@ -85,7 +85,7 @@ def custom_types(one: ResourceType, schema: Object) -> dict[str, Object]:
         },
         "x-kubernetes-group-version-kind": [{"group": one.group, "kind": one.list_kind, "version": one.version}],
     }
-    return {name: base, name + "List": listed}
+    return {name: base, custom_name(one.gvk._replace(kind=one.list_kind)): listed}
 
 
 def _embedding(node: Object) -> Object:

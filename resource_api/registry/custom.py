@@ -81,6 +81,7 @@ def resource_type(crd: Object, version: Object) -> ResourceType:
         f"{group}/{given['plural']}",
         GroupVersionKind(group, stored, given["kind"]) if stored != name else None,
         True,
+        given.get("listKind") or "",
     )
 
 
@@ -149,7 +150,7 @@ class CustomModel:
         self.terminating = bool(crd["metadata"].get("deletionTimestamp"))
         """Creating is refused: the definition is on its way out."""
         self.props: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
-        """The schema as it is published."""
+        """The schema, as the definition has it."""
         self.strategy: Strategy = CustomStrategy(self, version)
         self.columns = PrinterColumns(version.get("additionalPrinterColumns"))
         self.deprecation = _deprecation(self.type, version)
@@ -169,6 +170,12 @@ class CustomModel:
         """Of the whole object."""
         gvk = self.type.gvk
         return root_node(self.props, name=".".join([*reversed(gvk.group.split(".")), gvk.version, gvk.kind]))
+
+    @property
+    def published(self) -> Object:
+        """The schema for OpenAPI; it says by which fields objects can be selected."""
+        fields = [{"fieldPath": label} for label in self.field_labels]
+        return {**(self.props or {}), "x-kubernetes-selectable-fields": fields} if fields else self.props or {}
 
     @cached_property
     def _compiled(self) -> CompiledSchema:

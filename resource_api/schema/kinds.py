@@ -55,6 +55,8 @@ class ResourceType:
     stored_as: GroupVersionKind | None = None
     """The version values are stored in, where it is not this one."""
     custom: bool = False
+    own_list_kind: str = ""
+    """The kind of a list of them, where it is not the kind with `List`."""
 
     @property
     def gvk(self) -> GroupVersionKind:
@@ -69,7 +71,7 @@ class ResourceType:
     @property
     def list_kind(self) -> str:
         """The kind of a list of them."""
-        return self.kind + "List"
+        return self.own_list_kind or self.kind + "List"
 
     @property
     def group_resource(self) -> str:

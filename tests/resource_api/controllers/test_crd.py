@@ -91,6 +91,22 @@ def test_plural_of_a_built_in_resource_is_taken():
     assert not is_established(settled(definition("rules", "Rule", "policy.k8s.io")))
 
 
+def test_definition_of_a_built_in_resource_goes_without_its_objects():
+    """Deleted, it leaves what the server has of itself alone: other definitions stay and are still read, written and served."""
+
+    async def scenario(world: World) -> None:
+        await world.define(definition())
+        crd = definition("customresourcedefinitions", "CustomResourceDefinition", "apiextensions.k8s.io")
+        crd["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
+        assert not is_established(await world.define(crd))
+        await world.definitions.delete(loopback(), crd["metadata"]["name"], DeleteOptions())
+        await world.settle()
+        assert [one["metadata"]["name"] for one in await world.definitions.list_objects()] == ["widgets.example.com"]
+        assert is_established(await world.define(definition("gadgets", "Gadget")))
+
+    run(scenario)
+
+
 def test_kind_is_served_when_its_condition_is_visible():
     """Objects can be made, defaulted and validated, as soon as the definition says so."""
 
