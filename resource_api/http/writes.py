@@ -10,9 +10,9 @@ from resource_api.http.body import Bodies
 from resource_api.http.delete_options import delete_options
 from resource_api.http.messages import Answer, Request, Response
 from resource_api.http.negotiation import APPLY_PATCH, body_media, patch_type, wanted
+from resource_api.http.patch_bodies import decode_configuration, decode_patch
 from resource_api.http.representation import Representations, wants_pretty
 from resource_api.http.request import RequestInfo, check_patch_options, context, list_options
-from resource_api.patch.patches import decode_configuration, decode_patch
 from resource_api.registry.requests import Context, User
 from resource_api.registry.resource import AuthorizeCreate, Resource
 from resource_api.schema.kinds import GroupVersionKind, ResourceType
@@ -90,7 +90,7 @@ class Writes:
             return await self._apply(request, info, resource, ctx, body)
         own = _kind_of(info, resource) == resource.type.gvk
         schema = resource.model.schema if own else FREE_OBJECT
-        patch = decode_patch(kind, body, schema, custom=resource.type.custom, validation=ctx.field_validation)
+        patch = decode_patch(kind, body, schema, ctx.field_validation)
         if info.subresource == "scale" and resource.scale is not None:
             scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text)
             return self._answer(request, resource.type, scaled)

@@ -1,4 +1,4 @@
-"""The two ways a patch fails: it is no patch, or it does not fit the object. `patches.py` knows which Status each becomes."""
+"""The two ways a patch fails: it is no patch, or it does not fit the object. `http/patch_bodies.py` knows which Status each becomes."""
 
 from __future__ import annotations
 

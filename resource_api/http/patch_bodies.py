@@ -1,18 +1,17 @@
-"""Patch bodies: what a request's type and bytes ask for, and the Status of everything that can go wrong (spec B.10, B.6).
+"""Patch bodies: what a request's bytes ask for, and the Status of everything that can go wrong (spec B.10, B.6).
 
 `decode_patch` reads a JSON, merge or strategic merge patch once; the `Patch` is then called with the object as often as others were
-faster. `decode_configuration` reads a body of server-side apply. `apply_patch` is both with the merge, for whoever needs just the outcome.
+faster. `decode_configuration` reads a body of server-side apply.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object, shown, unsupported_media_type
+from resource_api.errors import Json, Object, StatusError, bad_request, shown
 from resource_api.http.body import duplicate_fields, json_value, yaml_value
-from resource_api.http.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from resource_api.http.negotiation import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from resource_api.patch import json_patch, merge, strategic
-from resource_api.patch.apply import FieldOwnership
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
 from resource_api.registry.requests import FieldValidation
 from resource_api.schema.json_values import go_text
@@ -56,21 +55,8 @@ def _rejected() -> StatusError:
     return StatusError(422, "Invalid", "the server rejected our request due to an error in our request", has_details=True)
 
 
-def accepted_types(*, has_strategic: bool) -> list[str]:
-    """The media types a PATCH may have."""
-    return [JSON_PATCH, MERGE_PATCH, *([STRATEGIC_PATCH] if has_strategic else []), APPLY_PATCH]
-
-
-def media_type(content_type: str) -> str:
-    """Without parameters."""
-    return content_type.partition(";")[0].strip().lower()
-
-
-def decode_patch(content_type: str, body: bytes, schema: Schema | None, *, custom: bool, validation: FieldValidation = "Ignore") -> Patch:
-    """Reads a patch that is no apply. Raises StatusError 400, 413, 415."""
-    kind = media_type(content_type)
-    if kind not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH) or (custom and kind == STRATEGIC_PATCH):
-        raise unsupported_media_type(accepted_types(has_strategic=not custom))
+def decode_patch(kind: str, body: bytes, schema: Schema | None, validation: FieldValidation = "Ignore") -> Patch:
+    """Reads a patch that is no apply; `kind` is `negotiation.patch_type`'s. Raises StatusError 400, 413."""
     try:
         value = json_value(body)
     except ValueError as error:
@@ -89,6 +75,7 @@ def decode_patch(content_type: str, body: bytes, schema: Schema | None, *, custo
         raise bad_request("Invalid JSON Patch" if kind == MERGE_PATCH else "invalid JSON document")
     if kind == MERGE_PATCH:
         return Patch(lambda current: merge.apply(current, value), value, faults, strategic=False)
+    assert kind == STRATEGIC_PATCH, kind
     shape = schema if schema is not None else ANY
     return Patch(lambda current: strategic.apply(current, value, shape), value, faults, strategic=True)
 
@@ -125,37 +112,3 @@ def _as_json(body: bytes) -> tuple[Json, Sequence[str]]:
 
 def _json_kind(value: Json) -> str:
     return {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
-
-
-def apply_patch(
-    content_type: str,
-    body: bytes,
-    current: Object | None,
-    schema: Schema | None,
-    *,
-    owners: FieldOwnership,
-    custom: bool = False,
-    manager: str,
-    force: bool = False,
-    subresource: str = "",
-    now: str,
-    validation: FieldValidation = "Ignore",
-    warn: Callable[[str], None] = lambda _: None,
-) -> Object:
-    """The patched object with its managedFields. `current` is None only where an apply creates. Raises StatusError."""
-    if media_type(content_type) == APPLY_PATCH:
-        configuration = decode_configuration(body, validation=validation, warn=warn)
-        return owners.apply(current, configuration, manager=manager, force=force, subresource=subresource, now=now)
-    patch = decode_patch(content_type, body, schema, custom=custom, validation=validation)
-    if patch.faults and validation == "Strict":
-        said = "strict decoding error: " + ", ".join(patch.faults)
-        raise _invalid_patch(patch.text, said)
-    for fault in patch.faults:
-        warn(fault)
-    if current is None:
-        raise AssertionError("only apply creates")
-    return owners.on_update(current, patch(current), manager=manager, subresource=subresource, now=now)
-
-
-def _invalid_patch(shown: str, why: str) -> StatusError:
-    return invalid_object("", "", "", [invalid("patch", shown, why)])

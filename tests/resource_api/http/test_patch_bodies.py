@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_api.errors import Object, StatusError
-from resource_api.patch import patches
+from resource_api.http.patch_bodies import decode_configuration, decode_patch
 from resource_api.patch.apply import FieldOwnership
-from resource_api.patch.patches import apply_patch, decode_configuration, decode_patch
 from resource_api.schema import builtin
 from resource_api.schema.kinds import GroupVersionKind
 
@@ -28,30 +27,35 @@ def live() -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "uid": "u"}, "data": {"a": "1", "b": "2"}}
 
 
-def refused(content_type: str, body: bytes, *, custom: bool = False) -> StatusError:
+def outcome(kind: str, body: bytes) -> Object:
+    if kind == APPLY:
+        return OWNERS.apply(live(), decode_configuration(body), manager="m", force=True, subresource="", now=NOW)
+    return OWNERS.on_update(live(), decode_patch(kind, body, SCHEMA)(live()), manager="m", subresource="", now=NOW)
+
+
+def refused(kind: str, body: bytes) -> StatusError:
     with pytest.raises(StatusError) as caught:
-        decode_patch(content_type, body, SCHEMA, custom=custom)(live())
+        decode_patch(kind, body, SCHEMA)(live())
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body"),
+    ("kind", "body"),
     [
         (JSON, b'[{"op":"remove","path":"/data/b"},{"op":"replace","path":"/data/a","value":"3"}]'),
         (MERGE, b'{"data":{"b":null,"a":"3"}}'),
-        (MERGE + "; charset=utf-8", b'{"data":{"b":null,"a":"3"}}'),
         (STRATEGIC, b'{"data":{"$patch":"replace","a":"3"}}'),
         (APPLY, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: '3'\n  b: null\n"),
         (APPLY, b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"3","b":null}}'),
     ],
 )
-def test_patch_of_each_type_is_applied(content_type: str, body: bytes):
-    found = apply_patch(content_type, body, live(), SCHEMA, owners=OWNERS, manager="m", force=True, now=NOW)
+def test_patch_of_each_type_is_applied(kind: str, body: bytes):
+    found = outcome(kind, body)
     assert {name: value for name, value in found["data"].items() if value is not None} == {"a": "3"}
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "code", "message"),
+    ("kind", "body", "code", "message"),
     [
         (JSON, b"{", 400, "error decoding patch: "),
         (JSON, b"{}", 400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
@@ -79,27 +83,15 @@ def test_patch_of_each_type_is_applied(content_type: str, body: bytes):
         ),
     ],
 )
-def test_patch_that_is_wrong_has_upstreams_status(content_type: str, body: bytes, code: int, message: str):
-    error = refused(content_type, body)
+def test_patch_that_is_wrong_has_upstreams_status(kind: str, body: bytes, code: int, message: str):
+    error = refused(kind, body)
     assert (error.code, error.message[: len(message)]) == (code, message)
-
-
-def test_strategic_patch_of_a_custom_kind_is_unsupported():
-    error = refused(STRATEGIC, b"{}", custom=True)
-    assert (error.code, error.reason) == (415, "UnsupportedMediaType")
-    assert error.message.endswith(f"accepted media types include: {JSON}, {MERGE}, {APPLY}")
 
 
 def test_patch_with_a_field_twice_tells_it_when_asked():
     body = b'{"data":{"a":"1","a":"2"}}'
-    assert decode_patch(MERGE, body, SCHEMA, custom=False, validation="Strict").faults == ['duplicate field "data.a"']
-    assert decode_patch(MERGE, body, SCHEMA, custom=False).faults == []
-    with pytest.raises(StatusError) as caught:
-        apply_patch(MERGE, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW, validation="Strict")
-    assert (caught.value.code, caught.value.causes[0].field) == (422, "patch")
-    heard: list[str] = []
-    apply_patch(MERGE, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW, validation="Warn", warn=heard.append)
-    assert heard == ['duplicate field "data.a"']
+    assert decode_patch(MERGE, body, SCHEMA, "Strict").faults == ['duplicate field "data.a"']
+    assert decode_patch(MERGE, body, SCHEMA).faults == []
 
 
 def test_configuration_with_a_key_twice_is_refused_only_under_strict():
@@ -122,7 +114,7 @@ def test_configuration_that_cannot_be_read_is_a_bad_request(body: bytes):
 
 def test_patch_may_be_called_again_and_shares_nothing():
     """The pipeline calls it once for every write that was faster."""
-    patch = decode_patch(STRATEGIC, b'{"data":{"n":"1"},"metadata":{"labels":{"x":"y"}}}', SCHEMA, custom=False)
+    patch = decode_patch(STRATEGIC, b'{"data":{"n":"1"},"metadata":{"labels":{"x":"y"}}}', SCHEMA)
     first, original = patch(live()), live()
     first["metadata"]["labels"]["x"] = "changed"
     first["data"]["a"] = "changed"
@@ -152,15 +144,11 @@ def test_patch_may_be_called_again_and_shares_nothing():
         ).map(lambda value: json.dumps(value).encode()),
     ),
 )
-def test_any_body_is_applied_or_refused_with_a_status(content_type: str, body: bytes):
+def test_any_body_is_applied_or_refused_with_a_status(kind: str, body: bytes):
     """No body is a fault of ours."""
     try:
-        found = apply_patch(content_type, body, live(), SCHEMA, owners=OWNERS, manager="m", now=NOW)
+        found = outcome(kind, body)
     except StatusError as error:
         assert error.code in (400, 409, 413, 422)
     else:
         assert isinstance(found["metadata"], dict)
-
-
-def test_accepted_types_are_in_upstreams_order():
-    assert patches.accepted_types(has_strategic=True) == [JSON, MERGE, STRATEGIC, APPLY]
