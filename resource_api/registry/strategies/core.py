@@ -119,8 +119,9 @@ class NamespaceStrategy(BuiltinStrategy):
         return super().finalizers(obj) + list((obj.get("spec") or {}).get("finalizers") or [])
 
     def on_marked(self, obj: Object) -> None:
-        """It shows that it ends."""
+        """It shows that it ends; it has no grace, not even none (upstream marks namespaces in a way of its own)."""
         struct(obj, "status")["phase"] = "Terminating"
+        obj["metadata"].pop("deletionGracePeriodSeconds", None)
 
 
 class ServiceStrategy(BuiltinStrategy):
