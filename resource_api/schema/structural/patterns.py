@@ -1,14 +1,19 @@
-"""Regular expressions of a schema: RE2's syntax, run by Python's engine.
+"""Regular expressions of a schema: RE2's syntax, run by Python's engine where that is quick for certain, else by our own automaton.
 
-Differences that remain, and are documented: matching backtracks, so a pattern can take long on text made for it, and case-insensitive
-matching folds ASCII letters only. What RE2 refuses is refused here with its words; what Python cannot do (`\\p{…}`, `\\C`, `(?U)`) is
-refused as not supported. Source: golang.org/s/re2syntax.
+Python's engine goes back and forth: on `(a+)+$` every letter doubles its work. `pattern_cost.py` says from the pattern and the length of
+a text whether that can be; then `automaton.py` answers, in time linear as RE2's or, where even an automaton would take long
+(`[ab]*a[ab]{500}`), not at all: the value is refused with a text of its own, which upstream does not have. Differences that remain:
+case-insensitive matching folds ASCII letters only. What RE2 refuses is refused here with its words; what Python cannot do (`\\p{…}`,
+`\\C`, `(?U)`) is refused as not supported. Source: golang.org/s/re2syntax.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+
+from resource_api.schema.structural.automaton import Automaton, TooLargeError
+from resource_api.schema.structural.pattern_cost import UNBOUNDED, harmless_characters
 
 REPEAT_MAX = 1000
 """RE2's bound on `{n}`."""
@@ -39,15 +44,34 @@ class PatternError(ValueError):
     """The text is no pattern; the message is RE2's, or says what is not supported."""
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """An equivalent pattern for `search`. Raises PatternError."""
-    translated = _Translation(pattern).run()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return re.compile(translated, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise PatternError(f"error parsing regexp: {error}: `{pattern}`") from error
+class Pattern:
+    """One compiled pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        """Raises PatternError."""
+        self.translated = _Translation(pattern).run()
+        """In Python's syntax."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._engine = re.compile(self.translated, re.ASCII)
+                self._harmless = harmless_characters(self.translated)
+                self._automaton = None if self._harmless == UNBOUNDED else Automaton(self.translated)
+        except TooLargeError as error:
+            raise PatternError("error parsing regexp: expression too large") from error
+        except (re.error, OverflowError, RecursionError) as error:
+            raise PatternError(f"error parsing regexp: {error}: `{pattern}`") from error
+
+    def search(self, text: str) -> bool:
+        """Whether it is somewhere in the text. Raises TooCostlyError."""
+        if self._automaton is None or len(text) <= self._harmless:
+            return self._engine.search(text) is not None
+        return self._automaton.search(text)
+
+
+def compile_pattern(pattern: str) -> Pattern:
+    """Ready for use. Raises PatternError."""
+    return Pattern(pattern)
 
 
 class _Translation:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from resource_api.errors import FieldError, Json, Object, not_supported, required, shown, too_long, too_many
+from resource_api.schema.structural.automaton import TooCostlyError
 from resource_api.schema.structural.formats import NUMBER_FORMATS, is_known, string_format
 from resource_api.schema.structural.patterns import PatternError, compile_pattern
 
@@ -191,8 +192,13 @@ def _string(props: Object) -> Check | None:
             errors.append(too_long(_named(path), int(longest)))
         elif shortest and len(value) < shortest:
             errors.append(_invalid(path, value, f"{path} in body should be at least {int(shortest)} chars long"))
-        elif pattern and (search is None or search(value) is None):
-            errors.append(_invalid(path, value, f"{path} in body should match '{pattern}{trouble}'"))
+        elif pattern:
+            try:
+                if search is None or not search(value):
+                    errors.append(_invalid(path, value, f"{path} in body should match '{pattern}{trouble}'"))
+            except TooCostlyError:
+                text = f"{path} in body takes this server too long to match '{pattern}'"
+                errors.append(_invalid(path, value, text))
         return 1
 
     return rule

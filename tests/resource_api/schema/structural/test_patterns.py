@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from resource_api.schema.structural.patterns import PatternError, compile_pattern
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from resource_api.schema.structural.automaton import Automaton, TooCostlyError
+from resource_api.schema.structural.pattern_cost import UNBOUNDED, harmless_characters
+from resource_api.schema.structural.patterns import Pattern, PatternError, compile_pattern
 
 MATCHES = [
     ("^a$", "a", True),
@@ -31,7 +37,7 @@ MATCHES = [
 @pytest.mark.parametrize(("pattern", "text", "matches"), MATCHES)
 def test_pattern_means_what_re2_means(pattern: str, text: str, matches: bool):
     """Translated, the pattern finds what RE2 finds."""
-    assert (compile_pattern(pattern).search(text) is not None) == matches
+    assert compile_pattern(pattern).search(text) == matches
 
 
 REFUSED = [
@@ -58,3 +64,63 @@ def test_pattern_that_cannot_be_is_refused(pattern: str, text: str):
     with pytest.raises(PatternError) as refused:
         compile_pattern(pattern)
     assert str(refused.value) == text
+
+
+@pytest.mark.parametrize(("pattern", "text", "matches"), MATCHES)
+def test_automaton_agrees_with_the_engine(pattern: str, text: str, matches: bool):
+    """The way for hostile patterns gives the same answers."""
+    assert Automaton(Pattern(pattern).translated).search(text) == matches
+
+
+PARTS = st.sampled_from(["a", "b", ".", "[^a]", "[a-b]", r"\d", r"\W", "^", "$", r"\b", r"\B", "(?i:A)", "(?m:^)", "(?s:.)", r"\s"])
+PATTERNS = st.recursive(
+    PARTS,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("(?:{0[0]}|{0[1]})".format),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{0,2}", "*?"])).map("(?:{0[0]}){0[1]}".format),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(PATTERNS, st.text("aAb1 \n\u00e9", max_size=8))
+def test_automaton_finds_what_the_engine_finds(pattern: str, text: str):
+    """Whatever the pattern, on texts short enough for both. Python alone says that an empty text has no place without a boundary."""
+    assume(text or r"\B" not in pattern)
+    compiled = Pattern(pattern)
+    assert Automaton(compiled.translated).search(text) == (re.search(compiled.translated, text, re.ASCII) is not None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^(a+)+$", "a" * 5000 + "b"),
+        ("^(a|a)*$", "a" * 5000 + "b"),
+        ("^(a?){25}a{25}$", "a" * 24),
+        ("^a*a*a*a*a*$", "a" * 2000 + "b"),
+        ("(x+x+)+y", "x" * 5000),
+    ],
+)
+def test_hostile_pattern_is_answered_in_linear_time(pattern: str, text: str):
+    """Python's own engine would not come back from these. A pattern that is hostile by its size is none."""
+    assert not compile_pattern(pattern).search(text)
+
+
+def test_text_beyond_the_budget_is_not_answered():
+    """Where every character makes a set of states nobody saw before, the work ends at its bound."""
+    text = f"{3**12_000:b}".replace("0", "a").replace("1", "b")
+    with pytest.raises(TooCostlyError):
+        compile_pattern("^([ab]*)*a[ab]{500}c$").search(text)
+    with pytest.raises(PatternError, match="expression too large"):
+        compile_pattern("((a{1000}){1000})*")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least", "most"),
+    [("^[a-z]+$", UNBOUNDED, UNBOUNDED), ("^abc?$", UNBOUNDED, UNBOUNDED), ("[a-z]+", 256, 512), ("^a*b*c*$", 32, 64), ("(a+)+", 0, 0)],
+)
+def test_cost_is_judged_by_the_ways_through_a_text(pattern: str, least: int, most: int):
+    """One run of a character is harmless anywhere, three are for short texts, one inside of another never."""
+    assert least <= harmless_characters(Pattern(pattern).translated) <= most
