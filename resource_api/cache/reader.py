@@ -10,11 +10,13 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.cache import paging
 from resource_api.cache.item import Decode, Event, Item
+from resource_api.cache.joined_lists import join
 from resource_api.cache.paging import Plan
 from resource_api.cache.rounds import ReadRounds
 from resource_api.cache.selectors import FieldPath, FieldSelector, LabelSelector, parse_fields, parse_labels
@@ -50,10 +52,20 @@ METADATA_FIELDS: Mapping[str, FieldPath] = {NAME: ("metadata", "name"), NAMESPAC
 _key = attrgetter("key")
 
 
+class Whole(NamedTuple):
+    """A listing that leaves nothing out of its scope."""
+
+    cache: WatchCache
+    scope: str
+    items: Sequence[Item]
+    """The cache's own, as of the listing."""
+    decode: Decode
+
+
 class Listing:
     """The objects of a list, and what its metadata says."""
 
-    __slots__ = ("_cache", "_decode", "_scope", "continue_token", "items", "remaining", "resource_version")
+    __slots__ = ("_whole", "continue_token", "items", "remaining", "resource_version")
 
     def __init__(
         self,
@@ -62,27 +74,21 @@ class Listing:
         *,
         continue_token: str = "",
         remaining: int | None = None,
-        whole: tuple[WatchCache, str, Decode] | None = None,
+        whole: Whole | None = None,
     ) -> None:
         self.items = items
         self.resource_version = resource_version
         self.continue_token = continue_token
         self.remaining = remaining
         """How many are behind this page; None where that is not said."""
-        self._cache: WatchCache | None = None
-        self._scope = ""
-        self._decode: Decode | None = None
-        if whole is not None:
-            self._cache, self._scope, self._decode = whole
+        self._whole = whole
 
-    def joined(self, representation: Hashable, encode: Callable[[Item], bytes], separator: bytes = b",") -> bytes:
+    async def joined(self, representation: Hashable, encode: Callable[[Item], bytes], separator: bytes = b",") -> bytes:
         """All items as bytes; those of a whole collection that has not changed are made once for all lists in this representation."""
-        cache, decode = self._cache, self._decode
-        if cache is None or decode is None or cache.items_nowait(self._scope) is not self.items:
-            return separator.join(map(encode, self.items))
-        if decode is cache.decode:
-            return cache.joined(self._scope, representation, encode, separator)
-        return cache.joined(self._scope, (decode, representation), lambda item: encode(item.seen_as(decode)), separator)
+        whole = self._whole
+        if whole is None or whole.cache.items_nowait(whole.scope) is not whole.items:
+            return await join(self.items, encode, separator)
+        return await whole.cache.joined_lists.joined((whole.scope, whole.decode, representation), self.items, encode, separator)
 
 
 class Selection:
@@ -227,9 +233,9 @@ class Reader:
 
     def _whole(self, items: Sequence[Item], selection: Selection, revision: int) -> Listing:
         """All of a scope: its bytes are shared."""
-        if selection.is_key or self._decode is not self.cache.decode:
+        if selection.is_key:
             return Listing(self._seen(items), revision)
-        return Listing(items, revision, whole=(self.cache, selection.scope, self._decode))
+        return Listing(self._seen(items), revision, whole=Whole(self.cache, selection.scope, items, self._decode))
 
     def _seen(self, items: Sequence[Item]) -> Sequence[Item]:
         return items if self._decode is self.cache.decode else [item.seen_as(self._decode) for item in items]
@@ -349,6 +355,8 @@ class Reader:
     def _unsupported(self, label: str) -> str:
         if self.type.kind == "Job" and self.type.group == "batch":
             return f'field label "{label}" not supported for batchv1.Job'
+        if not self.type.custom and len(self._fields) <= len(METADATA_FIELDS):
+            return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
         return f"field label not supported: {label}"
 
     def _failed(self, error: StoreError, verb: str) -> StatusError:

@@ -1,7 +1,7 @@
 """One collection in memory: the newest state of every object below a storage prefix, and the last changes, kept by one watch on the store.
 
 Owns what all watchers and readers of the prefix share: items in key order, the window of events, the lists' bytes. Knows no selectors,
-no HTTP and no versions of kinds; `reader.Reader` asks. Loop only. Hot path: `_publish`, and `joined` of an unchanged collection.
+no HTTP and no versions of kinds; `reader.Reader` asks. Loop only. Hot path: `_publish`, and what `joined_lists` has.
 Source: k8s.io/apiserver pkg/storage/cacher (spec E.5).
 """
 
@@ -12,11 +12,12 @@ import heapq
 import itertools
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raftkv.clock import Clock
 from resource_api.cache.item import Decode, Event, Item
+from resource_api.cache.joined_lists import JoinedLists
 from resource_api.cache.paging import too_large_version
 from resource_api.cache.subscription import Select, Subscription
 from resource_api.cache.window import Window
@@ -99,8 +100,7 @@ class WatchCache:
         )
         self._changed_revision = 0
         self._lists: dict[str, Sequence[Item]] = {}
-        self._joined: dict[tuple[str, Hashable], bytes] = {}
-        self._joined_bytes = 0
+        self.joined_lists = JoinedLists(self.settings.joined_bytes_max)
         self._subscriptions: dict[str, dict[Subscription, None]] = {}
         self._waiting: list[tuple[int, int, float, asyncio.Future[None]]] = []
         """A heap: revision, number, deadline, who waits."""
@@ -156,19 +156,6 @@ class WatchCache:
     def is_state_of(self, revision: int) -> bool:
         """Whether the present items are also those of an earlier revision."""
         return self._changed_revision <= revision <= self.revision
-
-    def joined(self, prefix: str, representation: Hashable, encode: Callable[[Item], bytes], separator: bytes = b",") -> bytes:
-        """All objects with a prefix as bytes in one representation, kept until something changes."""
-        scope = prefix or self.prefix
-        made = self._joined.get((scope, representation))
-        if made is None:
-            made = separator.join(map(encode, self.items_nowait(scope)))
-            if len(made) <= self.settings.joined_bytes_max:
-                if self._joined_bytes + len(made) > self.settings.joined_bytes_max:
-                    self._forget_joined()
-                self._joined[scope, representation] = made
-                self._joined_bytes += len(made)
-        return made
 
     @property
     def oldest(self) -> int:
@@ -389,12 +376,7 @@ class WatchCache:
     def _forget_lists(self) -> None:
         if self._lists:
             self._lists = {}
-        if self._joined:
-            self._forget_joined()
-
-    def _forget_joined(self) -> None:
-        self._joined = {}
-        self._joined_bytes = 0
+        self.joined_lists.forget()
 
     def _place(self, key: str) -> int:
         return bisect_left(self._keys, key)

@@ -108,7 +108,7 @@ class ResourceHandlers:
         if listing.remaining is not None and listing.continue_token:
             metadata["remainingItemCount"] = listing.remaining
         if asked is PLAIN and not wants_pretty(request):
-            items = listing.joined(("item", resource.type.gvk), self._splices.for_list(resource))
+            items = await listing.joined(("item", resource.type.gvk), self._splices.for_list(resource))
             return Response(200, b"".join((_list_head(resource.type, metadata), items, b"]}")))
         objects = [item.object() for item in listing.items]
         shaped = self._representations.many(resource.type, objects, metadata, asked, request)

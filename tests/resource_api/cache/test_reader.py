@@ -308,7 +308,7 @@ def test_bytes_of_an_unchanged_collection_are_made_once():
             return item.key.encode()
 
         async def joined(**options):
-            return (await world.reader.list("", ListOptions(**options))).joined("keys", encode)
+            return await (await world.reader.list("", ListOptions(**options))).joined("keys", encode)
 
         assert await joined() == await joined() == b"pods/default/p0,pods/default/p1,pods/default/p2"
         assert len(made) == 3
@@ -316,7 +316,7 @@ def test_bytes_of_an_unchanged_collection_are_made_once():
         stale = await world.reader.list("", ListOptions())
         world.remove("p0")
         assert await joined() == b"pods/default/p1,pods/default/p2"
-        assert stale.joined("keys", encode).count(b",") == 2
+        assert (await stale.joined("keys", encode)).count(b",") == 2
 
     run(scenario)
 
@@ -329,7 +329,7 @@ def test_lists_kept_as_bytes_are_bounded():
             world.put("p", namespace=f"n{number}", size=100)
         for number in range(10):
             listing = await world.reader.list(f"n{number}", ListOptions())
-            listing.joined("x", lambda item: item.value)
-            assert world.reader.cache._joined_bytes <= 500
+            await listing.joined("x", lambda item: item.value)
+            assert world.reader.cache.joined_lists.kept_bytes <= 500
 
     run(scenario, settings=CacheSettings(joined_bytes_max=500))
