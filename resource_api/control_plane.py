@@ -34,13 +34,16 @@ from resource_api.http.guards import guards
 from resource_api.measures import Measures
 from resource_api.printers.table import Tables
 from resource_api.readiness import Readiness
-from resource_api.registry import reviews
 from resource_api.registry.admission import Plugin
 from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.compactor import Compactor
+from resource_api.registry.custom import CustomModel
+from resource_api.registry.pods import pod_actions
 from resource_api.registry.store import Store
+from resource_api.schema.kinds import ResourceType
+from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.security.admission.plugins import Surroundings, plugins
 from resource_api.security.admission.resource_quota import ResourceQuota
@@ -51,6 +54,7 @@ from resource_api.security.lookup import CACHES_NEEDED, get_or_none
 from resource_api.security.material import Material
 from resource_api.security.node_authorizer import NodeAuthorizer
 from resource_api.security.rbac import PLURALS, PolicyIndex, RbacAuthorizer
+from resource_api.security.review_actions import review_actions
 from resource_api.security.tokens import TokenIssuer
 from resource_api.server import ApiServer
 
@@ -117,7 +121,7 @@ class ControlPlane:
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
-            rows=Tables(self.api, clock.wall_s),
+            rows=Tables(self._columns, clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
         self.definitions = DefinitionController(self.api, self.index, self.catalog, clock)
@@ -150,7 +154,9 @@ class ControlPlane:
         """Serves when it returns. Raises OSError when a port cannot be had, StatusError and StoreError when the store fails."""
         self.api.add(*(self.catalog.resource(model) for model in builtin_models().values()))
         await self.definitions.load()
-        reviews.install(self.api, self.authorizer, self._rules, self.authenticator, self.issuer)
+        reviews = review_actions(self.authorizer, self._rules, self.authenticator, self.issuer)
+        for (group, plural, subresource), action in {**reviews, **pod_actions(self.api)}.items():
+            self.api.find(group, plural).actions[subresource] = action
         await self._fill_caches()
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
@@ -165,6 +171,11 @@ class ControlPlane:
         if config.insecure_port >= 0:
             self.insecure_port = await self.server.listen("127.0.0.1", config.insecure_port, None)
         await bootstrap.service(self.api, self.advertised)
+
+    def _columns(self, kind: ResourceType) -> PrinterColumns:
+        resource = self.api.get(kind.group, kind.version, kind.plural)
+        assert resource is not None and isinstance(resource.model, CustomModel), "a custom kind has a custom model"
+        return resource.model.columns
 
     async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
         return await get_or_none(self.api, "", plural, namespace, name)

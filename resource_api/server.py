@@ -18,13 +18,14 @@ from resource_api.http.counters import RequestCounters
 from resource_api.http.deadlines import Deadlines
 from resource_api.http.documents import Documents
 from resource_api.http.handlers import ResourceHandlers
-from resource_api.http.representation import EncodeEnvelope, Representations, Rows, default_rows
+from resource_api.http.representation import EncodeEnvelope, Representations
 from resource_api.http.routes import Routes
 from resource_api.http.shell import Shell
 from resource_api.http.upgrade import Connections
 from resource_api.http.watch_stream import Watches
 from resource_api.http.writes import Writes
 from resource_api.registry.api import Api
+from resource_api.schema.printer_columns import Rows
 
 BACKLOG = 1024
 """Connections the kernel holds until they are accepted."""
@@ -44,7 +45,7 @@ class ApiServer:
         clock: Clock,
         decode_protobuf: DecodeEnvelope,
         encode_protobuf: EncodeEnvelope,
-        rows: Rows = default_rows,
+        rows: Rows,
         settings: ChainSettings | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()

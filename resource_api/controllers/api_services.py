@@ -8,8 +8,7 @@ from raftkv.clock import Clock
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import loopback
-from resource_api.registry.requests import DeleteOptions
+from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.schema.times import rfc3339
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import loopback
+from resource_api.registry.requests import loopback
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api

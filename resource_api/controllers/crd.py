@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import ResourceName, loopback
+from resource_api.registry.api import ResourceName
 from resource_api.registry.custom import CustomModel, custom_models, storage_version
 from resource_api.registry.definitions import CLEANUP, set_condition
 from resource_api.registry.objects import name_of
-from resource_api.registry.requests import DeleteOptions, ListOptions
+from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
 from resource_api.schema.custom_definitions import approval_of, has_condition, is_established, is_protected
 from resource_api.schema.structural.rules import structural_errors
 from resource_api.schema.times import rfc3339

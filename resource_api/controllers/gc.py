@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from resource_api.controllers.object_index import Entry, ObjectIndex, OwnerReference
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Json, Object, StatusError
-from resource_api.registry.api import loopback
 from resource_api.registry.deletion import FOREGROUND, ORPHAN
-from resource_api.registry.requests import DeleteOptions, Propagation
+from resource_api.registry.requests import DeleteOptions, Propagation, loopback
 from resource_api.schema.kinds import GroupVersionKind
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import loopback
+from resource_api.registry.requests import loopback
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from resource_api import errors
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import loopback
-from resource_api.registry.requests import DeleteOptions
+from resource_api.registry.requests import DeleteOptions, loopback
 
 if TYPE_CHECKING:
     from raftkv.clock import Clock

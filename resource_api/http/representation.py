@@ -6,58 +6,20 @@ Owns the shapes; what is in a Table's cells is the printers' (`Rows`). Bytes tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 import yaml
 
-from resource_api.errors import Json, Object, bad_request, not_acceptable
+from resource_api.errors import Object, bad_request, not_acceptable
 from resource_api.http.messages import JSON, PROTOBUF, YAML, Request
 from resource_api.http.negotiation import CONTENT_TYPE, SUPPORTED, Media, Wanted
 from resource_api.schema.kinds import ResourceType
+from resource_api.schema.printer_columns import Rows
 
 encode_json = msgspec.json.Encoder().encode
 
 EncodeEnvelope = Callable[[Object], bytes]
 """An object to the protobuf envelope; raises ValueError for kinds that have no protobuf form."""
-
-
-class Printed(NamedTuple):
-    """What a printer makes of objects of one kind."""
-
-    columns: list[Object]
-    """`columnDefinitions`: name, type, format, description, priority."""
-    rows: list[tuple[list[Json], list[Object]]]
-    """For each object its cells and its row's conditions."""
-
-
-Rows = Callable[[ResourceType, Sequence[Object]], Printed]
-"""The printer of a kind. Objects are read-only; no objects asks for the columns alone. Must not wait."""
-
-
-def default_rows(type: ResourceType, objects: Sequence[Object]) -> Printed:
-    """Kinds without a printer of their own: name and creation time (spec B.13)."""
-    columns = [
-        {
-            "name": "Name",
-            "type": "string",
-            "format": "name",
-            "description": "Name of the object, unique within its namespace.",
-            "priority": 0,
-        },
-        {
-            "name": "Created At",
-            "type": "date",
-            "format": "",
-            "description": "When the server created the object.",
-            "priority": 0,
-        },
-    ]
-    rows: list[tuple[list[Json], list[Object]]] = []
-    for obj in objects:
-        metadata = obj.get("metadata") or {}
-        rows.append(([metadata.get("name", ""), metadata.get("creationTimestamp")], []))
-    return Printed(columns, rows)
 
 
 class _YamlDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the C one where it was built
@@ -70,7 +32,7 @@ class _YamlDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignor
 class Representations:
     """Encodes answers. `protobuf` and `rows` are the schema's and the printers'."""
 
-    def __init__(self, protobuf: EncodeEnvelope, rows: Rows = default_rows) -> None:
+    def __init__(self, protobuf: EncodeEnvelope, rows: Rows) -> None:
         self._protobuf = protobuf
         self._rows = rows
 

@@ -7,12 +7,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from resource_api.errors import Json, Object
-from resource_api.http.representation import Printed
 from resource_api.printers import cluster, network, pods, workloads
 from resource_api.printers.cells import Cells, Conditions
-from resource_api.registry.api import Api
-from resource_api.registry.custom import CustomModel
 from resource_api.schema.kinds import ResourceType
+from resource_api.schema.printer_columns import Printed, PrinterColumns
 
 NAME_TEXT = "Name of the object, unique within its namespace."
 AGE_TEXT = "Time since the server created the object."
@@ -142,14 +140,14 @@ def _definitions(columns: str) -> tuple[Object, ...]:
 
 
 class Tables:
-    """Prints objects of every kind; `now_s` says the time, s since 1970. Custom kinds say their columns themselves."""
+    """Prints objects of every kind; `now_s` says the time, s since 1970. `columns_of` a custom kind are its definition's."""
 
-    def __init__(self, api: Api, now_s: Callable[[], float]) -> None:
-        self._api = api
+    def __init__(self, columns_of: Callable[[ResourceType], PrinterColumns], now_s: Callable[[], float]) -> None:
+        self._columns_of = columns_of
         self._now_s = now_s
 
     def __call__(self, kind: ResourceType, objects: Sequence[Object]) -> Printed:
-        """See `http.representation.Rows`."""
+        """See `schema.printer_columns.Rows`."""
         if kind.custom:
             return self._custom(kind, objects)
         printer = PRINTERS.get((kind.group, kind.kind), DEFAULT)
@@ -161,7 +159,5 @@ class Tables:
         return Printed(list(_definitions(printer.columns)), rows)
 
     def _custom(self, kind: ResourceType, objects: Sequence[Object]) -> Printed:
-        resource = self._api.get(kind.group, kind.version, kind.plural)
-        assert resource is not None and isinstance(resource.model, CustomModel), "a custom kind has a custom model"
-        columns, now_s = resource.model.columns, self._now_s()
+        columns, now_s = self._columns_of(kind), self._now_s()
         return Printed(list(columns.definitions), [(columns.cells(obj, now_s), []) for obj in objects])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from resource_api.cache.item import Item
 from resource_api.errors import Object
-from resource_api.registry.requests import LOOPBACK, Context
 from resource_api.registry.resource import Resource
 from resource_api.schema.kinds import GroupVersionKind
 
@@ -87,11 +86,6 @@ class Api:
         """One of them, or None."""
         found = self._preferred.get((group, plural))
         return found.reader.cache.get_nowait(found.key(namespace, name)) if found is not None else None
-
-
-def loopback(namespace: str = "", manager: str = "resource-api") -> Context:
-    """The server's own requests."""
-    return Context(LOOPBACK, namespace, field_manager=manager, field_validation="Ignore")
 
 
 def controller_of(obj: Object) -> Object | None:

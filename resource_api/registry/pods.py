@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from resource_api import errors
 from resource_api.cache.selectors import label_selector_of
 from resource_api.errors import Cause, Object, StatusError
-from resource_api.registry.api import loopback
 from resource_api.registry.objects import name_of
-from resource_api.registry.requests import Context, DeleteOptions
+from resource_api.registry.requests import OWN, Action, ActionName, Context, DeleteOptions, loopback
 from resource_api.registry.scale import not_this, success
 from resource_api.schema.times import rfc3339
 
@@ -159,3 +158,13 @@ def _delete_options(body: Object) -> DeleteOptions:
         precondition_uid=preconditions.get("uid"),
         precondition_resource_version=preconditions.get("resourceVersion"),
     )
+
+
+def pod_actions(api: Api) -> dict[ActionName, Action]:
+    """What a POST to each of them does."""
+    pods = api.find("", "pods")
+    return {
+        ("", "bindings", OWN): Binding(pods),
+        ("", "pods", "binding"): Binding(pods),
+        ("", "pods", "eviction"): Eviction(api, pods),
+    }

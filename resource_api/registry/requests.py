@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
+
+from resource_api.errors import Object
 
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
 Propagation = Literal["", "Orphan", "Background", "Foreground"]
@@ -75,3 +77,22 @@ class ListOptions:
     timeout_s: int | None = None
     allow_bookmarks: bool = False
     send_initial_events: bool | None = None
+
+
+class Action(Protocol):
+    """POST to a subresource that is no part of the object."""
+
+    async def __call__(self, ctx: Context, name: str, body: Object) -> tuple[int, Object]:
+        """Status code and answer. Raises StatusError."""
+
+
+ActionName = tuple[str, str, str]
+"""Group, plural and subresource of what an action is done on."""
+
+OWN = ""
+"""In place of a subresource: the action of a POST to the collection itself."""
+
+
+def loopback(namespace: str = "", manager: str = "resource-api") -> Context:
+    """The server's own requests."""
+    return Context(LOOPBACK, namespace, field_manager=manager, field_validation="Ignore")

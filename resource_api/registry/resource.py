@@ -31,7 +31,7 @@ from resource_api.registry.preparation import (
     metadata_of,
     settle_namespace,
 )
-from resource_api.registry.requests import Context, DeleteOptions, ListOptions
+from resource_api.registry.requests import Action, Context, DeleteOptions, ListOptions
 from resource_api.registry.stamps import generated_name, new_uid
 from resource_api.registry.store import (
     ChangedError,
@@ -78,13 +78,6 @@ Change = Callable[[Object], Object]
 
 AuthorizeCreate = Callable[[], Awaitable[None]]
 """Asked before a PUT or an apply creates what is missing; raises StatusError."""
-
-
-class Action(Protocol):
-    """POST to a subresource that is no part of the object."""
-
-    async def __call__(self, ctx: Context, name: str, body: Object) -> tuple[int, Object]:
-        """Status code and answer. Raises StatusError."""
 
 
 class Resource:

@@ -1,9 +1,13 @@
-"""Table columns of a custom kind: from `additionalPrinterColumns` to definitions and cells (spec B.13)."""
+"""What a table is made of, and the columns of a custom kind: from `additionalPrinterColumns` to definitions and cells (spec B.13)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 from resource_api.errors import Json, Object, shown
 from resource_api.schema.json_path import JsonPath, JsonPathError
+from resource_api.schema.kinds import ResourceType
 from resource_api.schema.structural.validation import number_text
 from resource_api.schema.times import age
 
@@ -21,6 +25,19 @@ _AGE: Object = {
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
     "jsonPath": ".metadata.creationTimestamp",
 }
+
+
+class Printed(NamedTuple):
+    """What a printer makes of objects of one kind."""
+
+    columns: list[Object]
+    """`columnDefinitions`: name, type, format, description, priority."""
+    rows: list[tuple[list[Json], list[Object]]]
+    """For each object its cells and its row's conditions."""
+
+
+Rows = Callable[[ResourceType, Sequence[Object]], Printed]
+"""The printer of a kind. Objects are read-only; no objects asks for the columns alone. Must not wait."""
 
 
 class PrinterColumns:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from resource_api.errors import Object, StatusError
-from resource_api.registry.requests import DeleteOptions
+from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.security import bootstrap_roles as table
 from resource_api.security.escalation import outdated_aggregates, uncovered
 from resource_api.security.flow_control import AUTO_UPDATE, flow_schemas, priority_levels
-from resource_api.security.lookup import Lookup, get_or_none, loopback
+from resource_api.security.lookup import Lookup, get_or_none
 from resource_api.security.rbac import RBAC_GROUP
 
 RECONCILE = "rbac.authorization.kubernetes.io/autoupdate"

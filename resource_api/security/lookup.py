@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from resource_api.errors import Object, StatusError
-from resource_api.registry.requests import LOOPBACK, Context, DeleteOptions
+from resource_api.registry.requests import Context, DeleteOptions
 
 CACHES_NEEDED = (
     ("", "namespaces"),
@@ -80,8 +80,3 @@ async def cached_or_newest(lookup: Lookup, group: str, plural: str, namespace: s
 def cached(lookup: Lookup, group: str, plural: str, namespace: str = "") -> list[Object]:
     """The cache's objects; read-only."""
     return [item.object() for item in lookup.items_nowait(group, plural, namespace)]
-
-
-def loopback(namespace: str = "") -> Context:
-    """A request of the server itself."""
-    return Context(LOOPBACK, namespace, field_manager="resource-api", field_validation="Ignore")

@@ -17,9 +17,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from raftkv.clock import Clock
 from resource_api.errors import Object, StatusError
+from resource_api.registry.requests import loopback
 from resource_api.schema.times import rfc3339
 from resource_api.security.certificates import LEAF_DAYS, Authority, key_usage
-from resource_api.security.lookup import Lookup, loopback
+from resource_api.security.lookup import Lookup
 
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 GROUP, PLURAL = "certificates.k8s.io", "certificatesigningrequests"

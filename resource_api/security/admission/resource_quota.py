@@ -13,12 +13,13 @@ from typing import Protocol
 
 from resource_api.errors import Object, StatusError
 from resource_api.registry.admission import AdmissionRequest
+from resource_api.registry.requests import loopback
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.quantity import amount, canonical
 from resource_api.security.admission.plugin import PassivePlugin, refused
 from resource_api.security.admission.pod_resources import written
 from resource_api.security.admission.quota_usage import COMPUTE, Usage, counts_for, missing_from, usage_of
-from resource_api.security.lookup import Found, Lookup, cached, loopback
+from resource_api.security.lookup import Found, Lookup, cached
 
 GROUP, PLURAL = "", "resourcequotas"
 ATTEMPTS_MAX = 20

@@ -11,10 +11,11 @@ from resource_api.controllers.crd import GROUP, PLURAL, DefinitionController
 from resource_api.controllers.object_index import ObjectIndex
 from resource_api.errors import Object
 from resource_api.registry.admission import Admission
-from resource_api.registry.api import Api, loopback
+from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.definitions import default_definition
+from resource_api.registry.requests import loopback
 from resource_api.registry.resource import Resource
 from tests.client.scripted import LoopClock
 from tests.support.memory_store import MemoryStore

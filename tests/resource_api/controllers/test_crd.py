@@ -6,8 +6,7 @@ import pytest
 
 from resource_api.controllers.crd import settle
 from resource_api.errors import Object, StatusError
-from resource_api.registry.api import loopback
-from resource_api.registry.requests import DeleteOptions
+from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.schema.custom_definitions import has_condition, is_established
 
 from .definitions import World, definition, run, widget

@@ -15,11 +15,13 @@ from raftkv.clock import SystemClock
 from resource_api.http.chain import ChainSettings, Guards
 from resource_api.http.messages import Request
 from resource_api.http.request import RequestInfo
+from resource_api.printers.table import Tables
 from resource_api.registry.admission import Admission
 from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.requests import MASTERS, User
+from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.server import ApiServer
 from tests.support.memory_store import MemoryStore
@@ -93,6 +95,7 @@ async def face(
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
+            rows=Tables(lambda kind: PrinterColumns(None), clock.wall_s),
             settings=settings,
         )
         port = await server.listen("127.0.0.1", 0, None)
