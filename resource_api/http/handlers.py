@@ -7,6 +7,7 @@ Reads of stored JSON are spliced and never decoded; everything else goes through
 from __future__ import annotations
 
 from resource_api.errors import Object, method_not_allowed, unknown_resource
+from resource_api.http.list_bodies import ListBodies
 from resource_api.http.messages import Answer, Request, Response
 from resource_api.http.negotiation import PLAIN, Wanted, wanted
 from resource_api.http.representation import Representations, encode_json, wants_pretty
@@ -38,6 +39,7 @@ class ResourceHandlers:
         self._watches = watches
         self._connections = connections
         self._splices = Splices()
+        self._lists = ListBodies(representations)
 
     async def __call__(self, request: Request, info: RequestInfo) -> Answer:
         """Raises StatusError."""
@@ -110,9 +112,8 @@ class ResourceHandlers:
         if asked is PLAIN and not wants_pretty(request):
             items = await listing.joined(("item", resource.type.gvk), self._splices.for_list(resource))
             return Response(200, b"".join((_list_head(resource.type, metadata), items, b"]}")))
-        objects = [item.object() for item in listing.items]
-        shaped = self._representations.many(resource.type, objects, metadata, asked, request)
-        return self._encoded(request, asked, shaped)
+        body, content_type = await self._lists.body(resource.type, listing.items, metadata, asked, request)
+        return Response(200, body, content_type)
 
     def object_answer(self, request: Request, type: ResourceType, obj: Object, code: int = 200) -> Answer:
         """An object of a write or of a subresource, as the client wants it."""

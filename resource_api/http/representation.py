@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import yaml
 
-from resource_api.errors import Object, bad_request, not_acceptable
+from resource_api.errors import Json, Object, bad_request, invalid, not_acceptable
 from resource_api.http.messages import JSON, PROTOBUF, YAML, Request
 from resource_api.http.negotiation import CONTENT_TYPE, SUPPORTED, Media, Wanted
 from resource_api.schema.kinds import ResourceType
@@ -29,6 +29,12 @@ class _YamlDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignor
         return True
 
 
+def encode_yaml(value: Json) -> bytes:
+    """As Go's YAML libraries lay it out, members by name."""
+    text: str = yaml.dump(value, Dumper=_YamlDumper, sort_keys=True, allow_unicode=True, width=1 << 20)
+    return text.encode()
+
+
 class Representations:
     """Encodes answers. `protobuf` and `rows` are the schema's and the printers'."""
 
@@ -44,7 +50,7 @@ class Representations:
             except ValueError:
                 return encode_json(obj), JSON
         if media == "yaml":
-            return yaml.dump(obj, Dumper=_YamlDumper, sort_keys=True, allow_unicode=True, width=1 << 20).encode(), YAML
+            return encode_yaml(obj), YAML
         body = encode_json(obj)
         return (msgspec.json.format(body, indent=2) if pretty else body), JSON
 
@@ -103,7 +109,8 @@ def include_object(request: Request) -> str:
     """`includeObject` of a Table. Raises StatusError 400."""
     asked = request.parameter("includeObject") if request.raw_query else ""
     if asked not in ("", "Metadata", "Object", "None"):
-        raise bad_request(f'unrecognized includeObject value: "{asked}"')
+        problem = invalid("includeObject", asked, "must be 'Metadata', 'Object', 'None', or empty")
+        raise bad_request(f"Unable to convert to Table as requested: {problem}")
     return asked or "Metadata"
 
 

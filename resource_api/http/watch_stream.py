@@ -6,6 +6,7 @@ by the cache's `Watching`. Loop only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from resource_api.cache.item import Event
@@ -20,6 +21,7 @@ from resource_api.http.splicing import reads_as_stored
 from resource_api.http.watch_frames import WatchFrames
 from resource_api.http.websocket import Handshake, handshake
 from resource_api.registry.resource import Resource
+from resource_api.turns import Turn
 
 LENGTH_BYTES = 4
 """Before each protobuf frame."""
@@ -78,13 +80,25 @@ class _WatchStream:
         try:
             async with self._watching as watching:
                 async for notices in watching:
-                    outlet.write(b"".join([self._frame(notice) for notice in notices]))
+                    await self._write(notices, outlet)
                     sent[self._gvk] = sent.get(self._gvk, 0) + len(notices)
                     await outlet.drain()
         except ConnectionError:
             return  # The client went while it was slow: nobody is left to tell.
         finally:
             running[self._label] -= 1
+
+    async def _write(self, notices: Sequence[Notice], outlet: Outlet) -> None:
+        """In one piece when the frames are made already or are few; what takes longer than a turn goes out as it is made."""
+        turn = Turn()
+        frames: list[bytes] = []
+        for notice in notices:
+            frames.append(self._frame(notice))
+            if turn.is_over:
+                outlet.write(b"".join(frames))
+                frames.clear()
+                await turn.next()
+        outlet.write(b"".join(frames))
 
     def _frame(self, notice: Notice) -> bytes:
         if self._agreed is None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from resource_api.errors import Json, Object
@@ -48,7 +49,16 @@ from resource_api.schema.protobuf.wire import (
     varint,
 )
 
-__all__ = ["MAGIC", "ProtobufError", "decode_envelope", "encode_envelope", "encode_watch_event", "has_protobuf", "watch_frame"]
+__all__ = [
+    "MAGIC",
+    "ProtobufError",
+    "decode_envelope",
+    "element_writer",
+    "encode_envelope",
+    "encode_watch_event",
+    "has_protobuf",
+    "watch_frame",
+]
 
 Into = Callable[[bytes, int, int, Object], None]
 """Reads `data[pos:end]` into an object."""
@@ -373,22 +383,49 @@ def decode_envelope(data: bytes, default: GroupVersionKind | None = None) -> Obj
     return obj
 
 
-def encode_envelope(obj: Object) -> bytes:
-    """The envelope of an object with apiVersion and kind. Raises ProtobufError: no such protobuf, or a value does not fit."""
+def encode_envelope(obj: Object, fields: bytes = b"") -> bytes:
+    """The envelope of an object with apiVersion and kind; `fields` of its message are written already and come behind the others.
+
+    Raises ProtobufError: no such protobuf, or a value does not fit.
+    """
+    kind, version, message = _registered(obj)
+    with _told_as_protobuf(kind):
+        raw = _write(message, obj) + fields
+    meta = delimited(b"\x0a", version.encode()) + delimited(b"\x12", kind.encode())
+    return MAGIC + delimited(b"\x0a", meta) + delimited(b"\x12", raw) + b"\x1a\x00\x22\x00"
+
+
+def element_writer(listed: Object) -> Callable[[Object], bytes]:
+    """Writes an object as one of the `items` of a list of that kind, for `encode_envelope`. Raises ProtobufError, as its result does."""
+    kind, _, message = _registered(listed)
+    out = message.writers["items"]
+
+    def write(obj: Object) -> bytes:
+        with _told_as_protobuf(kind):
+            return out([obj])
+
+    return write
+
+
+def _registered(obj: Object) -> tuple[str, str, Message]:
     kind = obj.get("kind") or ""
     version = obj.get("apiVersion") or ("v1" if kind in UNVERSIONED else "")
     group, _, short = version.rpartition("/")
     message = _kind_message(GroupVersionKind(group, short, kind))
     if message is None:
         raise ProtobufError(f'no kind "{kind}" is registered for version "{version}"')
+    return kind, version, message
+
+
+@contextmanager
+def _told_as_protobuf(kind: str) -> Iterator[None]:
+    """What writing raises for values that do not fit, as one error."""
     try:
-        raw = _write(message, obj)
+        yield
     except ProtobufError:
         raise
     except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ProtobufError(f"{kind} cannot be written as protobuf: {error}") from error
-    meta = delimited(b"\x0a", version.encode()) + delimited(b"\x12", kind.encode())
-    return MAGIC + delimited(b"\x0a", meta) + delimited(b"\x12", raw) + b"\x1a\x00\x22\x00"
 
 
 def watch_frame(message: bytes) -> bytes:
