@@ -5,6 +5,7 @@ from __future__ import annotations
 from resource_api.schema.validation import admission as validation_admission
 from resource_api.schema.validation import apps as validation_apps
 from resource_api.schema.validation import batch as validation_batch
+from resource_api.schema.validation import certificates as validation_certificates
 from resource_api.schema.validation import core as validation_core
 from resource_api.schema.validation import networking as validation_networking
 from resource_api.schema.validation import other as validation_other
@@ -45,8 +46,8 @@ VALIDATORS: dict[tuple[str, str], Validator] = {
     ("autoscaling", "HorizontalPodAutoscaler"): validation_scaling.validate_autoscaler,
     ("batch", "CronJob"): validation_batch.validate_cron_job,
     ("batch", "Job"): validation_batch.validate_job,
-    ("certificates.k8s.io", "CertificateSigningRequest"): validation_other.validate_signing_request,
-    ("certificates.k8s.io", "ClusterTrustBundle"): validation_other.validate_trust_bundle,
+    ("certificates.k8s.io", "CertificateSigningRequest"): validation_certificates.validate_signing_request,
+    ("certificates.k8s.io", "ClusterTrustBundle"): validation_certificates.validate_trust_bundle,
     ("coordination.k8s.io", "Lease"): validation_scaling.validate_lease,
     ("discovery.k8s.io", "EndpointSlice"): validation_service.validate_endpoint_slice,
     ("events.k8s.io", "Event"): validation_core.validate_events_event,
