@@ -24,6 +24,17 @@ class User:
     uid: str = ""
     extra: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def info(self) -> Object:
+        """As `authentication.k8s.io` writes a user in reviews and requests."""
+        info: Object = {"username": self.name}
+        if self.uid:
+            info["uid"] = self.uid
+        if self.groups:
+            info["groups"] = list(self.groups)
+        if self.extra:
+            info["extra"] = {name: list(values) for name, values in self.extra.items()}
+        return info
+
 
 MASTERS = "system:masters"
 """The group that may do everything."""

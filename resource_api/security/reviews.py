@@ -115,21 +115,9 @@ def _merged(rules: Sequence[Object]) -> list[Object]:
     return found
 
 
-def user_info(user: User) -> Object:
-    """A user as reviews and webhooks are told him."""
-    info: Object = {"username": user.name}
-    if user.uid:
-        info["uid"] = user.uid
-    if user.groups:
-        info["groups"] = list(user.groups)
-    if user.extra:
-        info["extra"] = {name: list(values) for name, values in user.extra.items()}
-    return info
-
-
 def self_subject_review(review: Object, user: User) -> Object:
     """Who am I?"""
-    return _answer(review, AUTHENTICATION, "SelfSubjectReview", {"userInfo": user_info(user)})
+    return _answer(review, AUTHENTICATION, "SelfSubjectReview", {"userInfo": user.info()})
 
 
 async def token_review(review: Object, authenticator: Authenticator) -> Object:
@@ -143,7 +131,7 @@ async def token_review(review: Object, authenticator: Authenticator) -> Object:
     if found is None:
         status: Object = {"authenticated": False, "user": {}, "error": "invalid bearer token"}
     else:
-        status = {"authenticated": True, "user": user_info(found.user)}
+        status = {"authenticated": True, "user": found.user.info()}
         if found.audiences:
             status["audiences"] = list(found.audiences)
     return _answer(review, AUTHENTICATION, "TokenReview", status)

@@ -190,16 +190,10 @@ class SigningRequestStrategy(BuiltinStrategy):
 
     def created(self, ctx: Context, obj: Object) -> None:
         """The user is the one of the request."""
-        spec, user = struct(obj, "spec"), ctx.user
+        spec = struct(obj, "spec")
         for field in ("username", "uid", "groups", "extra"):
             spec.pop(field, None)
-        spec["username"] = user.name
-        if user.uid:
-            spec["uid"] = user.uid
-        if user.groups:
-            spec["groups"] = list(user.groups)
-        if user.extra:
-            spec["extra"] = {name: list(values) for name, values in user.extra.items()}
+        spec.update(ctx.user.info())
 
     def updated(self, ctx: Context, obj: Object, old: Object) -> None:
         """The request itself never changes."""
