@@ -20,6 +20,7 @@ from resource_api.controllers.bootstrap import Advertised
 from resource_api.controllers.certificates import CertificateSigner
 from resource_api.controllers.cluster_roles import ClusterRoleAggregation
 from resource_api.controllers.crd import DefinitionController
+from resource_api.controllers.flow_schemas import FlowSchemas
 from resource_api.controllers.followers import follow
 from resource_api.controllers.gc import GarbageCollector
 from resource_api.controllers.namespaces import NamespaceController
@@ -39,6 +40,7 @@ from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.compactor import Compactor
+from resource_api.registry.component_status import ComponentStatuses, probes
 from resource_api.registry.custom import CustomModel
 from resource_api.registry.pods import pod_actions
 from resource_api.registry.store import Store
@@ -146,6 +148,7 @@ class ControlPlane:
             NamespaceContent(self.api, self.index, root_ca),
             ApiServices(self.api, self.index, self._clock),
             ClusterRoleAggregation(self.api, self.index),
+            FlowSchemas(self.api, self.index, self._clock),
             CertificateSigner(self.api, self.index, self._material.authority, self._clock),
             *(QuotaController(plugin, self.index) for plugin in self.admission.plugins if isinstance(plugin, ResourceQuota)),
         ]
@@ -157,6 +160,8 @@ class ControlPlane:
         reviews = review_actions(self.authorizer, self._rules, self.authenticator, self.issuer)
         for (group, plural, subresource), action in {**reviews, **pod_actions(self.api)}.items():
             self.api.find(group, plural).actions[subresource] = action
+        components = self.api.find("", "componentstatuses")
+        components.reader = ComponentStatuses(components.reader, self.store, probes(self.store, self._controllers_work))
         await self._fill_caches()
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
@@ -179,6 +184,9 @@ class ControlPlane:
 
     async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
         return await get_or_none(self.api, "", plural, namespace, name)
+
+    async def _controllers_work(self) -> str:
+        return "" if self.index.ready.is_set() else "the controllers have not read the store yet"
 
     async def _started(self) -> str:
         return "" if self.is_started else "the server is starting"

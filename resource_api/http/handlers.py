@@ -28,6 +28,12 @@ ALL_NAMESPACES_VERBS = ("list", "watch")
 OBJECT_VERBS = ("get", "update", "patch", "delete")
 """Verbs of one object; the others are a collection's."""
 
+DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+"""Built-in resources every request to which is answered with a warning."""
+
 
 class ResourceHandlers:
     """Answers what is a resource."""
@@ -51,6 +57,8 @@ class ResourceHandlers:
         type, verb = resource.type, info.verb
         if type.custom and isinstance(resource.model, CustomModel) and resource.model.deprecation:
             request.warn(resource.model.deprecation)
+        elif (info.group, info.version, info.resource) in DEPRECATED:
+            request.warn(DEPRECATED[info.group, info.version, info.resource])
         if verb == "proxy" or len(info.parts) > 2:
             return page_not_found()
         if bool(info.namespace) != type.namespaced and not (type.plural == "namespaces" and info.name):
