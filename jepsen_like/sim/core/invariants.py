@@ -166,16 +166,18 @@ class Invariants:
             and message.term > core.term
             and message.context != TRANSFER_CONTEXT
         )
-        term, leader_id, sent = core.term, core.leader_id, len(core.messages) + len(core.held)
+        term, leader_id, before, held_before = core.term, core.leader_id, len(core.messages), len(core.held)
         role, elapsed = core.role, core.election_elapsed
         step(message)
         if message.kind == _PRE_VOTE and core.election_elapsed < elapsed and (core.role, core.term) == (role, term):
             raise InvariantError("who only asks holds nobody back", f"member {member.id} waits anew because of {message}")
-        if held_back and (core.term != term or len(core.messages) + len(core.held) != sent):
+        # Only what this message brought about: a grant given earlier in the turn may wait beside a log that has grown since.
+        answers = core.messages[before:] + core.held[held_before:]
+        if held_back and (core.term != term or answers):
             raise InvariantError("leader stickiness", f"member {member.id} follows {leader_id} in term {term} and answers {message}")
         log = member.log
         if (message.log_term, message.index) < (log.last_term, log.last_index):
-            for answer in (*core.messages[-1:], *core.held[-1:]):
+            for answer in answers:
                 if answer.kind in _GRANTS and answer.to == message.sender and answer.term == message.term and not answer.reject:
                     raise InvariantError(
                         "vote for a log as new as the own", f"member {member.id} ends at {log.last_index}, grants {message}"

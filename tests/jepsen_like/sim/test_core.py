@@ -87,3 +87,9 @@ def test_failing_scenario_shrinks_to_the_faults_it_needs(monkeypatch):
     monkeypatch.setattr(runs, "run", fake)
     shrunk = shrink(fake(1, scenario))
     assert [fault.kind for fault in shrunk.faults] == ["crash", "pause"] and shrunk.loss == 0.0
+
+
+@pytest.mark.slow
+def test_seed_that_raised_a_false_alarm_raises_none() -> None:
+    """40013: a pre-vote given earlier in a turn waited beside a log that had grown since, and was taken for the answer to a later one."""
+    assert run(40013).verdict == "valid"
