@@ -13,6 +13,7 @@ import ssl
 import sys
 from collections.abc import Callable, Sequence
 
+from raftkv.up.health import unhealthy_because
 from raftkv.up.layout import HOST, Place, UpError, free_ports, is_free
 
 PORT = 6443
@@ -93,20 +94,7 @@ class ApiServerProcess:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        writer = None
-        try:
-            async with asyncio.timeout(2.0):
-                reader, writer = await asyncio.open_connection(HOST, self.port, ssl=context)
-                writer.write(f"GET /readyz HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-                status = (await reader.readline()).decode("latin-1").split(" ", 2)
-            return "" if len(status) > 1 and status[1] == "200" else f"/readyz answers {' '.join(status).strip() or 'nothing'}"
-        except TimeoutError:
-            return "/readyz does not answer"
-        except OSError as error:
-            return str(error)
-        finally:
-            if writer is not None:
-                writer.close()
+        return await unhealthy_because(self.port, "/readyz", timeout_s=2.0, context=context)
 
     def _tail(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

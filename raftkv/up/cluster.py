@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pathlib
 import shutil
@@ -18,13 +17,14 @@ from collections.abc import Mapping, Sequence
 from raftkv import ETCD_VERSION, __version__
 from raftkv.clock import SystemClock
 from raftkv.up.api_server import ApiServerProcess
+from raftkv.up.health import unhealthy_because
 from raftkv.up.layout import HOST, Place, UpError
 
 HEALTHY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 30.0
 POLL_S = 0.1
 REPORT_S = 2.0
-HEALTH_ANSWER_BYTES_MAX = 4096
+HEALTH_WITHIN_S = 1.0
 LOG_LINES_SHOWN = 12
 
 
@@ -65,7 +65,7 @@ class LocalCluster:
             for place in self._places:
                 if place.name in waiting:
                     self._raise_if_ended(place)
-                    waiting[place.name] = await unhealthy_because(place)
+                    waiting[place.name] = await unhealthy_because(place.client_port, "/health", timeout_s=HEALTH_WITHIN_S)
                     if not waiting[place.name]:
                         del waiting[place.name]
                         print(f"  {place.name} is healthy ({self._now_s() - began_s:.1f} s)", flush=True)
@@ -208,34 +208,3 @@ async def _pause(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-async def unhealthy_because(place: Place) -> str:
-    """Asks the member's /health; empty when it is healthy, the reason otherwise. Waits at most a second."""
-    writer = None
-    try:
-        async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(HOST, place.client_port)
-            writer.write(f"GET /health HTTP/1.1\r\nHost: {HOST}:{place.client_port}\r\nConnection: close\r\n\r\n".encode())
-            status = (await reader.readline()).decode("latin-1").split(" ", 2)
-            if len(status) >= 2 and status[1] == "200":
-                return ""
-            answer = (await reader.read(HEALTH_ANSWER_BYTES_MAX)).decode("utf-8", "replace")
-            return _reason(answer) or f"/health answers {' '.join(status).strip() or 'nothing'}"
-    except ConnectionRefusedError:
-        return "not listening yet"
-    except TimeoutError:
-        return "/health does not answer"
-    except OSError as exc:
-        return str(exc)
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _reason(answer: str) -> str:
-    try:
-        reason = json.loads(answer.partition("\r\n\r\n")[2]).get("reason", "")
-    except (ValueError, AttributeError):
-        return ""
-    return str(reason).lower()

@@ -1,15 +1,13 @@
-"""What `raftkv up` hands its members, and what it makes of their answers."""
+"""What `raftkv up` hands its members."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
 from raftkv.config import read_launch
 from raftkv.up import cluster
 from raftkv.up.command import parse
-from raftkv.up.layout import HOST, Place, free_ports
+from raftkv.up.layout import Place
 
 PLACES = [Place("n1", 22120, 22121), Place("n2", 22122, 22123)]
 
@@ -45,33 +43,3 @@ def test_wrong_arguments_end_with_status_2(arguments, capsys):
         parse(arguments)
     assert ended.value.code == 2
     assert "raftkv up" in capsys.readouterr().err
-
-
-async def answered(answer: bytes) -> str:
-    """What is made of a server that answers so."""
-
-    async def serve(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, HOST, 0)
-    async with server:
-        return await cluster.unhealthy_because(Place("n1", server.sockets[0].getsockname()[1], 1))
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (b'HTTP/1.1 200 OK\r\n\r\n{"health":"true","reason":""}', ""),
-        (b'HTTP/1.1 503 Service Unavailable\r\nX: y\r\n\r\n{"health":"false","reason":"RAFT NO LEADER"}', "raft no leader"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n404 page not found", "/health answers HTTP/1.1 404 Not Found"),
-        (b"", "/health answers nothing"),
-    ],
-)
-def test_health_answer_is_told_in_words(answer, reason):
-    assert asyncio.run(answered(answer)) == reason
-
-
-def test_health_of_nobody_is_told_in_words():
-    assert asyncio.run(cluster.unhealthy_because(Place("n1", free_ports(1)[0], 1))) == "not listening yet"
