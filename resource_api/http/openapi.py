@@ -23,12 +23,6 @@ from resource_api.schema.kinds import GroupVersionKind, ResourceType
 JSON = "application/json"
 INFO = {"title": "Kubernetes", "version": "v1.37.0"}
 SECURITY = {"BearerToken": {"type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication"}}
-API_VERSION_TEXT = (
-    "Names the version of the schema this object is written in; servers convert what they know and may refuse what they do not."
-)
-KIND_TEXT = "Names what this object is; set once, in CamelCase, and read from the path where it is left out."
-METADATA_TEXT = "What every object says of itself: name, namespace, labels, owners."
-
 ResourceName = tuple[str, str, str]
 """Group, version, plural."""
 
@@ -65,10 +59,11 @@ def custom_types(one: ResourceType, schema: Object) -> dict[str, Object]:
     """What a custom kind publishes: the schema of its definition with the members every object has, and its list."""
     name = custom_name(one.gvk)
     base = _embedding({"type": "object", **schema} if schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+    said, said_of_lists = _head_prose("ConfigMap"), _head_prose("PodList")
     head = {
-        "apiVersion": {"description": API_VERSION_TEXT, "type": "string"},
-        "kind": {"description": KIND_TEXT, "type": "string"},
-        "metadata": {"description": METADATA_TEXT, "allOf": [{"$ref": REFERENCE + META + "ObjectMeta"}]},
+        "apiVersion": {"description": said["apiVersion"], "type": "string"},
+        "kind": {"description": said["kind"], "type": "string"},
+        "metadata": {"description": said["metadata"], "allOf": [{"$ref": REFERENCE + META + "ObjectMeta"}]},
     }
     base["properties"] = {**(base.get("properties") or {}), **head}
     base["x-kubernetes-group-version-kind"] = [{"group": one.group, "kind": one.kind, "version": one.version}]
@@ -81,11 +76,17 @@ def custom_types(one: ResourceType, schema: Object) -> dict[str, Object]:
             "apiVersion": head["apiVersion"],
             "items": items,
             "kind": head["kind"],
-            "metadata": {"description": METADATA_TEXT, "allOf": [{"$ref": REFERENCE + META + "ListMeta"}]},
+            "metadata": {"description": said_of_lists["metadata"], "allOf": [{"$ref": REFERENCE + META + "ListMeta"}]},
         },
         "x-kubernetes-group-version-kind": [{"group": one.group, "kind": one.list_kind, "version": one.version}],
     }
     return {name: base, custom_name(one.gvk._replace(kind=one.list_kind)): listed}
+
+
+def _head_prose(kind: str) -> dict[str, str]:
+    """What a built-in kind says of the members all objects have."""
+    members = builtin.read_part("prose")[f"io.k8s.api.core.v1.{kind}"]["properties"]
+    return {name: str(members[name]["description"]) for name in ("apiVersion", "kind", "metadata")}
 
 
 def _embedding(node: Object) -> Object:

@@ -148,9 +148,10 @@ class Tables:
 
     def __call__(self, kind: ResourceType, objects: Sequence[Object]) -> Printed:
         """See `schema.printer_columns.Rows`."""
-        if kind.custom:
+        is_scale = bool(objects) and objects[0].get("kind") == "Scale"
+        if kind.custom and not is_scale:
             return self._custom(kind, objects)
-        printer = PRINTERS.get((kind.group, kind.kind), DEFAULT)
+        printer = PRINTERS[AUTOSCALING, "Scale"] if is_scale else PRINTERS.get((kind.group, kind.kind), DEFAULT)
         now_s = self._now_s()
         rows: list[tuple[list[Json], list[Object]]] = []
         for obj in objects:

@@ -127,16 +127,16 @@ def _check_budget(budget: Object) -> None:
     status, name = budget.get("status") or {}, budget["metadata"]["name"]
     allowed = status.get("disruptionsAllowed", 0)
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-        raise _refused(f"The disruption budget {name} is still being processed by the server.")
+        raise _refused(f"The disruption budget {name} is still being processed by the server.", RETRY_AFTER_S)
     if allowed < 0:
         raise errors.forbidden("policy", "poddisruptionbudgets", name, "pdb disruptions allowed is negative")
     if allowed == 0:
         healthy = f"needs {status.get('desiredHealthy', 0)} healthy pods and has {status.get('currentHealthy', 0)} currently"
-        raise _refused(f"The disruption budget {name} {healthy}")
+        raise _refused(f"The disruption budget {name} {healthy}", 0)
 
 
-def _refused(detail: str) -> StatusError:
-    return errors.too_many_requests(BUDGET_TEXT, RETRY_AFTER_S, [Cause("DisruptionBudget", detail)])
+def _refused(detail: str, retry_after_s: int) -> StatusError:
+    return errors.too_many_requests(BUDGET_TEXT, retry_after_s, [Cause("DisruptionBudget", detail)])
 
 
 def _ignores_budgets(pod: Object) -> bool:

@@ -34,6 +34,19 @@ SCHEMAS: tuple[tuple[str, str, int, str, tuple[str, ...], str], ...] = (
         ("User system:kube-controller-manager", "User system:kube-scheduler", "ServiceAccount kube-system/*"),
         "leases",
     ),
+    (
+        "endpoint-controller",
+        "workload-high",
+        150,
+        "ByUser",
+        (
+            "User system:kube-controller-manager",
+            "ServiceAccount kube-system/endpoint-controller",
+            "ServiceAccount kube-system/endpointslicemirroring-controller",
+        ),
+        "endpoints",
+    ),
+    ("workload-leader-election", "leader-election", 200, "ByUser", ("ServiceAccount kube-system/*",), "elections"),
     ("system-node-high", "node-high", 400, "ByUser", ("Group system:nodes",), "nodes"),
     ("system-nodes", "system", 500, "ByUser", ("Group system:nodes",), "all"),
     ("kube-controller-manager", "workload-high", 800, "ByNamespace", ("User system:kube-controller-manager",), "all"),
@@ -53,6 +66,11 @@ def _rules(which: str) -> Object:
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], **everywhere}
     if which == "leases":
         return {"resourceRules": [{"verbs": ["get", "create", "update"], **leases}]}
+    if which in ("endpoints", "elections"):
+        plurals = ["endpoints"] if which == "endpoints" else ["endpoints", "configmaps"]
+        ours = {"verbs": ["get", "create", "update"], "apiGroups": [""], "resources": plurals, **everywhere}
+        others = [{"verbs": ["get", "create", "update"], **leases}] if which == "elections" else []
+        return {"resourceRules": [ours, *others]}
     if which == "nodes":
         nodes = {"verbs": ["*"], "apiGroups": [""], "resources": ["nodes", "nodes/status"], "clusterScope": True, **everywhere}
         return {"resourceRules": [nodes, {"verbs": ["*"], **leases}]}

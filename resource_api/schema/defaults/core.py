@@ -77,6 +77,13 @@ def _pod(obj: Object) -> None:
     struct(obj, "status")
 
 
+def _account(spec: Object) -> None:
+    """The account's name stands under its old name too, which counts only where the new one is missing."""
+    name = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if name:
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+
+
 def _template(obj: Object) -> None:
     struct(obj, "metadata")
     struct(obj, "spec")
@@ -228,6 +235,7 @@ TABLE: dict[str, tuple[Fill, ...]] = {
         "PodTemplate": (lambda obj: _template(struct(obj, "template")),),
         "PodTemplateSpec": (_template,),
         "PodSpec": (
+            _account,
             fields(
                 {
                     "dnsPolicy": "ClusterFirst",

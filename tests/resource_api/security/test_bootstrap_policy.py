@@ -31,7 +31,7 @@ def test_first_start_makes_everything_and_the_second_nothing():
     roles = cluster.find(RBAC_GROUP, "clusterroles").objects
     assert len(roles["", "admin"]["rules"]) > len(roles["", "edit"]["rules"]) > len(roles["", "view"]["rules"]) > 0
     assert len([name for _, name in roles if name.startswith("system:controller:")]) >= 35
-    assert len(cluster.find("flowcontrol.apiserver.k8s.io", "flowschemas").objects) == 11
+    assert len(cluster.find("flowcontrol.apiserver.k8s.io", "flowschemas").objects) == 13
     assert len(cluster.find("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations").objects) == 8
     classes = cluster.find("scheduling.k8s.io", "priorityclasses").objects
     assert classes["", "system-node-critical"]["value"] == 2000001000
