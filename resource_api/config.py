@@ -25,7 +25,7 @@ class ApiConfig:
     """Everything an API server is told; each field is the flag of its name. Paths are as given, lists are comma-separated in flags."""
 
     etcd_servers: tuple[str, ...] = ()
-    """URLs of the store; any etcd v3. Needed unless `embedded` is given."""
+    """URLs of the store; any etcd v3. Needed unless --embedded is given."""
     etcd_cafile: str = ""
     """CA that signed the store's certificate."""
     etcd_certfile: str = ""
@@ -37,14 +37,14 @@ class ApiConfig:
     etcd_compaction_interval_s: float = 300.0
     """How often the store's history is given up; what is younger than this can be read. 0: never."""
     embedded: str = ""
-    """Data directory of a member run inside this process instead of `etcd_servers`."""
+    """Data directory of a member run inside this process instead of --etcd-servers."""
 
     bind_address: str = "127.0.0.1"
     """Address of the HTTPS port. Upstream's default is every interface; a server without a network of its own stays on loopback."""
     secure_port: int = 6443
     """HTTPS port; 0 takes a free one."""
     advertise_address: str = ""
-    """Address clients are told, `bind_address` when empty."""
+    """Address clients are told, that of --bind-address when empty."""
     insecure_port: int = -1
     """Plain HTTP port on 127.0.0.1; -1 (the default): none, 0: a free one. Same authentication; Host must be a loopback name."""
     cert_dir: str = ""
@@ -254,13 +254,33 @@ def parse(arguments: Sequence[str]) -> tuple[ApiConfig, list[str]]:
     return config, warnings
 
 
+EXAMPLES = """\
+Usage: python -m resource_api [flags]
+
+A Kubernetes API server over an etcd v3 store. It prints a line when it serves; SIGTERM ends it in order.
+
+  # A server with a store of its own in ./data, and an administrator's kubeconfig for kubectl:
+  python -m resource_api --embedded=data --write-kubeconfig=kubeconfig
+  kubectl --kubeconfig=kubeconfig get namespaces
+
+  # Over the members that `raftkv up` starts; several servers may share one store and one folder of certificates:
+  python -m resource_api --etcd-servers=http://127.0.0.1:2379,http://127.0.0.1:22379 --cert-dir=certs --write-kubeconfig=kubeconfig
+
+  # Over an etcd with TLS:
+  python -m resource_api --etcd-servers=https://etcd:2379 --etcd-cafile=ca.crt --etcd-certfile=client.crt --etcd-keyfile=client.key
+
+  # For tests: any free port, no permissions asked, plain HTTP for this machine's programs besides:
+  python -m resource_api --embedded=data --secure-port=0 --insecure-port=0 --authorization-mode=AlwaysAllow\
+"""
+
+
 def usage() -> str:
     """The help text: every flag with its meaning and default."""
-    lines = ["Usage: python -m resource_api [flags]", "", "Flags (kube-apiserver's names; its other flags are accepted and ignored):"]
+    lines = [*EXAMPLES.splitlines(), "", "Flags (kube-apiserver's names; its other flags are accepted and ignored):"]
     described = _descriptions()
     for flag, field in FLAGS.items():
         default = field.default
-        shown = ",".join(default) if isinstance(default, tuple) else default
+        shown = ",".join(default) if isinstance(default, tuple) else f"{default:g}s" if isinstance(default, float) else default
         lines.append(f"  --{flag} (default {shown!r})" if shown not in ("", ()) else f"  --{flag}")
         lines.append(f"        {described.get(field.name, '')}")
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ import pytest
 
 GOLDEN = pathlib.Path(__file__).with_name("public_names.txt")
 
-PUBLIC_MODULES = ("raftkv", "raftkv.client", "raftkv.errors")
+PUBLIC_MODULES = ("raftkv", "raftkv.client", "raftkv.errors", "resource_api")
 
 
 def public_names(module: types.ModuleType) -> list[str]:
@@ -32,7 +32,7 @@ def signature(value: object) -> str:
         return ""
     try:
         # Newer interpreters show postponed annotations without quotes.
-        return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
+        return re.sub(r"(: |-> )(?:ForwardRef\()?'([^']*)'\)?", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
     except (TypeError, ValueError):
         return "(...)"
 
