@@ -31,10 +31,12 @@ def signature(value: object) -> str:
     if isinstance(value, type) and issubclass(value, BaseException):
         return ""
     try:
-        # Newer interpreters show postponed annotations without quotes.
-        return re.sub(r"(: |-> )(?:ForwardRef\()?'([^']*)'\)?", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
+        shown = str(inspect.signature(value)) if callable(value) else ""
     except (TypeError, ValueError):
         return "(...)"
+    # Newer interpreters show postponed annotations without quotes.
+    shown = re.sub(r"ForwardRef\(('[^']*')\)", r"\1", shown)
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown)
 
 
 def describe(module: types.ModuleType) -> list[str]:
