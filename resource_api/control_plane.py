@@ -29,7 +29,9 @@ from resource_api.controllers.quotas import QuotaController
 from resource_api.controllers.runner import Controller, Controllers
 from resource_api.controllers.service_account import NamespaceContent
 from resource_api.controllers.service_addresses import ServiceAddresses
+from resource_api.controllers.token_secrets import TokenSecrets
 from resource_api.errors import Object
+from resource_api.http import issuer_documents
 from resource_api.http.chain import ChainSettings
 from resource_api.http.guards import guards
 from resource_api.measures import Measures
@@ -52,6 +54,7 @@ from resource_api.security.admission.resource_quota import ResourceQuota
 from resource_api.security.authn import Authenticator, FrontProxy
 from resource_api.security.authorization import AlwaysAllow, AlwaysDeny, Authorizer, AuthorizerChain
 from resource_api.security.bootstrap_policy import reconcile_bootstrap
+from resource_api.security.legacy_tokens import LegacyTokens
 from resource_api.security.lookup import CACHES_NEEDED, get_or_none
 from resource_api.security.material import Material
 from resource_api.security.node_authorizer import NodeAuthorizer
@@ -103,10 +106,12 @@ class ControlPlane:
             expiration_max_s=int(config.service_account_max_token_expiration_s),
             extend=config.service_account_extend_token_expiration,
         )
+        self._legacy_tokens = LegacyTokens(material.signing_key, self._core_object, material.verifying_keys)
         self.authenticator = Authenticator(
             clock,
             tokens=material.static_tokens,
             issuer=self.issuer,
+            legacy=self._legacy_tokens,
             lookup=self.api,
             anonymous=config.anonymous_auth,
             front_proxy=_front_proxy(config, material),
@@ -126,6 +131,7 @@ class ControlPlane:
             rows=Tables(self._columns, clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
+        issuer_documents.install(self.server.routes, self.issuer, lambda: f"{self.advertised.address}:{self.secure_port}")
         self.definitions = DefinitionController(self.api, self.index, self.catalog, clock)
         self.admission.plugins = tuple(self._plugins())
         self.controllers = Controllers(self.index, self._make_controllers())
@@ -146,6 +152,7 @@ class ControlPlane:
             GarbageCollector(self.api, self.index),
             NamespaceController(self.api, self.index),
             NamespaceContent(self.api, self.index, root_ca),
+            TokenSecrets(self.api, self.index, self._legacy_tokens, root_ca),
             ApiServices(self.api, self.index, self._clock),
             ClusterRoleAggregation(self.api, self.index),
             FlowSchemas(self.api, self.index, self._clock),

@@ -26,6 +26,7 @@ from raftkv.clock import Clock
 from resource_api.errors import Object, unauthorized
 from resource_api.registry.requests import User
 from resource_api.schema.times import parse_time
+from resource_api.security.legacy_tokens import LegacyTokens
 from resource_api.security.lookup import Lookup, get_or_none
 from resource_api.security.tokens import TokenError, TokenIssuer, Verified
 
@@ -140,6 +141,7 @@ class Authenticator:
         *,
         tokens: StaticTokens | None = None,
         issuer: TokenIssuer | None = None,
+        legacy: LegacyTokens | None = None,
         lookup: Lookup | None = None,
         bootstrap_tokens: bool = True,
         anonymous: bool = True,
@@ -149,6 +151,7 @@ class Authenticator:
         self._clock = clock
         self._tokens = tokens if tokens is not None else StaticTokens()
         self._issuer = issuer
+        self._legacy = legacy
         self._lookup = lookup
         self._bootstrap_tokens = bootstrap_tokens
         self._anonymous = anonymous
@@ -183,14 +186,21 @@ class Authenticator:
         if known is None and self._issuer is not None and token.count(".") == 2:
             try:
                 found = await self._issuer.verify(token, audiences)
+                return Verified(with_authenticated(found.user), found.audiences)
             except TokenError:
-                return None
-            return Verified(with_authenticated(found.user), found.audiences)
+                known = await self._of_secret(token)
         match = BOOTSTRAP_TOKEN.fullmatch(token)
         if known is None and match is not None and self._bootstrap_tokens and self._lookup is not None:
             known = await self._bootstrap(self._lookup, match[1], match[2])
         # Tokens that name no audience are for this server.
         return Verified(with_authenticated(known), shared) if known is not None and (shared or not audiences) else None
+
+    async def _of_secret(self, token: str) -> User | None:
+        """Whose token of a Secret it is."""
+        try:
+            return await self._legacy.verify(token) if self._legacy is not None else None
+        except TokenError:
+            return None
 
     async def _bootstrap(self, lookup: Lookup, token_id: str, secret: str) -> User | None:
         found = await get_or_none(lookup, "", "secrets", "kube-system", f"bootstrap-token-{token_id}")

@@ -1,0 +1,82 @@
+"""Fills Secrets of type `kubernetes.io/service-account-token`, and deletes those whose account is gone (upstream: tokens_controller)."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from resource_api.controllers.object_index import Entry, ObjectIndex
+from resource_api.controllers.queue import WorkQueue
+from resource_api.errors import Object, StatusError
+from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
+from resource_api.security.legacy_tokens import ACCOUNT_NAME, ACCOUNT_UID, SECRET_TYPE, LegacyTokens
+from resource_api.security.lookup import get_or_none
+
+if TYPE_CHECKING:
+    from resource_api.registry.api import Api
+
+SECRETS, ACCOUNTS = "secrets/", "serviceaccounts/"
+
+
+class TokenSecrets:
+    """Works on keys of Secrets that changed and of accounts that went."""
+
+    def __init__(self, api: Api, index: ObjectIndex, tokens: LegacyTokens, root_ca: str) -> None:
+        self._api = api
+        self._index = index
+        self._tokens = tokens
+        self._root_ca = base64.b64encode(root_ca.encode()).decode()
+        self.queue = WorkQueue("token secrets")
+        index.listen(self._on_change)
+
+    def _on_change(self, old: Entry | None, new: Entry | None) -> None:
+        entry = new or old
+        assert entry is not None
+        if (entry.key.startswith(SECRETS) and new is not None) or (entry.key.startswith(ACCOUNTS) and new is None):
+            self.queue.add(entry.key)
+
+    async def reconcile(self, key: str) -> None:
+        """Brings one Secret in order, or those of an account that went."""
+        _, namespace, name = key.split("/", 2)
+        secrets = self._api.find("", "secrets")
+        if key.startswith(SECRETS):
+            found = await get_or_none(self._api, "", "secrets", namespace, name)
+            if found is not None and found.get("type") == SECRET_TYPE:
+                await self._settle(found)
+            return
+        listing = await secrets.reader.list(namespace, ListOptions(field_selector=f"type={SECRET_TYPE}"))
+        for item in listing.items:
+            obj = item.object()
+            if (obj["metadata"].get("annotations") or {}).get(ACCOUNT_NAME) == name:
+                await self._settle(obj)
+
+    async def _settle(self, secret: Object) -> None:
+        metadata = secret["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return
+        namespace, annotations = metadata["namespace"], metadata.get("annotations") or {}
+        account = await get_or_none(self._api, "", "serviceaccounts", namespace, annotations.get(ACCOUNT_NAME, ""))
+        uid = annotations.get(ACCOUNT_UID)
+        try:
+            if account is None or (uid and uid != account["metadata"]["uid"]):
+                options = DeleteOptions(precondition_uid=metadata["uid"])
+                await self._api.find("", "secrets").delete(loopback(namespace), metadata["name"], options)
+            else:
+                await self._fill(secret, account)
+        except StatusError as error:
+            # Gone or changed since: another event tells.
+            if error.code not in (404, 409):
+                raise
+
+    async def _fill(self, secret: Object, account: Object) -> None:
+        metadata, data = secret["metadata"], dict(secret.get("data") or {})
+        before = (data.copy(), (metadata.get("annotations") or {}).get(ACCOUNT_UID))
+        data["ca.crt"] = self._root_ca
+        data.setdefault("namespace", base64.b64encode(metadata["namespace"].encode()).decode())
+        if not data.get("token"):
+            data["token"] = base64.b64encode(self._tokens.issue(account, metadata["name"]).encode()).decode()
+        if before == (data, account["metadata"]["uid"]):
+            return
+        annotations = {**metadata["annotations"], ACCOUNT_UID: account["metadata"]["uid"]}
+        changed = {**secret, "metadata": {**metadata, "annotations": annotations}, "data": data}
+        await self._api.find("", "secrets").update(loopback(metadata["namespace"]), metadata["name"], changed)
