@@ -140,12 +140,14 @@ class GarbageCollector:
     async def _foreground(self, entry: Entry) -> None:
         """Deletes what blocks, then lets the object go."""
         dependents = list(self._index.dependents.get(entry.metadata.uid, {}).values())
-        blocking = [one for one in dependents if _blocks(one, entry)]
+        # What belongs to itself would wait for itself.
+        blocking = [one for one in dependents if one is not entry and _blocks(one, entry)]
         if not blocking:
             await self._drop_finalizer(entry, FOREGROUND)
             return
         for one in blocking:
-            self.queue.add(one.key)
+            if not one.metadata.deletion_timestamp:
+                self.queue.add(one.key)
 
     async def _orphan(self, entry: Entry) -> None:
         for dependent in list(self._index.dependents.get(entry.metadata.uid, {}).values()):
