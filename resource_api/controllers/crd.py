@@ -7,12 +7,14 @@ written, so whoever sees the condition finds the endpoint, discovery and OpenAPI
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
-from resource_api.errors import Object, StatusError
+from resource_api.errors import FieldError, Object, StatusError
 from resource_api.registry.api import ResourceName
 from resource_api.registry.custom import CustomModel, custom_models, storage_version
 from resource_api.registry.definitions import CLEANUP, set_condition
@@ -21,6 +23,7 @@ from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
 from resource_api.schema.custom_definitions import approval_of, has_condition, is_established, is_protected
 from resource_api.schema.structural.rules import structural_errors
 from resource_api.schema.times import rfc3339
+from resource_api.turns import apart
 
 if TYPE_CHECKING:
     from raftkv.clock import Clock
@@ -41,11 +44,13 @@ _APPROVAL_REASONS = {
 }
 
 
-def settle(crd: Object, others: Iterable[Object], built_in: Collection[tuple[str, str]], now: str) -> Object:
+def settle(
+    crd: Object, others: Iterable[Object], built_in: Collection[tuple[str, str]], now: str, faults: Sequence[FieldError] = ()
+) -> Object:
     """The status a definition is to have: accepted names, conditions, stored versions. Changes nothing.
 
     Args: the definition; all other definitions with their present status; group and plural of every built-in resource; the time for
-    conditions that change.
+    conditions that change; its `schema_faults`.
     """
     settled = {"spec": crd["spec"], "status": copy.deepcopy(crd.get("status") or {})}
     status: Object = settled["status"]
@@ -63,7 +68,7 @@ def settle(crd: Object, others: Iterable[Object], built_in: Collection[tuple[str
             set_condition(settled, "Established", "False", "NotAccepted", "not all names are accepted", now)
         else:
             set_condition(settled, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
-    _set_structural(crd, settled, now)
+    _set_structural(faults, settled, now)
     _set_approval(crd, settled, now)
     stored = status.setdefault("storedVersions", [])
     if storage_version(crd) not in stored:
@@ -124,12 +129,17 @@ def _drop_condition(settled: Object, kind: str) -> None:
     settled["status"]["conditions"] = [condition for condition in conditions if condition.get("type") != kind]
 
 
-def _set_structural(crd: Object, settled: Object, now: str) -> None:
-    faults = []
+def schema_faults(crd: Object) -> list[FieldError]:
+    """Why its schemas are not structural. Takes 0.2 ms per kilobyte of schema."""
+    faults: list[FieldError] = []
     for index, version in enumerate(crd["spec"].get("versions") or []):
         props = (version.get("schema") or {}).get("openAPIV3Schema")
         if props is not None:
             faults += structural_errors(props, f"spec.versions[{index}].schema.openAPIV3Schema")
+    return faults
+
+
+def _set_structural(faults: Sequence[FieldError], settled: Object, now: str) -> None:
     if faults:
         texts = sorted(map(str, faults))
         set_condition(settled, "NonStructuralSchema", "True", "Violations", texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]", now)
@@ -162,6 +172,8 @@ class DefinitionController:
         self._known: dict[str, Object] = {}
         self._served: dict[str, tuple[ResourceName, ...]] = {}
         self._shapes: dict[str, Object] = {}
+        self._prepared: dict[str, tuple[Object, list[CustomModel]]] = {}
+        """By name, what is about to be served: of which shape, and the models."""
         self.queue = WorkQueue("definitions")
         index.listen(self._on_change)
 
@@ -201,13 +213,16 @@ class DefinitionController:
         if crd["metadata"].get("deletionTimestamp"):
             await self._finalise(crd)
             return
+        faults = await apart(len(msgspec.json.encode(crd["spec"])), lambda: schema_faults(crd))
+        # From here to the new entry nothing waits: two definitions do not both get a name that was free.
         others = [other for known, other in self._known.items() if known != name]
         before = copy.deepcopy(crd.get("status") or {})
         built_in = [(one.type.group, one.type.plural) for one in self._api.resources() if not one.type.custom]
-        crd["status"] = settle(crd, others, built_in, rfc3339(self._clock.wall_s()))
+        crd["status"] = settle(crd, others, built_in, rfc3339(self._clock.wall_s()), faults)
         released = (self._known.get(name, {}).get("status") or {}).get("acceptedNames") != crd["status"]["acceptedNames"]
         self._known[name] = crd
         if is_established(crd) and has_condition(crd, "NamesAccepted"):
+            await self._prepare(crd)
             self._serve(crd)
         if crd["status"] != before:
             await self._write_status(name, crd["status"])
@@ -223,11 +238,12 @@ class DefinitionController:
 
     def _serve(self, crd: Object) -> None:
         """Puts the served versions in the place of those before; nothing happens when nothing changed."""
-        name, terminating = name_of(crd), bool(crd["metadata"].get("deletionTimestamp"))
-        shape = copy.deepcopy({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
+        name, shape = name_of(crd), _shape(crd)
         if self._shapes.get(name) == shape or self._is_built_in(crd):
             return
-        models = custom_models(crd)
+        prepared, models = self._prepared.pop(name, ({}, []))
+        if prepared != shape:
+            models = custom_models(crd)
         names = tuple((model.type.group, model.type.version, model.type.plural) for model in models)
         gone = [one for one in self._served.get(name, ()) if one not in names]
         self._shapes[name], self._served[name] = shape, names
@@ -236,6 +252,16 @@ class DefinitionController:
         # All at once and in order: the first is the group's preferred version.
         self._api.remove(*names)
         self._api.add(*(self._catalog.resource(model, scale=model.scale_paths) for model in models))
+
+    async def _prepare(self, crd: Object) -> None:
+        """Has the models of a definition that is new or changed made, those of large schemas in a thread."""
+        name, shape = name_of(crd), _shape(crd)
+        if self._shapes.get(name) == shape or self._is_built_in(crd):
+            return
+        models = custom_models(crd)
+        for model in models:
+            await apart(len(msgspec.json.encode(model.props)), model.compile)
+        self._prepared[name] = (shape, models)
 
     def _is_built_in(self, crd: Object) -> bool:
         """The definition names a resource the server has of itself: that one is served and its objects are left alone."""
@@ -313,6 +339,13 @@ class DefinitionController:
 
     async def _let_go(self, name: str, reason: str, message: str) -> None:
         await self._tell(name, "False", reason, message, last=True)
+
+
+def _shape(crd: Object) -> Object:
+    """What decides how the kind is served."""
+    terminating = bool(crd["metadata"].get("deletionTimestamp"))
+    shape: Object = copy.deepcopy({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
+    return shape
 
 
 def _storage_model(crd: Object) -> CustomModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resource_api.controllers.crd import settle
+from resource_api.controllers.crd import schema_faults, settle
 from resource_api.errors import Object, StatusError
 from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.schema.custom_definitions import has_condition, is_established
@@ -21,7 +21,7 @@ def reasons(status: Object) -> dict[str, tuple[str, str]]:
 
 def settled(crd: Object, *others: Object) -> Object:
     """With its status."""
-    return {**crd, "status": settle(crd, others, [("apps", "deployments"), ("policy.k8s.io", "rules")], NOW)}
+    return {**crd, "status": settle(crd, others, [("apps", "deployments"), ("policy.k8s.io", "rules")], NOW, schema_faults(crd))}
 
 
 def test_definition_alone_is_established_with_all_its_names():
