@@ -131,7 +131,9 @@ class ControlPlane:
             rows=Tables(self._columns, clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
-        issuer_documents.install(self.server.routes, self.issuer, lambda: f"{self.advertised.address}:{self.secure_port}")
+        issuer_documents.install(
+            self.server.routes, self.issuer.openid_configuration, self.issuer.jwks, lambda: f"{self.advertised.address}:{self.secure_port}"
+        )
         self.definitions = DefinitionController(self.api, self.index, self.catalog, clock)
         self.admission.plugins = tuple(self._plugins())
         self.controllers = Controllers(self.index, self._make_controllers())

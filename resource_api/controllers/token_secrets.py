@@ -10,7 +10,6 @@ from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
 from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
 from resource_api.security.legacy_tokens import ACCOUNT_NAME, ACCOUNT_UID, SECRET_TYPE, LegacyTokens
-from resource_api.security.lookup import get_or_none
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api
@@ -40,7 +39,7 @@ class TokenSecrets:
         _, namespace, name = key.split("/", 2)
         secrets = self._api.find("", "secrets")
         if key.startswith(SECRETS):
-            found = await get_or_none(self._api, "", "secrets", namespace, name)
+            found = await self._get("secrets", namespace, name)
             if found is not None and found.get("type") == SECRET_TYPE:
                 await self._settle(found)
             return
@@ -50,12 +49,21 @@ class TokenSecrets:
             if (obj["metadata"].get("annotations") or {}).get(ACCOUNT_NAME) == name:
                 await self._settle(obj)
 
+    async def _get(self, plural: str, namespace: str, name: str) -> Object | None:
+        """None when it is gone."""
+        try:
+            return await self._api.find("", plural).get_object(namespace, name)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+        return None
+
     async def _settle(self, secret: Object) -> None:
         metadata = secret["metadata"]
         if metadata.get("deletionTimestamp"):
             return
         namespace, annotations = metadata["namespace"], metadata.get("annotations") or {}
-        account = await get_or_none(self._api, "", "serviceaccounts", namespace, annotations.get(ACCOUNT_NAME, ""))
+        account = await self._get("serviceaccounts", namespace, annotations.get(ACCOUNT_NAME, ""))
         uid = annotations.get(ACCOUNT_UID)
         try:
             if account is None or (uid and uid != account["metadata"]["uid"]):

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from resource_api.errors import Object
 from resource_api.http.messages import JSON, Answer, Handler, Request, Response
 from resource_api.http.representation import encode_json
 from resource_api.http.routes import Routes
-from resource_api.security.tokens import TokenIssuer
 
 JWKS_PATH = "/openid/v1/jwks"
 JWKS_TYPE = "application/jwk-set+json"
 KEPT = [("Cache-Control", "public, max-age=3600")]
 
 
-def install(routes: Routes, issuer: TokenIssuer, address: Callable[[], str]) -> None:
-    """Adds both paths; `address` is host and port where the server is reached."""
+def install(routes: Routes, configuration: Callable[[str], Object], keys: Callable[[], Object], address: Callable[[], str]) -> None:
+    """Adds both paths. `configuration` is told where the keys are, `address` is host and port where the server is reached."""
 
-    def configuration() -> Response:
-        body = encode_json(issuer.openid_configuration(f"https://{address()}{JWKS_PATH}"))
-        return Response(200, body, JSON, list(KEPT))
+    def configured() -> Response:
+        return Response(200, encode_json(configuration(f"https://{address()}{JWKS_PATH}")), JSON, list(KEPT))
 
-    def keys() -> Response:
-        return Response(200, encode_json(issuer.jwks()), JWKS_TYPE, list(KEPT))
+    def published() -> Response:
+        return Response(200, encode_json(keys()), JWKS_TYPE, list(KEPT))
 
-    routes.add("/.well-known/openid-configuration", _answering(configuration))
-    routes.add(JWKS_PATH, _answering(keys))
+    routes.add("/.well-known/openid-configuration", _answering(configured))
+    routes.add(JWKS_PATH, _answering(published))
 
 
 def _answering(make: Callable[[], Response]) -> Handler:
