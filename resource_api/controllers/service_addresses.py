@@ -240,7 +240,8 @@ class ServiceAddresses:
     async def _assign_ports(self, request: AdmissionRequest, spec: Object, before: set[int]) -> None:
         """What is asked for first, so that nothing drawn stands in its way."""
         assert request.obj is not None
-        owner = Owner(request.namespace, _name(request), str(request.obj["metadata"].get("uid") or ""))
+        # A client need not send the uid with a change.
+        owner = Owner(request.namespace, _name(request), (request.old or request.obj)["metadata"]["uid"])
         entries = [(one, "nodePort", f"spec.ports[{place}].nodePort") for place, one in enumerate(spec.get("ports") or [])]
         if _has_health_check(spec):
             entries.append((spec, HEALTH_CHECK, f"spec.{HEALTH_CHECK}"))

@@ -62,7 +62,7 @@ class ClusterAddresses:
             "apiVersion": "networking.k8s.io/v1",
             "kind": "IPAddress",
             "metadata": {"name": address, "labels": labels},
-            "spec": {"parentRef": {"group": "", "resource": "services", "namespace": namespace, "name": name}},
+            "spec": {"parentRef": {"resource": "services", "namespace": namespace, "name": name}},
         }
         try:
             made = await self._resource.create(loopback(), obj)
