@@ -16,7 +16,7 @@ from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.security import bootstrap_roles as table
 from resource_api.security.escalation import outdated_aggregates, uncovered
 from resource_api.security.flow_control import AUTO_UPDATE, flow_schemas, priority_levels
-from resource_api.security.lookup import Lookup, get_or_none
+from resource_api.security.lookup import Found, Lookup, get_or_none
 from resource_api.security.rbac import RBAC_GROUP
 
 RECONCILE = "rbac.authorization.kubernetes.io/autoupdate"
@@ -248,8 +248,21 @@ async def _reconcile(lookup: Lookup, wanted: Wanted, obj: Object, there: Object 
 
 
 async def aggregate_cluster_roles(lookup: Lookup) -> int:
-    """Brings every aggregated ClusterRole up to date, by what the store has now; how many writes. Raises StatusError."""
+    """Brings every aggregated ClusterRole up to date, by what the store has now; how many writes. Raises StatusError.
+
+    Whatever met another server's write, or anybody's, begins anew with what is there then.
+    """
     resource = lookup.find(RBAC_GROUP, "clusterroles")
+    for _ in range(ATTEMPTS_MAX - 1):
+        try:
+            return await _aggregate(resource)
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+    return await _aggregate(resource)
+
+
+async def _aggregate(resource: Found) -> int:
     objects = await resource.list_objects()
     writes = 0
     for _ in range(len(objects) + 1):

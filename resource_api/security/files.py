@@ -1,10 +1,13 @@
-"""Files that hold secrets: written under a temporary name, synced, renamed; readable by the owner alone."""
+"""Files that hold secrets: written under a temporary name, synced, renamed; readable by the owner alone, made by one process at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def write_private(path: pathlib.Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -26,3 +29,16 @@ def write_private(path: pathlib.Path, content: bytes, *, mode: int = 0o600) -> N
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+@contextmanager
+def alone_in(directory: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process or thread is in such a block for this directory, which is made (0700) if it is missing."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The directory itself is locked: it may be read-only when all is there.
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

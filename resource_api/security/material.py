@@ -17,13 +17,14 @@ from resource_api.security.authn import StaticTokens
 from resource_api.security.certificates import (
     ADMIN_LEAF,
     Authority,
+    Leaf,
     Pair,
     open_authority,
     open_leaf,
     server_context,
     serving_leaf,
 )
-from resource_api.security.files import write_private
+from resource_api.security.files import alone_in, write_private
 from resource_api.security.tokens import PrivateKey, PublicKey, load_private_key, load_public_key, new_key
 
 
@@ -59,10 +60,14 @@ class Material:
 
 
 def open_material(paths: Paths, clock: Clock, *, service_ip: str, extra_names: Sequence[str] = ()) -> Material:
-    """Raises OSError and ValueError, which name the file."""
+    """Raises OSError and ValueError, which name the file. Servers that share the directory and start at once read what one of them made."""
+    with alone_in(paths.directory):
+        return _open(paths, clock, serving_leaf(service_ip=service_ip, extra_names=extra_names))
+
+
+def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
     directory = paths.directory
     authority = open_authority(directory, clock)
-    leaf = serving_leaf(service_ip=service_ip, extra_names=extra_names)
     if paths.serving_certificate:
         certificate, key = pathlib.Path(paths.serving_certificate), pathlib.Path(paths.serving_key)
         checked_by = certificate.read_bytes()

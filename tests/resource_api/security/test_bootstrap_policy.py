@@ -69,6 +69,25 @@ def test_restart_completes_and_keeps_what_somebody_added():
     assert ("", "system:node") in roles.objects
 
 
+def test_start_beside_another_server_meets_its_writes():
+    """Two servers that start at once on an empty store both come up: an aggregate that the other wrote is read again."""
+    cluster = FakeCluster()
+    roles = cluster.find(RBAC_GROUP, "clusterroles")
+    met = []
+
+    def other_server():
+        roles.before_update = lambda: None
+        roles.put(roles.objects["", "admin"])
+        roles.put(roles.objects["", "edit"])
+        roles.put(roles.objects["", "view"])
+        met.append(True)
+
+    roles.before_update = other_server
+    asyncio.run(bootstrap_policy.reconcile_bootstrap(cluster))
+    assert met
+    assert roles.objects["", "admin"]["rules"] and not bootstrap_policy.outdated_aggregates(list(roles.objects.values()))
+
+
 def test_flow_schema_is_set_back_unless_owned():
     """The annotation decides; defaults the server filled in are no difference."""
     wanted = bootstrap_policy.flow_schemas()[3]
