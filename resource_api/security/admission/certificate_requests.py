@@ -1,4 +1,4 @@
-"""CertificateApproval, CertificateSigning and CertificateSubjectRestriction: who may decide about CertificateSigningRequests."""
+"""Who may speak for a signer: CertificateApproval, CertificateSigning, ClusterTrustBundleAttest; and CertificateSubjectRestriction."""
 
 from __future__ import annotations
 
@@ -62,6 +62,34 @@ class CertificateSigning(PassivePlugin):
         signer = _signer(request.old)
         if not may(self._authorizer, request, "sign", signer):
             raise refused(request, f"user not permitted to sign requests with signerName {shown(signer)}")
+
+
+class ClusterTrustBundleAttest(PassivePlugin):
+    """Saying what a signer's roots are needs `attest` on the signer."""
+
+    name = "ClusterTrustBundleAttest"
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        """New and changed bundles."""
+        return is_write_of(request, GROUP, "clustertrustbundles", "CREATE", "UPDATE")
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        """Raises 403. Whoever only collects garbage, or stores the bundle anew, says nothing of it."""
+        assert request.obj is not None
+        signer = _signer(request.obj)
+        if not signer or (request.old is not None and _without_garbage(request.obj) == _without_garbage(request.old)):
+            return
+        if not may(self._authorizer, request, "attest", signer):
+            raise refused(request, f"user not permitted to attest for signerName {shown(signer)}")
+
+
+def _without_garbage(obj: Object) -> Object:
+    """Everything that is not for the garbage collector and the store."""
+    left = ("ownerReferences", "finalizers", "resourceVersion", "managedFields", "generation")
+    return {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name not in left}}
 
 
 class CertificateSubjectRestriction(PassivePlugin):
