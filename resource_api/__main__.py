@@ -50,12 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"resource_api: {error}", file=sys.stderr)
         return 2
     level = logging.WARNING if config.verbosity < 2 else logging.INFO if config.verbosity < 4 else logging.DEBUG
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogLines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for warning in warnings:
         log.warning("%s", warning)
     _raise_descriptor_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(ServerProcess(config, attended=attended).run())
+
+
+class LogLines(logging.Formatter):
+    """A line for each record, and its fields after the message: `message error=... queue=...`."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: D102  # as its base
+        fields = getattr(record, "fields", None) or {}
+        return super().formatMessage(record) + "".join(f" {name}={value}" for name, value in fields.items())
 
 
 class ServerProcess:

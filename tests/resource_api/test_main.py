@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -13,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from resource_api.__main__ import main
+from resource_api.__main__ import LogLines, main
 from tests.client.servers import free_port
 
 
@@ -60,3 +61,13 @@ def _memory_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise AssertionError("no such process")
+
+
+def test_log_line_tells_the_fields_of_its_record():
+    """What failed stands in the fields; a line without them helps nobody."""
+    record = logging.LogRecord("resource_api.store", logging.WARNING, "", 0, "not compacted", (), None)
+    record.fields = {"error": "timed out", "revision": 7}
+    assert (
+        LogLines("%(levelname)s %(name)s: %(message)s").format(record)
+        == "WARNING resource_api.store: not compacted error=timed out revision=7"
+    )
