@@ -7,6 +7,7 @@ import re
 import pytest
 
 from raftkv.config.flag_table import FLAGS
+from resource_api.config import FLAGS as API_FLAGS
 from tests.tidy.source import ROOT, report
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -16,6 +17,7 @@ OTHER_FLAGS = {
     "data-dir",
     "base-port",
     "config-file",
+    "kubernetes",
     "help",
     "version",
     "endpoints",
@@ -24,8 +26,9 @@ OTHER_FLAGS = {
     "discovery*",
     "learner",
     "peer-urls",
+    "raw",
 }
-"""Flags of `raftkv up`, of raftctl and of the command itself."""
+"""Flags of `raftkv up`, of raftctl, of kubectl and of the command itself."""
 
 OTHERS_FLAG = re.compile(r"auto-compaction-\*|initial-\*")
 
@@ -42,7 +45,8 @@ def test_flags_in_operations_exist():
     """The handbook names no flag that the server refuses as unknown."""
     text = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*\*?)", text))
-    unknown = sorted(name for name in named if name not in FLAGS and name not in OTHER_FLAGS and not OTHERS_FLAG.fullmatch(name))
+    known = {*FLAGS, *API_FLAGS, *OTHER_FLAGS}
+    unknown = sorted(name for name in named if name not in known and not OTHERS_FLAG.fullmatch(name))
     assert not unknown, report(unknown)
 
 
