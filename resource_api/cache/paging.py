@@ -174,7 +174,7 @@ def decode_token(text: str) -> tuple[str, int]:
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise bad_request(f"{wrong}: {error}") from error
     if token.v != TOKEN_VERSION:
-        raise bad_request(f"{wrong}: server does not recognize this encoded version {token.v}")
+        raise bad_request(f'{wrong}: server does not recognize this encoded version "{token.v}"')
     if token.rv == 0 or token.rv < AT_LATEST:
         raise bad_request(f"{wrong}: incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
     if not token.start:

@@ -6,6 +6,7 @@ Hot path: `decode`.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,12 +15,16 @@ from typing import Any
 import msgspec
 import yaml
 
-from resource_api.errors import Json, Object, StatusError, bad_request
+from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object
 from resource_api.http import json_fault
 from resource_api.http.negotiation import Media
+from resource_api.schema.builtin import resource_types
 from resource_api.schema.kinds import GroupVersionKind
 
 PROTOBUF_MAGIC = b"k8s\x00"
+TYPE_META = r"""struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"""
+"""How Go writes the type that a body's kind is read into."""
+
 ALIASED_NODES_MAX = 100_000
 """Nodes of a YAML document after its aliases are written out."""
 
@@ -57,11 +62,14 @@ class Bodies:
         except (ValueError, RecursionError) as error:
             raise _undecodable(body, expected, str(error)) from error
         obj = found.obj
-        kind, api_version = obj.setdefault("kind", expected.kind), obj.setdefault("apiVersion", expected.api_version)
-        if not kind:
-            obj["kind"] = kind = expected.kind
-        if not api_version:
-            obj["apiVersion"] = api_version = expected.api_version
+        custom = not _is_builtin_group(expected.group)
+        if custom and not obj.get("kind"):
+            raise _undecodable(body, expected, f"Object 'Kind' is missing in '{body.decode(errors='replace')}'")
+        if not obj.get("kind"):
+            obj["kind"] = expected.kind
+        if not obj.get("apiVersion"):
+            obj["apiVersion"] = "" if custom else expected.api_version
+        kind, api_version = obj["kind"], obj["apiVersion"]
         if kind in kinds:
             return found
         if not isinstance(kind, str) or not isinstance(api_version, str):
@@ -69,18 +77,16 @@ class Bodies:
             text = f"json: cannot unmarshal {go_type(obj[wrong])} into Go struct field .{wrong} of type string"
             text = f"couldn't get version/kind; json parse error: {text}"
             raise _undecodable(body, expected, text)
-        if kind != expected.kind:
-            group, _, version = api_version.rpartition("/")
-            if api_version == expected.api_version or (group, kind) != (expected.group, expected.kind):
-                raise bad_request(
-                    f'{kind} in version "{version}" cannot be handled as a {expected.kind}: no kind "{kind}" is registered for version '
-                    f'"{api_version}" of this resource'
-                )
+        if not custom:
+            _check_kind(kind, api_version, expected)
         if api_version != expected.api_version:
             raise bad_request(
                 f"the API version in the data ({api_version}) does not match the expected API version ({expected.api_version})"
             )
         metadata = obj.get("metadata")
+        if kind != expected.kind:
+            name = metadata.get("name") if isinstance(metadata, dict) else ""
+            raise invalid_object(expected.group, expected.kind, str(name or ""), [invalid("kind", kind, f"must be {expected.kind}")])
         if metadata is not None and not isinstance(metadata, dict):
             text = f"json: cannot unmarshal {go_type(metadata)} into Go struct field {kind}.metadata of type v1.ObjectMeta"
             raise bad_request(f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: {text}')
@@ -96,6 +102,31 @@ class Bodies:
         return json_object(body, strict=strict)
 
 
+@functools.cache
+def _builtin_kinds() -> frozenset[tuple[str, str]]:
+    """Groups with versions, and kinds."""
+    own = {(type.gvk.api_version, type.kind) for type in resource_types()}
+    return frozenset(own | {(sub.kind.api_version, sub.kind.kind) for type in resource_types() for sub in type.subresources.values()})
+
+
+@functools.cache
+def _is_builtin_group(group: str) -> bool:
+    return any(api_version.rpartition("/")[0] == group for api_version, _ in _builtin_kinds())
+
+
+def _check_kind(kind: str, api_version: str, expected: GroupVersionKind) -> None:
+    """A built-in kind in another version of its group is told apart by its version; none other can be made this one. Raises a 400."""
+    group, _, version = api_version.rpartition("/")
+    if kind == expected.kind and group in (expected.group, "extensions"):
+        return
+    if (api_version, kind) in _builtin_kinds():
+        package = (expected.group or "core").partition(".")[0]
+        why = f"converting ({version}.{kind}) to ({package}.{expected.kind}): unknown conversion"
+    else:
+        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+    raise bad_request(f'{kind} in version "{version}" cannot be handled as a {expected.kind}: {why}')
+
+
 def json_object(body: bytes, *, strict: bool = True) -> Decoded:
     """A JSON object and its duplicate fields. Raises ValueError in the words of Go's decoder."""
     try:
@@ -105,7 +136,7 @@ def json_object(body: bytes, *, strict: bool = True) -> Decoded:
     except RecursionError as error:
         raise ValueError("couldn't get version/kind; json parse error: exceeded max depth") from error
     if not isinstance(value, dict):
-        text = f"json: cannot unmarshal {go_type(value)} into Go value of type struct {{ APIVersion string; Kind string }}"
+        text = f"json: cannot unmarshal {go_type(value)} into Go value of type {TYPE_META}"
         raise ValueError(f"couldn't get version/kind; json parse error: {text}")
     faults = duplicate_fields(body) if strict and _may_repeat(body, value) else []
     return Decoded(value, faults)
@@ -219,7 +250,9 @@ def yaml_value(body: bytes) -> tuple[Json, list[str]]:
             loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark is not None else ""
+        # Go's parser does not name the first line, and counts from 0 except in its scanner.
+        line = 0 if mark is None or not mark.line else mark.line + isinstance(error, yaml.scanner.ScannerError)
+        where = f"line {line}: " if line else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from error
     except RecursionError as error:
@@ -257,9 +290,12 @@ def _bound_aliases(value: Json) -> None:
 
 def yaml_object(body: bytes) -> Decoded:
     """A YAML mapping. Raises ValueError."""
-    value, faults = yaml_value(body)
+    try:
+        value, faults = yaml_value(body)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("error converting YAML to JSON: ")) from error
     if not isinstance(value, dict):
-        text = f"json: cannot unmarshal {go_type(value)} into Go value of type struct {{ APIVersion string; Kind string }}"
+        text = f"json: cannot unmarshal {go_type(value)} into Go value of type {TYPE_META}"
         raise ValueError(f"couldn't get version/kind; json parse error: {text}")
     return Decoded(value, faults)
 

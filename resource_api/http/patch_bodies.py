@@ -68,11 +68,12 @@ def decode_patch(kind: str, body: bytes, schema: Schema | None, validation: Fiel
         except TooManyOperationsError as error:
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
         except BadPatchError as error:
-            raise bad_request(str(error)) from error
+            raise bad_request(f"error decoding patch: {error}") from error
         faults = [f"json patch {fault}" for fault in faults]
         return Patch(lambda current: json_patch.run(current, operations), value, faults, strategic=False)
     if not isinstance(value, dict):
-        raise bad_request("Invalid JSON Patch" if kind == MERGE_PATCH else "invalid JSON document")
+        text = f"json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding patch: {text}" if kind == MERGE_PATCH else text)
     if kind == MERGE_PATCH:
         return Patch(lambda current: merge.apply(current, value), value, faults, strategic=False)
     assert kind == STRATEGIC_PATCH, kind

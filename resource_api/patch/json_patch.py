@@ -35,17 +35,20 @@ class Operation(NamedTuple):
 def parse(operations: Json) -> list[Operation]:
     """The operations of a decoded patch. Raises BadPatchError when it is no list of objects, TooManyOperationsError."""
     if not isinstance(operations, list):
-        kind = {dict: "object", str: "string", bool: "bool", type(None): "null"}.get(type(operations), "number")
-        raise BadPatchError(f"json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
+        raise BadPatchError(f"json: cannot unmarshal {_kind(operations)} into Go value of type []handlers.jsonPatchOp")
     if len(operations) > OPERATIONS_MAX:
         count = len(operations)
         raise TooManyOperationsError(f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {count}")
     return [_parsed(entry) for entry in operations]
 
 
+def _kind(value: Json) -> str:
+    return {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+
+
 def _parsed(entry: Json) -> Operation:
     if not isinstance(entry, dict):
-        raise BadPatchError("json: cannot unmarshal a value that is no object into Go value of type jsonpatch.Operation")
+        raise BadPatchError(f"json: cannot unmarshal {_kind(entry)} into Go value of type handlers.jsonPatchOp")
     op = entry.get("op")
     return Operation(str(op), _pointer(entry, "path"), _pointer(entry, "from"), entry.get("value", _ABSENT))
 

@@ -89,7 +89,12 @@ def manager_of(ctx: Context) -> str:
 
 def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
     """Fields the kind does not have go, with the outcry that was asked for: none, warnings, or StatusError."""
-    unknown = [f'unknown field "{path}"' for path in model.prune(obj)]
+    try:
+        unknown = [f'unknown field "{path}"' for path in model.prune(obj)]
+    except errors.StatusError as error:
+        if write.strict_as_patch is None or error.code != 400:
+            raise
+        raise _unfit_patch(write.strict_as_patch, error.message.partition(": ")[2]) from error
     faults = [*write.faults, *unknown]
     if not faults or ctx.field_validation == "Ignore":
         return
@@ -100,8 +105,12 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
     text, kind = "strict decoding error: " + ", ".join(faults), model.type.kind
     if write.strict_as_patch is None:
         raise errors.bad_request(f'{kind} in version "{model.type.version}" cannot be handled as a {kind}: {text}')
-    problem = errors.invalid("patch", write.strict_as_patch, text)
-    raise errors.invalid_object(model.type.group, kind, name_of(obj), [problem])
+    raise _unfit_patch(write.strict_as_patch, text)
+
+
+def _unfit_patch(patch: str, why: str) -> errors.StatusError:
+    """What a patch leads to cannot be of the kind. Upstream names neither kind nor object here."""
+    return errors.invalid_object("", "", "", [errors.invalid("patch", patch, why)])
 
 
 def drop_duplicate_owners(ctx: Context, obj: Object) -> None:

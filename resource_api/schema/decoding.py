@@ -66,12 +66,14 @@ def _struct(schema: Schema, obj: Object, path: str, owner: str, unknown: list[st
 
 
 def _map(values: Schema, obj: Object, path: str, owner: str, unknown: list[str]) -> None:
+    # Go names the map and not the key.
+    whole = path.rstrip(".") if values.shape in ("string", "integer", "number", "boolean") else ""
     for name, value in list(obj.items()):
         if value is None:
             # A map's null is the zero value of what it holds.
             obj[name] = {} if values.shape == "object" else [] if values.shape == "array" else "" if values.shape == "string" else None
         else:
-            obj[name] = _value(values, value, f"{path}{name}", owner, unknown)
+            obj[name] = _value(values, value, whole or f"{path}{name}", owner, unknown)
 
 
 def _value(schema: Schema, value: Json, path: str, owner: str, unknown: list[str]) -> Json:

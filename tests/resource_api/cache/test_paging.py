@@ -113,7 +113,7 @@ def test_token_comes_back(start, revision):
         ("!!", ""),
         ("YQ", ""),
         (base64.urlsafe_b64encode(b"[]").decode().rstrip("="), ""),
-        (base64.urlsafe_b64encode(b'{"v":"v9","rv":1,"start":"a"}').decode().rstrip("="), "does not recognize this encoded version v9"),
+        (base64.urlsafe_b64encode(b'{"v":"v9","rv":1,"start":"a"}').decode().rstrip("="), 'does not recognize this encoded version "v9"'),
         (encode_token("a", 0), "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
         (encode_token("", 5), "encoded start key empty (version meta.k8s.io/v1)"),
         (encode_token("../secrets/a", 5), "../secrets/a"),
