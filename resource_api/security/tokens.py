@@ -135,8 +135,11 @@ class TokenIssuer:
         account = await self._account(namespace, name)
         metadata, spec = dict(review.get("metadata") or {}), dict(review.get("spec") or {})
         for field, wanted in (("name", name), ("namespace", namespace)):
-            if metadata.setdefault(field, wanted) != wanted:
-                raise bad_request(f"the {field} of the object ({metadata[field]}) does not match the {field} on the URL ({wanted})")
+            if not metadata.get(field):
+                metadata[field] = wanted
+            if metadata[field] != wanted:
+                problem = invalid(f"metadata.{field}", metadata[field], f"must match the service account {field} if specified")
+                raise invalid_object("authentication.k8s.io", "TokenRequest", name, [problem])
         audiences = spec["audiences"] = list(spec.get("audiences") or self.api_audiences)
         expires_s = spec["expirationSeconds"] = spec.get("expirationSeconds") or EXPIRATION_DEFAULT_S
         problems = _expiration_problems(expires_s)
