@@ -2,7 +2,7 @@
 # Build: docker build -t raftkv .
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY raftkv raftkv
 COPY resource_api resource_api
 COPY jepsen_like jepsen_like
