@@ -30,6 +30,8 @@ STREAM_END_S = 2.0
 REQUEST_END_S = 5.0
 """How long requests have to be finished when the server stops."""
 
+_log = logging.getLogger("resource_api.http")
+
 Serve = Callable[[Request], Awaitable[Answer]]
 
 
@@ -96,6 +98,13 @@ class Shell:
             stream.stop()
         try:
             await stream.run(outlet)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # A fault of ours after the head is out: what is missing must not look like a clean end, nor be answered a second time.
+            _log.error("%s %s failed in its midst", message.method, message.path, exc_info=error)
+            transport.abort()
+            return _Streamed(keep=False)
         finally:
             self._streams.pop(message.protocol, None)
         outlet.end()

@@ -11,7 +11,7 @@ import pytest
 
 from resource_api.errors import forbidden, unauthorized
 from resource_api.http.chain import ChainSettings, Guards
-from resource_api.http.messages import BODY_BYTES_MAX
+from resource_api.http.messages import BODY_BYTES_MAX, Answer, Outlet, Request, Stream
 from resource_api.registry.requests import User
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from tests.resource_api.http.serving import config_map, face, open_guards
@@ -397,3 +397,22 @@ async def test_openapi_of_version_2_is_json_or_nothing():
         assert (await api.ask("GET", "/openapi/v2", headers={"If-None-Match": etag}))[0] == 304
         protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
         assert (await api.ask("GET", "/openapi/v2", headers={"Accept": protobuf}))[0] == 404
+
+
+async def test_stream_that_fails_in_its_midst_is_cut(caplog: pytest.LogCaptureFixture):
+    """The client sees a connection that broke, no clean end and no second answer; the server serves on."""
+
+    async def run(outlet: Outlet) -> None:
+        outlet.write(b"begun")
+        raise RuntimeError("a fault")
+
+    async def answer(request: Request) -> Answer:
+        return Stream(run, lambda: None)
+
+    async with face() as api:
+        api.server.routes.add("/broken", answer)
+        with pytest.raises(aiohttp.ClientError):
+            async with api.session.get(api.url + "/broken") as broken:
+                await broken.read()
+        assert "GET /broken failed in its midst" in caplog.text
+        assert (await api.ask("GET", "/version"))[0] == 200
