@@ -9,7 +9,7 @@ from resource_api.errors import Object, bad_request, method_not_allowed
 from resource_api.http.body import Bodies
 from resource_api.http.delete_options import delete_options
 from resource_api.http.messages import Answer, Request, Response
-from resource_api.http.negotiation import APPLY_PATCH, body_media, patch_type, wanted
+from resource_api.http.negotiation import APPLY_PATCH, STRATEGIC_PATCH, body_media, patch_type, wanted
 from resource_api.http.patch_bodies import decode_configuration, decode_patch
 from resource_api.http.representation import Representations, wants_pretty
 from resource_api.http.request import RequestInfo, check_patch_options, context, list_options
@@ -94,7 +94,15 @@ class Writes:
         if info.subresource == "scale" and resource.scale is not None:
             scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text)
             return self._answer(request, resource.type, scaled)
-        obj = await resource.patch(ctx, info.name, patch, patch_text=patch.text, subresource=info.subresource, faults=patch.faults)
+        obj = await resource.patch(
+            ctx,
+            info.name,
+            patch,
+            patch_text=patch.text,
+            strategic=kind == STRATEGIC_PATCH,
+            subresource=info.subresource,
+            faults=patch.faults,
+        )
         return self._answer(request, resource.type, obj)
 
     async def _apply(self, request: Request, info: RequestInfo, resource: Resource, ctx: Context, body: bytes) -> Answer:

@@ -54,7 +54,7 @@ class DefinitionStrategy(Strategy):
 
     def prepare_create(self, ctx: Context, obj: Object) -> None:
         """A new definition has no conditions yet."""
-        obj["status"] = {"acceptedNames": {"plural": "", "kind": ""}, "conditions": [], "storedVersions": []}
+        obj["status"] = {"acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
         obj["metadata"]["generation"] = 1
         _note_storage_version(obj)
 

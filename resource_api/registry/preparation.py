@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from resource_api import errors
-from resource_api.errors import Object
+from resource_api.errors import Object, StatusError
 from resource_api.registry.model import Model
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
+from resource_api.schema.decoding import DecodeError
 from resource_api.schema.kinds import ResourceType
 
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
@@ -35,7 +38,9 @@ class Write:
     must_carry_version: bool = False
     """PUT: the resourceVersion of the body counts, and may be required."""
     strict_as_patch: str | None = None
-    """The patch's text: unknown fields are then an invalid patch (422) and not a bad request."""
+    """The patch's text: what is wrong with the outcome is then an invalid patch (422) and not a bad request."""
+    strategic: bool = False
+    """The patch is a strategic merge: faults are told of it, and not of what it led to."""
     applied: bool = False
     """Ownership was settled by apply already."""
     faults: Sequence[str] = ()
@@ -89,12 +94,17 @@ def manager_of(ctx: Context) -> str:
 
 def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
     """Fields the kind does not have go, with the outcry that was asked for: none, warnings, or StatusError."""
+    shown = write.strict_as_patch
+    if shown is not None and not write.strategic:
+        shown = msgspec.json.encode(obj, order="sorted").decode()
     try:
         unknown = [f'unknown field "{path}"' for path in model.prune(obj)]
-    except errors.StatusError as error:
-        if write.strict_as_patch is None or error.code != 400:
+    except StatusError as error:
+        if shown is None or error.code != 400:
             raise
-        raise _unfit_patch(write.strict_as_patch, error.message.partition(": ")[2]) from error
+        cause = error.__cause__
+        why = cause.converted if write.strategic and isinstance(cause, DecodeError) else error.message.partition(": ")[2]
+        raise _unfit_patch(shown, why) from error
     faults = [*write.faults, *unknown]
     if not faults or ctx.field_validation == "Ignore":
         return
@@ -103,14 +113,14 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
             ctx.warn(fault)
         return
     text, kind = "strict decoding error: " + ", ".join(faults), model.type.kind
-    if write.strict_as_patch is None:
+    if shown is None:
         raise errors.bad_request(f'{kind} in version "{model.type.version}" cannot be handled as a {kind}: {text}')
-    raise _unfit_patch(write.strict_as_patch, text)
+    raise _unfit_patch(shown if unknown else str(write.strict_as_patch), text)
 
 
-def _unfit_patch(patch: str, why: str) -> errors.StatusError:
+def _unfit_patch(shown: str, why: str) -> StatusError:
     """What a patch leads to cannot be of the kind. Upstream names neither kind nor object here."""
-    return errors.invalid_object("", "", "", [errors.invalid("patch", patch, why)])
+    return errors.invalid_object("", "", "", [errors.invalid("patch", shown, why)])
 
 
 def drop_duplicate_owners(ctx: Context, obj: Object) -> None:

@@ -165,10 +165,18 @@ class Resource:
         return await self._bounded(self._change(ctx, name, lambda _: copy.deepcopy(obj), write, create, lambda: copy.deepcopy(obj)))
 
     async def patch(
-        self, ctx: Context, name: str, change: Change, *, patch_text: str, subresource: str = "", faults: Sequence[str] = ()
+        self,
+        ctx: Context,
+        name: str,
+        change: Change,
+        *,
+        patch_text: str,
+        strategic: bool = False,
+        subresource: str = "",
+        faults: Sequence[str] = (),
     ) -> Object:
         """JSON, merge or strategic merge patch: `change` is the patch, made again when somebody else was faster. Raises StatusError."""
-        write = Write(subresource, strict_as_patch=patch_text, faults=faults)
+        write = Write(subresource, strict_as_patch=patch_text, strategic=strategic, faults=faults)
         found, _ = await self._bounded(self._change(ctx, name, change, write, None, None))
         return found
 

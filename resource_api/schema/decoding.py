@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 
 from resource_api.errors import Json, Object, StatusError, bad_request
+from resource_api.schema.builtin import left_out_when_zero
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.quantity import QuantityError, canonical
 from resource_api.schema.types import Schema
@@ -24,8 +25,16 @@ _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
+
 class DecodeError(ValueError):
-    """The value cannot be one of its kind; the message is what follows the preface."""
+    """The value cannot be one of its kind; the message is what follows the preface.
+
+    `converted` is how upstream says the same of a value that comes out of a strategic merge, which it does not read as JSON.
+    """
+
+    def __init__(self, text: str, converted: str = "") -> None:
+        super().__init__(text)
+        self.converted = converted or text
 
 
 def decode(gvk: GroupVersionKind, schema: Schema, obj: Object) -> list[str]:
@@ -63,6 +72,8 @@ def _struct(schema: Schema, obj: Object, path: str, owner: str, unknown: list[st
             changed = _value(child, value, f"{path}{name}", owner, unknown)
             if changed is not value:
                 obj[name] = changed
+            if not changed and schema.name and name in left_out_when_zero(schema.name):
+                del obj[name]
 
 
 def _map(values: Schema, obj: Object, path: str, owner: str, unknown: list[str]) -> None:
@@ -192,4 +203,19 @@ def _mismatch(value: Json, owner: str, path: str, wanted: str) -> DecodeError:
         f"number {value}" if wanted in ("int32", "int64") else "number"
     )
     plain = re.sub(r"\[\d+\]", "", path)
-    return DecodeError(f"json: cannot unmarshal {given} into Go struct field {owner}.{plain} of type {wanted}")
+    text = f"json: cannot unmarshal {given} into Go struct field {owner}.{plain} of type {wanted}"
+    return DecodeError(text, _conversion_fault(value, wanted))
+
+
+def _conversion_fault(value: Json, wanted: str) -> str:
+    """What upstream's converter of unstructured values says of one that is no `wanted`."""
+    given = {bool: "bool", str: "string", list: "slice", dict: "map", int: "int64", float: "float64"}.get(type(value), "nil")
+    if wanted.startswith("[]"):
+        return f"cannot restore slice from {given}"
+    if wanted.startswith("map["):
+        return f"cannot restore map from {given}"
+    if "." in wanted:
+        return f"cannot restore struct from: {given}"
+    if (given == "int64" and wanted == "string") or (given in ("int64", "float64") and wanted.startswith("int")):
+        return f"cannot convert {given} to {wanted}"
+    return f"unrecognized type: {wanted}"

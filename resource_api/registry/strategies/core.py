@@ -206,10 +206,10 @@ class SigningRequestStrategy(BuiltinStrategy):
         before = old.get("status") or {}
         if subresource == "approval":
             obj["status"] = copy.deepcopy(before)
-            if "conditions" in asked:
-                others = [one for one in asked["conditions"] or [] if one.get("type") in APPROVALS]
-                kept = [one for one in items(before, "conditions") if one.get("type") not in APPROVALS]
-                obj["status"]["conditions"] = _in_order(asked["conditions"] or [], others + kept)
+            sent = items(asked, "conditions")
+            decided = [one for one in sent if one.get("type") in APPROVALS]
+            kept = [one for one in items(before, "conditions") if one.get("type") not in APPROVALS]
+            obj["status"]["conditions"] = _in_order(sent, decided + kept)
             _stamp(obj["status"], before)
             return
         decided = [one for one in items(before, "conditions") if one.get("type") in APPROVALS]

@@ -203,10 +203,8 @@ class Walk:
 
 
 def _as_message(obj: Object) -> Object:
-    """Whole objects inside of one have no type in protobuf, and no list is empty."""
+    """Whole objects inside of one have no type in protobuf."""
     obj = copy.deepcopy(obj)
-    if obj["kind"] == "CustomResourceDefinition" and not obj["status"]["conditions"]:
-        del obj["status"]["conditions"]
     for one in (obj.get("spec") or {}).get("volumeClaimTemplates") or ():
         del one["apiVersion"], one["kind"]
     return obj

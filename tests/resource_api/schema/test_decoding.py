@@ -8,7 +8,7 @@ import pytest
 
 from resource_api.errors import StatusError
 from resource_api.schema.builtin import schema_of
-from resource_api.schema.decoding import decode
+from resource_api.schema.decoding import DecodeError, decode
 from resource_api.schema.kinds import GroupVersionKind
 
 POD = GroupVersionKind("", "v1", "Pod")
@@ -70,3 +70,32 @@ def test_times_come_back_in_utc() -> None:
     }
     decode(LEASE, schema_of(LEASE), lease)
     assert (lease["metadata"]["creationTimestamp"], lease["spec"]["renewTime"]) == ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00.250000Z")
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"containers": {}}, "cannot restore slice from map"),
+        ({"containers": ["x"]}, "cannot restore struct from: string"),
+        ({"nodeSelector": []}, "cannot restore map from slice"),
+        ({"nodeName": 5}, "cannot convert int64 to string"),
+        ({"priority": 1.5}, "cannot convert float64 to int32"),
+        ({"priority": "x"}, "unrecognized type: int32"),
+        ({"hostNetwork": 1}, "unrecognized type: bool"),
+    ],
+)
+def test_wrong_type_out_of_a_strategic_merge_is_named_as_the_converter_names_it(spec: dict[str, Any], text: str) -> None:
+    """Upstream does not read what such a patch led to as JSON, and says so in other words."""
+    with pytest.raises(StatusError) as caught:
+        decode(POD, schema_of(POD), {"apiVersion": "v1", "kind": "Pod", "spec": spec})
+    assert isinstance(caught.value.__cause__, DecodeError)
+    assert caught.value.__cause__.converted == text
+
+
+def test_empty_members_that_upstream_never_writes_are_gone() -> None:
+    """`[]` and `""` are not told from nothing by Go's types, unless the member is required or may be null."""
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {}, "finalizers": []}}
+    pod["spec"] = {"containers": [], "volumes": [], "nodeName": "", "hostNetwork": False, "terminationGracePeriodSeconds": 0}
+    assert decode(POD, schema_of(POD), pod) == []
+    assert pod["spec"] == {"containers": [], "terminationGracePeriodSeconds": 0}
+    assert pod["metadata"] == {}
