@@ -14,7 +14,7 @@ from resource_api.registry.conversion import CONVERSIONS
 from resource_api.registry.definitions import DefinitionModel
 from resource_api.registry.model import Model, Strategy
 from resource_api.registry.strategies.batch import DaemonSetStrategy, JobStrategy
-from resource_api.registry.strategies.core import NamespaceStrategy, PodStrategy, ServiceStrategy, SigningRequestStrategy
+from resource_api.registry.strategies.core import NamespaceStrategy, PodStrategy, ServiceStrategy, SigningRequestStrategy, VolumeStrategy
 from resource_api.registry.strategies.table import BuiltinStrategy, Traits
 from resource_api.schema import names
 from resource_api.schema.builtin import resource_types, schema_of
@@ -98,6 +98,7 @@ TRAITS: dict[tuple[str, str], Traits] = {
 
 STRATEGIES: dict[tuple[str, str], Callable[[Traits, Callable[[Object], None]], Strategy]] = {
     ("", "Namespace"): NamespaceStrategy,
+    ("", "PersistentVolume"): VolumeStrategy,
     ("", "Pod"): PodStrategy,
     ("", "Service"): ServiceStrategy,
     ("apps", "DaemonSet"): DaemonSetStrategy,

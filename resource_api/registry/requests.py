@@ -58,6 +58,8 @@ class Context:
     """Of the query; `user_agent` stands in when it is empty."""
     user_agent: str = ""
     dry_run: bool = False
+    now: str = ""
+    """When an object is being prepared, for what the server stamps; set by the pipeline, RFC 3339."""
     field_validation: FieldValidation = "Warn"
     warn: Callable[[str], None] = ignore_warning
     """Takes the text of one `Warning` header."""

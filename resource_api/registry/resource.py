@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raftkv.clock import Clock
@@ -272,6 +273,7 @@ class Resource:
 
     async def _create_once(self, ctx: Context, obj: Object, shown_name: str) -> Object:
         """`shown_name` is what refusals call the object: one that was drawn means nothing to the client."""
+        ctx = replace(ctx, now=obj["metadata"]["creationTimestamp"])
         request = self._admission_request(ctx, "CREATE", "", obj, None, shown_name)
         async with self.admission.settling(request) as write:
             await self.admission.admit(request)
@@ -374,6 +376,7 @@ class Resource:
 
     async def _store_changed(self, ctx: Context, new: Object, old: Object, stored: Stored, write: Write) -> Object:
         """One attempt on one state. Raises ChangedError when that state is gone."""
+        ctx = replace(ctx, now=self._now())
         if not write.must_carry_version:
             drop_unknown(ctx, self.model, new, write)
             self.model.default(new)

@@ -210,7 +210,7 @@ class SigningRequestStrategy(BuiltinStrategy):
             decided = [one for one in sent if one.get("type") in APPROVALS]
             kept = [one for one in items(before, "conditions") if one.get("type") not in APPROVALS]
             obj["status"]["conditions"] = _in_order(sent, decided + kept)
-            _stamp(obj["status"], before)
+            _stamp(obj["status"], before, ctx.now)
             return
         decided = [one for one in items(before, "conditions") if one.get("type") in APPROVALS]
         others = [one for one in items(asked, "conditions") if one.get("type") not in APPROVALS]
@@ -225,12 +225,27 @@ def _in_order(order: list[Object], conditions: list[Object]) -> list[Object]:
     return sorted(conditions, key=lambda one: place.get(one.get("type"), len(place)))
 
 
-def _stamp(status: Object, before: Object) -> None:
-    """A condition without times keeps those it had."""
-    had = {one.get("type"): one for one in items(before, "conditions")}
+def _stamp(status: Object, before: Object, now: str) -> None:
+    """A condition that was just updated says so; one whose status stays keeps the time of its transition."""
+    had = {(one.get("type"), one.get("status")): one for one in items(before, "conditions")}
     for condition in items(status, "conditions"):
+        earlier = had.get((condition.get("type"), condition.get("status")), {})
         for field in ("lastUpdateTime", "lastTransitionTime"):
-            if not condition.get(field) and had.get(condition.get("type"), {}).get(field):
-                condition[field] = had[condition["type"]][field]
-    if not status.get("conditions"):
-        status.pop("conditions", None)
+            if not condition.get(field):
+                condition[field] = earlier.get(field) or now
+
+
+class VolumeStrategy(BuiltinStrategy):
+    """PersistentVolumes: since when they are in their phase."""
+
+    def created(self, ctx: Context, obj: Object) -> None:
+        """A volume starts pending."""
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": ctx.now}
+
+    def prepare_subresource(self, ctx: Context, subresource: str, obj: Object, old: Object) -> None:
+        """Who changes the phase need not say when."""
+        super().prepare_subresource(ctx, subresource, obj, old)
+        status, before = struct(obj, "status"), old.get("status") or {}
+        field = "lastPhaseTransitionTime"
+        if status.get("phase") != before.get("phase") and status.get(field) in (None, before.get(field)):
+            status[field] = ctx.now

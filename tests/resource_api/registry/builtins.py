@@ -22,7 +22,8 @@ from resource_api.schema.metadata import validate_metadata
 
 HERE = pathlib.Path(__file__).parent
 UID = "6d5e5b0e-7d1b-4a58-9b0a-0c6f7d1f0001"
-CONTEXT = Context(User("jane", ("devs",), "u-1", {"team": ("a",)}), namespace="default")
+NOW = "2026-01-02T03:04:05Z"
+CONTEXT = Context(User("jane", ("devs",), "u-1", {"team": ("a",)}), namespace="default", now=NOW)
 
 
 @functools.cache

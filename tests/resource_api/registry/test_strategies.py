@@ -8,7 +8,7 @@ import pytest
 
 from resource_api.errors import Object
 from resource_api.registry.requests import DeleteOptions
-from tests.resource_api.registry.builtins import CONTEXT, UID, faults, merged, model_of, object_of, prepared, updated
+from tests.resource_api.registry.builtins import CONTEXT, NOW, UID, faults, merged, model_of, object_of, prepared, updated
 
 
 def stored(kind: str, change: object = None) -> Object:
@@ -234,3 +234,16 @@ def test_finalizer_of_nobody_is_warned_of_once() -> None:
     strategy = model_of(obj).strategy
     assert [text.partition(":")[0] for text in strategy.warnings(obj, None)] == ["metadata.finalizers"]
     assert strategy.warnings(obj, obj) == []
+
+
+def test_volume_says_since_when_it_is_in_its_phase() -> None:
+    """The server stamps a new phase, unless the client says itself when it began."""
+    old = stored("PersistentVolume")
+    assert old["status"] == {"phase": "Pending", "lastPhaseTransitionTime": NOW}
+    old["status"]["lastPhaseTransitionTime"] = "2026-01-01T00:00:00Z"
+    same = {**old["status"], "reason": "x"}
+    assert updated(old, {"status": same}, "status")[0]["status"] == same
+    assert updated(old, {"status": {**old["status"], "phase": "Bound"}}, "status")[0]["status"] == {
+        "phase": "Bound",
+        "lastPhaseTransitionTime": NOW,
+    }
