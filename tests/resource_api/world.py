@@ -197,3 +197,11 @@ def config_map(name: str = "a", namespace: str = "default", data: Object | None 
 def owner(obj: Object, **fields: Any) -> Object:
     """A reference to an object that is there."""
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"], **fields}
+
+
+LEASE: Object = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l", "namespace": "default"}, "spec": {}}
+"""Of a kind whose updates must carry a version, and which an update makes."""
+
+
+async def allow() -> None:
+    """Whoever asks may create what is missing."""

@@ -309,6 +309,26 @@ def test_servers_own_service_is_made_after_a_stop_in_between():
     run(scenario)
 
 
+class Turning(MemoryStore):
+    """Every call takes a turn of the loop, so that requests mix."""
+
+    async def get(self, key: str, *, revision: int = 0):
+        await asyncio.sleep(0)
+        return await super().get(key, revision=revision)
+
+    async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
+        await asyncio.sleep(0)
+        revision = await super().create(key, value, ttl_s=ttl_s)
+        await asyncio.sleep(0)
+        return revision
+
+    async def delete(self, key: str, *, expected_revision: int) -> int:
+        await asyncio.sleep(0)
+        revision = await super().delete(key, expected_revision=expected_revision)
+        await asyncio.sleep(0)
+        return revision
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_nothing_is_given_out_twice(data):
@@ -328,25 +348,6 @@ def test_nothing_is_given_out_twice(data):
             max_size=14,
         )
     )
-
-    class Turning(MemoryStore):
-        """Every call takes a turn of the loop, so that requests mix."""
-
-        async def get(self, key: str, *, revision: int = 0):
-            await asyncio.sleep(0)
-            return await super().get(key, revision=revision)
-
-        async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
-            await asyncio.sleep(0)
-            revision = await super().create(key, value, ttl_s=ttl_s)
-            await asyncio.sleep(0)
-            return revision
-
-        async def delete(self, key: str, *, expected_revision: int) -> int:
-            await asyncio.sleep(0)
-            revision = await super().delete(key, expected_revision=expected_revision)
-            await asyncio.sleep(0)
-            return revision
 
     async def scenario(first: World) -> None:
         await plugged(first)
