@@ -6,7 +6,6 @@ written, so whoever sees the condition finds the endpoint, discovery and OpenAPI
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from resource_api.registry.definitions import CLEANUP, set_condition
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
 from resource_api.schema.custom_definitions import approval_of, has_condition, is_established, is_protected
+from resource_api.schema.json_values import copied
 from resource_api.schema.structural.rules import structural_errors
 from resource_api.schema.times import rfc3339
 from resource_api.turns import apart
@@ -52,7 +52,7 @@ def settle(
     Args: the definition; all other definitions with their present status; group and plural of every built-in resource; the time for
     conditions that change; its `schema_faults`.
     """
-    settled = {"spec": crd["spec"], "status": copy.deepcopy(crd.get("status") or {})}
+    settled = {"spec": crd["spec"], "status": copied(crd.get("status") or {})}
     status: Object = settled["status"]
     wanted: Object = crd["spec"]["names"]
     accepted: Object = status.get("acceptedNames") or {}
@@ -184,7 +184,7 @@ class DefinitionController:
     async def load(self) -> None:
         """Serves the kinds that are established already; before the server answers anybody. Raises StatusError, StoreError."""
         for crd in await self._definitions.list_objects():
-            self._known[name_of(crd)] = copy.deepcopy(crd)
+            self._known[name_of(crd)] = copied(crd)
         for crd in list(self._known.values()):
             if is_established(crd):
                 self._serve(crd)
@@ -216,7 +216,7 @@ class DefinitionController:
         faults = await apart(len(msgspec.json.encode(crd["spec"])), lambda: schema_faults(crd))
         # From here to the new entry nothing waits: two definitions do not both get a name that was free.
         others = [other for known, other in self._known.items() if known != name]
-        before = copy.deepcopy(crd.get("status") or {})
+        before = copied(crd.get("status") or {})
         built_in = [(one.type.group, one.type.plural) for one in self._api.resources() if not one.type.custom]
         crd["status"] = settle(crd, others, built_in, rfc3339(self._clock.wall_s()), faults)
         released = (self._known.get(name, {}).get("status") or {}).get("acceptedNames") != crd["status"]["acceptedNames"]
@@ -344,7 +344,7 @@ class DefinitionController:
 def _shape(crd: Object) -> Object:
     """What decides how the kind is served."""
     terminating = bool(crd["metadata"].get("deletionTimestamp"))
-    shape: Object = copy.deepcopy({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
+    shape: Object = copied({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
     return shape
 
 

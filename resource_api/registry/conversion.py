@@ -8,13 +8,13 @@ Sources: `pkg/apis/autoscaling/v1/conversion.go`, `pkg/apis/events/v1/conversion
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import msgspec
 
 from resource_api.errors import Json, Object
 from resource_api.schema.defaults.apps import CPU_UTILIZATION_PERCENT
+from resource_api.schema.json_values import copied
 
 Convert = Callable[[Object], Object]
 
@@ -27,7 +27,7 @@ _CARRIED = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 def autoscaler_to_v1(obj: Object) -> Object:
     """The v2 object as v1 shows it; the first cpu utilization is a field, everything else an annotation."""
-    new = copy.deepcopy(obj)
+    new = copied(obj)
     new["apiVersion"] = "autoscaling/v1"
     spec, status = new.get("spec") or {}, new.get("status") or {}
     annotations = {key: value for key, value in (new["metadata"].get("annotations") or {}).items() if key not in _CARRIED}
@@ -57,7 +57,7 @@ def autoscaler_to_v1(obj: Object) -> Object:
 
 def autoscaler_to_v2(obj: Object) -> Object:
     """The v1 object as it is stored; annotations that cannot be read are dropped, as upstream drops them."""
-    new = copy.deepcopy(obj)
+    new = copied(obj)
     new["apiVersion"] = "autoscaling/v2"
     spec, status = new.get("spec") or {}, new.get("status") or {}
     annotations = dict(new["metadata"].get("annotations") or {})
@@ -132,7 +132,7 @@ def event_to_events(obj: Object) -> Object:
 
 
 def _renamed(obj: Object, fields: dict[str, str], version: str) -> Object:
-    new = {fields.get(name, name): copy.deepcopy(value) for name, value in obj.items()}
+    new = {fields.get(name, name): copied(value) for name, value in obj.items()}
     new["apiVersion"] = version
     return new
 

@@ -6,7 +6,6 @@ schema of the version that is asked for, so that a new default shows in old obje
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,7 +18,7 @@ from resource_api.registry.scale import ScalePaths, at_path
 from resource_api.schema import builtin, names
 from resource_api.schema.custom_definitions import field_path
 from resource_api.schema.decoding import decode
-from resource_api.schema.json_values import go_text, go_type
+from resource_api.schema.json_values import copied, go_text, go_type
 from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType, Subresource
 from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.structural.compiled import CompiledSchema
@@ -109,7 +108,7 @@ class CustomStrategy(Strategy):
         if self._has_status:
             obj.pop("status", None)
             if "status" in old:
-                obj["status"] = copy.deepcopy(old["status"])
+                obj["status"] = copied(old["status"])
         if _content(obj) != _content(old):
             obj["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
 
@@ -118,7 +117,7 @@ class CustomStrategy(Strategy):
         if subresource != "status":
             self.prepare_update(ctx, obj, old)
             return
-        kept = copy.deepcopy(old)
+        kept = copied(old)
         kept["metadata"].pop("managedFields", None)
         if "managedFields" in obj["metadata"]:
             kept["metadata"]["managedFields"] = obj["metadata"]["managedFields"]

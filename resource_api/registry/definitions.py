@@ -5,13 +5,12 @@ Source: apiextensions `pkg/registry/customresourcedefinition`. Conditions and ac
 
 from __future__ import annotations
 
-import copy
-
 from resource_api.errors import FieldError, Object
 from resource_api.registry.model import Model, Strategy
 from resource_api.registry.requests import Context
 from resource_api.schema import names
 from resource_api.schema.custom_definitions import definition_errors
+from resource_api.schema.json_values import copied
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.structural.formats import is_known
 from resource_api.schema.types import Schema
@@ -60,14 +59,14 @@ class DefinitionStrategy(Strategy):
 
     def prepare_update(self, ctx: Context, obj: Object, old: Object) -> None:
         """The status stays but for the storage version, which is noted as soon as it may be used."""
-        obj["status"] = copy.deepcopy(old.get("status") or {})
+        obj["status"] = copied(old.get("status") or {})
         if obj.get("spec") != old.get("spec"):
             obj["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
         _note_storage_version(obj)
 
     def prepare_subresource(self, ctx: Context, subresource: str, obj: Object, old: Object) -> None:
         """Status, and of metadata the finalizers and who wrote."""
-        kept = copy.deepcopy(old)
+        kept = copied(old)
         for field in ("managedFields", "finalizers"):
             kept["metadata"].pop(field, None)
             if field in obj["metadata"]:

@@ -5,7 +5,6 @@ Decisions are plain functions over the object; `delete` carries them out against
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Literal
 
 from resource_api import errors
@@ -14,6 +13,7 @@ from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context, DeleteOptions
 from resource_api.registry.store import ChangedError, Stored
+from resource_api.schema.json_values import copied
 from resource_api.schema.times import parse_time, rfc3339
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ async def _attempt(resource: Resource, ctx: Context, name: str, options: DeleteO
     async with resource.admission.settling(request) as write:
         await resource.admission.admit(request)
         await resource.admission.validate(request)
-        new = copy.deepcopy(old)
+        new = copied(old)
         outcome = mark(resource.model.strategy, new, options, resource.clock.wall_s())
         code = 202 if options.orphan_dependents is False and outcome != "remove" else 200
         if outcome == "pending":

@@ -8,7 +8,6 @@ what stands there by then. Loop only.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -44,7 +43,7 @@ from resource_api.registry.store import (
     StoreUnavailableError,
     ValueTooLargeError,
 )
-from resource_api.schema.json_values import same
+from resource_api.schema.json_values import copied, same
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.metadata import validate_metadata
 from resource_api.schema.times import rfc3339
@@ -122,7 +121,7 @@ class Resource:
 
     async def get_object(self, namespace: str, name: str) -> Object:
         """The newest state, the caller's own copy. Raises StatusError 404."""
-        return copy.deepcopy((await self.reader.get(namespace, name)).object())
+        return copied((await self.reader.get(namespace, name)).object())
 
     async def list_objects(self, namespace: str = "") -> list[Object]:
         """All of a namespace, or of all; read-only."""
@@ -163,7 +162,7 @@ class Resource:
         drop_unknown(ctx, self.model, obj, write)
         self.model.default(obj)
         create = may_create if self.model.strategy.create_on_update and not subresource else None
-        return await self._bounded(self._change(ctx, name, lambda _: copy.deepcopy(obj), write, create, lambda: copy.deepcopy(obj)))
+        return await self._bounded(self._change(ctx, name, lambda _: copied(obj), write, create, lambda: copied(obj)))
 
     async def patch(
         self,
@@ -202,7 +201,7 @@ class Resource:
             )
 
         def merge(live: Object | None) -> Object:
-            asked = copy.deepcopy(applied)
+            asked = copied(applied)
             return self.manager.apply(live, asked, manager=ctx.field_manager, force=force, subresource=subresource, now=self._now())
 
         write = Write(subresource, applied=True)
@@ -257,7 +256,7 @@ class Resource:
             return await self._create_once(ctx, obj, name_of(obj))
         for tries in range(1, GENERATE_TRIES_MAX + 1):
             # Each try is a whole one: what admission took for a name that is taken was given back.
-            attempt = copy.deepcopy(obj)
+            attempt = copied(obj)
             attempt["metadata"]["name"] = generated_name(base, self.clock)
             try:
                 return await self._create_once(ctx, attempt, "")
@@ -347,7 +346,7 @@ class Resource:
                             raise
                         continue
             old = self.decode(stored)
-            new = change(copy.deepcopy(old))
+            new = change(copied(old))
             if not write.must_carry_version:
                 check_place(new, ctx, name)
             insists = self._check_version(new, old, name, write)

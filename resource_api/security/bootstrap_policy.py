@@ -7,12 +7,12 @@ stays; one annotated `autoupdate: "false"` is left alone. Two servers may do thi
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from resource_api.errors import Object, StatusError
 from resource_api.registry.requests import DeleteOptions, loopback
+from resource_api.schema.json_values import copied
 from resource_api.security import bootstrap_roles as table
 from resource_api.security.escalation import outdated_aggregates, uncovered
 from resource_api.security.flow_control import AUTO_UPDATE, flow_schemas, priority_levels
@@ -230,7 +230,7 @@ async def _reconcile(lookup: Lookup, wanted: Wanted, obj: Object, there: Object 
             there = await get_or_none(lookup, wanted.group, wanted.plural, namespace, name)
         try:
             if there is None:
-                await resource.create(ctx, copy.deepcopy(obj))
+                await resource.create(ctx, copied(obj))
                 return 1
             result = wanted.complete(there, obj)
             if result is there:
@@ -239,7 +239,7 @@ async def _reconcile(lookup: Lookup, wanted: Wanted, obj: Object, there: Object 
                 # roleRef cannot be changed.
                 await resource.delete(ctx, name, DeleteOptions(precondition_uid=there["metadata"].get("uid")))
                 continue
-            await resource.update(ctx, name, copy.deepcopy(result))
+            await resource.update(ctx, name, copied(result))
             return 1
         except StatusError as error:
             if error.code not in (404, 409) or attempt == ATTEMPTS_MAX - 1:
@@ -272,7 +272,7 @@ async def _aggregate(resource: Found) -> int:
         written = {}
         for role in changed:
             name = role["metadata"]["name"]
-            written[name], _ = await resource.update(loopback(), name, copy.deepcopy(role))
+            written[name], _ = await resource.update(loopback(), name, copied(role))
             writes += 1
         objects = [written.get(obj["metadata"]["name"], obj) for obj in objects]
     return writes

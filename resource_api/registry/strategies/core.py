@@ -5,12 +5,11 @@ Sources: `pkg/registry/core/{pod,namespace,service}/strategy.go`, `pkg/registry/
 
 from __future__ import annotations
 
-import copy
-
 from resource_api.errors import Object
 from resource_api.registry.requests import Context, DeleteOptions
 from resource_api.registry.strategies.table import BuiltinStrategy, keep
 from resource_api.schema.defaults.defaulter import items, struct
+from resource_api.schema.json_values import copied
 from resource_api.schema.service_quality import quality_of_service
 
 RESIZABLE = ("containers", "initContainers")
@@ -37,7 +36,7 @@ class PodStrategy(BuiltinStrategy):
         version = metadata.get("resourceVersion")
         for field in ("spec", "status"):
             keep(obj, old, field)
-        obj["metadata"] = copy.deepcopy(old["metadata"])
+        obj["metadata"] = copied(old["metadata"])
         if version:
             obj["metadata"]["resourceVersion"] = version
         if metadata.get("managedFields") is not None:
@@ -205,7 +204,7 @@ class SigningRequestStrategy(BuiltinStrategy):
         super().prepare_subresource(ctx, "status", obj, old)
         before = old.get("status") or {}
         if subresource == "approval":
-            obj["status"] = copy.deepcopy(before)
+            obj["status"] = copied(before)
             sent = items(asked, "conditions")
             decided = [one for one in sent if one.get("type") in APPROVALS]
             kept = [one for one in items(before, "conditions") if one.get("type") not in APPROVALS]

@@ -6,13 +6,13 @@ stands in the tables of `registry/builtin.py`. Source: the `strategy.go` of each
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from resource_api.errors import Object
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context
+from resource_api.schema.json_values import copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,6 @@ class BuiltinStrategy(Strategy):
 def keep(obj: Object, old: Object, field: str) -> None:
     """The field is as it was, or as absent as it was."""
     if field in old:
-        obj[field] = copy.deepcopy(old[field])
+        obj[field] = copied(old[field])
     else:
         obj.pop(field, None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-
 from resource_api.errors import Json, Object, duplicate, forbidden_field, invalid, not_found_field, not_supported, required
 from resource_api.schema import names
+from resource_api.schema.json_values import copied
 from resource_api.schema.metadata import validate_annotations, validate_labels
 from resource_api.schema.service_quality import quality_of_service
 from resource_api.schema.validation.container import (
@@ -367,7 +366,7 @@ def _has(tolerations: list[Object], wanted: Object) -> bool:
 
 def _munged(spec: Object, old: Object) -> Object:
     """The spec with everything that may change as it was."""
-    new = copy.deepcopy(spec)
+    new = copied(spec)
     for group in ("containers", "initContainers"):
         for container, before in zip(structs(new, group), structs(old, group), strict=True):
             container["image"] = before.get("image")
