@@ -97,6 +97,7 @@ class NodePorts:
     async def imagined(self, used: frozenset[int]) -> int:
         """A port that could be drawn, for a dry run."""
         taken = used | (await self.held()).keys()
+        port: int
         for port in (*self._candidates(taken), *self._all):
             if port not in taken:
                 return port
