@@ -7,11 +7,11 @@ Owns the walk and the words the tables are written in (`defaults_core`, `default
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
 from resource_api.errors import Json, Object
+from resource_api.schema.json_values import copied
 from resource_api.schema.types import Schema
 
 Fill = Callable[[Object], None]
@@ -33,7 +33,7 @@ def fields(values: Mapping[str, Json]) -> Fill:
             have = obj.get(name)
             wanted = value.value if isinstance(value, Zero) else value
             if have is None or (have == "" and isinstance(wanted, str)) or (isinstance(value, Zero) and have == 0):
-                obj[name] = deepcopy(wanted) if isinstance(wanted, dict | list) else wanted
+                obj[name] = copied(wanted) if isinstance(wanted, dict | list) else wanted
 
     return fill
 
