@@ -1,0 +1,1 @@
+"""What the documents tell a reader to type is typed."""
