@@ -9,10 +9,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from raftkv.clock import Clock
 from resource_api.cache.item import Event, Item
+from resource_api.cache.watch_cache import WatchCache
 from resource_api.config import ApiConfig
 from resource_api.controllers import bootstrap
 from resource_api.controllers.api_services import ApiServices
@@ -54,6 +56,7 @@ from resource_api.security.admission.resource_quota import ResourceQuota
 from resource_api.security.authn import Authenticator, FrontProxy
 from resource_api.security.authorization import AlwaysAllow, AlwaysDeny, Authorizer, AuthorizerChain
 from resource_api.security.bootstrap_policy import reconcile_bootstrap
+from resource_api.security.flow_matching import Collection, FlowIndex
 from resource_api.security.legacy_tokens import LegacyTokens
 from resource_api.security.lookup import CACHES_NEEDED, get_or_none
 from resource_api.security.material import Material
@@ -65,6 +68,7 @@ from resource_api.server import ApiServer
 
 log = logging.getLogger("resource_api")
 
+FLOW_GROUP = "flowcontrol.apiserver.k8s.io"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 NODE_NEEDS = (("", "pods"),)
@@ -85,6 +89,7 @@ class ControlPlane:
         self.measures = Measures(store, self.api, clock)
         self.store = store = self.measures.store
         self.policy = PolicyIndex()
+        self.flows = FlowIndex()
         self.index = ObjectIndex(store, self.api, decode_envelope)
         rbac = RbacAuthorizer(self.policy)
         modes: dict[str, Authorizer] = {
@@ -124,7 +129,7 @@ class ControlPlane:
         self._rules = (rbac,)
         self.server = ApiServer(
             self.api,
-            guards(self.authenticator, self.authorizer),
+            replace(guards(self.authenticator, self.authorizer), flow=self.flows.headers),
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
@@ -234,6 +239,8 @@ class ControlPlane:
             cache = self.api.find(RBAC_GROUP, plural).reader.cache
             self._own(follow(cache, follower.replace, follower.change, ready), f"policy: {plural}")
             await ready.wait()
+        for plural, put in (("prioritylevelconfigurations", self.flows.set_levels), ("flowschemas", self.flows.set_schemas)):
+            self._own(_follow_flows(self.api.find(FLOW_GROUP, plural).reader.cache, Collection(put)), f"flows: {plural}")
 
     async def stop(self) -> None:
         """Ends watches cleanly, answers what is in progress, lets go of the store."""
@@ -261,6 +268,19 @@ def _front_proxy(config: ApiConfig, material: Material) -> FrontProxy | None:
         lower(config.requestheader_group_headers),
         lower(config.requestheader_extra_headers_prefix),
     )
+
+
+async def _follow_flows(cache: WatchCache, collection: Collection) -> None:
+    """Nobody waits for it: until it has read them, answers do not say how they were counted."""
+
+    def replace(items: Sequence[Item]) -> None:
+        collection.replace([item.object() for item in items])
+
+    def change(event: Event) -> None:
+        collection.change(event.item.object(), is_deleted=event.type == "DELETED")
+
+    cache.start()
+    await follow(cache, replace, change, asyncio.Event())
 
 
 class PolicyFollower:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -72,6 +72,9 @@ class Guards:
     authorize: Callable[[User, RequestInfo], Awaitable[None]]
     """403."""
 
+    flow: Callable[[User, RequestInfo], Sequence[tuple[str, str]]] = lambda user, info: ()
+    """Header fields of the answer that say how the request was counted."""
+
 
 ResourceHandler = Callable[[Request, RequestInfo], Awaitable[Answer]]
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -126,6 +129,8 @@ class Chain:
         headers.append(("Date", self._date()))
         if not any(name == "Cache-Control" for name, _ in headers):
             headers.append(("Cache-Control", "no-cache, private"))
+        if request.user is not None:
+            headers.extend(self._guards.flow(request.user, info))
         if request.warnings:
             headers.extend(_warnings(request.warnings))
         self._counters.observe(info, answer.status, self._clock.monotonic_s() - started_s, dry_run="dryRun=" in request.raw_query)
