@@ -83,6 +83,17 @@ def _named(word: str, names: list[str]) -> str:
     return f"{word if len(names) == 1 else word + 's'} {_quoted(names)}"
 
 
+def _having(holders: Iterable[Object], values_of: Callable[[Object], set[str]]) -> tuple[list[str], set[str]]:
+    """The names of the containers or volumes that have any such value, and all the values."""
+    found = [(holder["name"], values) for holder in holders if (values := values_of(holder))]
+    return [name for name, _ in found], set().union(*(values for _, values in found))
+
+
+def _use(word: str, names: list[str], what: str, values: set[str]) -> str:
+    """`container "a" uses hostPort`, `containers "a", "b" use hostPorts`."""
+    return f"{_named(word, names)} {'uses' if len(names) == 1 else 'use'} {what if len(values) == 1 else what + 's'}"
+
+
 def _where(spec: Object, is_bad: Callable[[Object], bool]) -> list[str]:
     """The pod and its containers whose security contexts are bad, as sentences name them."""
     places = ["pod"] if is_bad(_security(spec)) else []
@@ -119,41 +130,30 @@ def host_path_volumes(metadata: Object, spec: Object) -> Violation | None:
 
 def host_ports(metadata: Object, spec: Object) -> Violation | None:
     """No ports of the host."""
-    names, ports = [], set()
-    for container in containers_of(spec):
-        taken = {port["hostPort"] for port in container.get("ports") or () if port.get("hostPort")}
-        if taken:
-            names.append(container["name"])
-            ports |= taken
-    if not names:
-        return None
-    verb, what = "uses" if len(names) == 1 else "use", "hostPort" if len(ports) == 1 else "hostPorts"
-    return Violation("hostPort", f"{_named('container', names)} {verb} {what} {', '.join(sorted(map(str, ports)))}")
+
+    def ports_of(container: Object) -> set[str]:
+        return {str(port["hostPort"]) for port in container.get("ports") or () if port.get("hostPort")}
+
+    names, ports = _having(containers_of(spec), ports_of)
+    return Violation("hostPort", f"{_use('container', names, 'hostPort', ports)} {', '.join(sorted(ports))}") if names else None
 
 
 def host_of_probes(metadata: Object, spec: Object) -> Violation | None:
     """Probes and hooks ask the pod itself."""
-    names, hosts = [], set()
-    for container in containers_of(spec):
+
+    def hosts_of(container: Object) -> set[str]:
         handlers = [container.get(probe) or {} for probe in ("livenessProbe", "readinessProbe", "startupProbe")]
         handlers += [(container.get("lifecycle") or {}).get(hook) or {} for hook in ("postStart", "preStop")]
-        found = {(one.get(kind) or {}).get("host") or "" for one in handlers for kind in ("httpGet", "tcpSocket")} - {""}
-        if found:
-            names.append(container["name"])
-            hosts |= found
+        return {(one.get(kind) or {}).get("host") or "" for one in handlers for kind in ("httpGet", "tcpSocket")} - {""}
+
+    names, hosts = _having(containers_of(spec), hosts_of)
     if not names:
         return None
-    verb, what = "uses" if len(names) == 1 else "use", "host" if len(hosts) == 1 else "hosts"
-    return Violation("probe or lifecycle host", f"{_named('container', names)} {verb} probe or lifecycle {what} {_quoted(sorted(hosts))}")
+    return Violation("probe or lifecycle host", f"{_use('container', names, 'probe or lifecycle host', hosts)} {_quoted(sorted(hosts))}")
 
 
 def _added_capabilities(spec: Object, allowed: frozenset[str]) -> str:
-    names, bad = [], set()
-    for container in containers_of(spec):
-        extra = set((_security(container).get("capabilities") or {}).get("add") or ()) - allowed
-        if extra:
-            names.append(container["name"])
-            bad |= extra
+    names, bad = _having(containers_of(spec), lambda one: set((_security(one).get("capabilities") or {}).get("add") or ()) - allowed)
     return f"{_named('container', names)} must not include {_quoted(sorted(bad))} in securityContext.capabilities.add" if names else ""
 
 
@@ -165,17 +165,10 @@ def capabilities_baseline(metadata: Object, spec: Object) -> Violation | None:
 
 def proc_mount(metadata: Object, spec: Object) -> Violation | None:
     """The default view of /proc."""
-    names, bad = [], set()
-    for container in containers_of(spec):
-        value = _security(container).get("procMount")
-        if value not in (None, "Default"):
-            names.append(container["name"])
-            bad.add(value)
-    return (
-        Violation("procMount", f"{_named('container', names)} must not set securityContext.procMount to {_quoted(sorted(bad))}")
-        if names
-        else None
-    )
+    names, bad = _having(containers_of(spec), lambda container: {_security(container).get("procMount") or "Default"} - {"Default"})
+    if not names:
+        return None
+    return Violation("procMount", f"{_named('container', names)} must not set securityContext.procMount to {_quoted(sorted(bad))}")
 
 
 def proc_mount_baseline(metadata: Object, spec: Object) -> Violation | None:
@@ -204,18 +197,23 @@ def selinux_options(metadata: Object, spec: Object) -> Violation | None:
     return Violation("seLinuxOptions", f"{' and '.join(places)} set forbidden securityContext.seLinuxOptions: {'; '.join(said)}")
 
 
-def _bad_seccomp(spec: Object) -> str:
+def _foreign_profiles(spec: Object, field: str) -> tuple[str, set[str]]:
+    """Where a profile is neither the runtime's nor one of the node's, and of which types those are."""
     kinds: set[str] = set()
 
     def is_bad(context: Object) -> bool:
-        kind = (context.get("seccompProfile") or {}).get("type")
+        kind = (context.get(field) or {}).get("type")
         if kind not in (None, "RuntimeDefault", "Localhost"):
             kinds.add(kind)
             return True
         return False
 
-    places = _where(spec, is_bad)
-    return f"{' and '.join(places)} must not set securityContext.seccompProfile.type to {_quoted(sorted(kinds))}" if places else ""
+    return " and ".join(_where(spec, is_bad)), kinds
+
+
+def _bad_seccomp(spec: Object) -> str:
+    places, kinds = _foreign_profiles(spec, "seccompProfile")
+    return f"{places} must not set securityContext.seccompProfile.type to {_quoted(sorted(kinds))}" if places else ""
 
 
 def seccomp_baseline(metadata: Object, spec: Object) -> Violation | None:
@@ -232,17 +230,8 @@ def sysctls(metadata: Object, spec: Object) -> Violation | None:
 
 def apparmor(metadata: Object, spec: Object) -> Violation | None:
     """The runtime's profile or one of the node's, by field or by the old annotations."""
-    kinds: set[str] = set()
-
-    def is_bad(context: Object) -> bool:
-        kind = (context.get("appArmorProfile") or {}).get("type")
-        if kind not in (None, "RuntimeDefault", "Localhost"):
-            kinds.add(kind)
-            return True
-        return False
-
-    places = _where(spec, is_bad)
-    said = [f"{' and '.join(places)} must not set AppArmor profile type to {_quoted(sorted(kinds))}"] if places else []
+    places, kinds = _foreign_profiles(spec, "appArmorProfile")
+    said = [f"{places} must not set AppArmor profile type to {_quoted(sorted(kinds))}"] if places else []
     annotations = []
     for name, value in sorted((metadata.get("annotations") or {}).items()):
         if name.startswith(APPARMOR_ANNOTATION) and value not in ("", "runtime/default") and not str(value).startswith("localhost/"):
@@ -266,16 +255,10 @@ def windows_host_process(metadata: Object, spec: Object) -> Violation | None:
 
 def restricted_volumes(metadata: Object, spec: Object) -> Violation | None:
     """Volumes that are part of the API, and claims."""
-    names, kinds = [], set()
-    for volume in spec.get("volumes") or ():
-        bad = {kind for kind in volume if kind != "name"} - RESTRICTED_VOLUMES
-        if bad:
-            names.append(volume["name"])
-            kinds |= bad
+    names, kinds = _having(spec.get("volumes") or (), lambda volume: volume.keys() - {"name"} - RESTRICTED_VOLUMES)
     if not names:
         return None
-    verb, what = "uses" if len(names) == 1 else "use", "type" if len(kinds) == 1 else "types"
-    return Violation("restricted volume types", f"{_named('volume', names)} {verb} restricted volume {what} {_quoted(sorted(kinds))}")
+    return Violation("restricted volume types", f"{_use('volume', names, 'restricted volume type', kinds)} {_quoted(sorted(kinds))}")
 
 
 def privilege_escalation(metadata: Object, spec: Object) -> Violation | None:
