@@ -76,22 +76,15 @@ def _joined(left: Node, right: Node) -> Node:
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """Paths of `left` that are not in `right`; what is below a path of `right` stays."""
-    if not right or not left:
-        return left
-    result: FieldSet = {}
-    for element, node in left.items():
-        other = right.get(element)
-        if other is None:
-            result[element] = node
-            continue
-        rest = made(is_member(node) and not is_member(other), difference(below(node), below(other)))
-        if rest is not None:
-            result[element] = rest
-    return result
+    return _difference(left, right, recursive=False)
 
 
 def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """Paths of `left` that are neither in `right` nor below one of its paths."""
+    return _difference(left, right, recursive=True)
+
+
+def _difference(left: FieldSet, right: FieldSet, *, recursive: bool) -> FieldSet:
     if not right or not left:
         return left
     result: FieldSet = {}
@@ -99,8 +92,8 @@ def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
         other = right.get(element)
         if other is None:
             result[element] = node
-        elif not is_member(other):
-            rest = made(is_member(node), recursive_difference(below(node), other))
+        elif not (recursive and is_member(other)):
+            rest = made(is_member(node) and not is_member(other), _difference(below(node), below(other), recursive=recursive))
             if rest is not None:
                 result[element] = rest
     return result
