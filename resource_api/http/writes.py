@@ -13,6 +13,7 @@ from resource_api.http.negotiation import APPLY_PATCH, STRATEGIC_PATCH, body_med
 from resource_api.http.patch_bodies import decode_configuration, decode_patch
 from resource_api.http.representation import Representations, wants_pretty
 from resource_api.http.request import RequestInfo, check_patch_options, context, list_options
+from resource_api.registry.preparation import conform
 from resource_api.registry.requests import Context, User
 from resource_api.registry.resource import AuthorizeCreate, Resource
 from resource_api.schema.kinds import GroupVersionKind, ResourceType
@@ -59,6 +60,7 @@ class Writes:
             raise method_not_allowed("")
         decoded = self._bodies.decode(body, media, expected, strict=ctx.field_validation != "Ignore", kinds=_other_kinds(info, resource))
         if action is not None:
+            conform(ctx, expected, decoded.obj, decoded.faults)
             code, answer = await action(ctx, info.name, decoded.obj)
         else:
             code, answer = 201, await resource.create(ctx, decoded.obj, decoded.faults)
@@ -70,6 +72,7 @@ class Writes:
         ctx = context(request, info, _user(request), "UpdateOptions")
         decoded = self._bodies.decode(body, media, _kind_of(info, resource), strict=ctx.field_validation != "Ignore")
         if info.subresource == "scale" and resource.scale is not None:
+            conform(ctx, _kind_of(info, resource), decoded.obj, decoded.faults)
             return self._answer(request, resource.type, await resource.scale.update(ctx, info.name, decoded.obj))
         obj, created = await resource.update(
             ctx,

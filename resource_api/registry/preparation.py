@@ -12,8 +12,9 @@ from resource_api.errors import Object, StatusError
 from resource_api.registry.model import Model
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
-from resource_api.schema.decoding import DecodeError
-from resource_api.schema.kinds import ResourceType
+from resource_api.schema.builtin import schema_of
+from resource_api.schema.decoding import DecodeError, decode, refusal
+from resource_api.schema.kinds import GroupVersionKind, ResourceType
 
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 """Of metadata; what a client sends of them with a new object is dropped."""
@@ -105,17 +106,28 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
         cause = error.__cause__
         why = cause.converted if write.strategic and isinstance(cause, DecodeError) else error.message.partition(": ")[2]
         raise _unfit_patch(shown, why) from error
-    faults = [*write.faults, *unknown]
-    if not faults or ctx.field_validation == "Ignore":
+    text = _outcry(ctx, [*write.faults, *unknown])
+    if not text:
         return
+    if shown is None:
+        raise refusal(model.type.gvk, text)
+    raise _unfit_patch(shown if unknown else str(write.strict_as_patch), text)
+
+
+def conform(ctx: Context, gvk: GroupVersionKind, obj: Object, faults: Sequence[str]) -> None:
+    """Makes the body of an action, which no model knows, a value of its kind: as `drop_unknown`. Raises StatusError 400."""
+    unknown = decode(gvk, schema_of(gvk), obj)
+    text = _outcry(ctx, [*faults, *(f'unknown field "{path}"' for path in unknown)])
+    if text:
+        raise refusal(gvk, text)
+
+
+def _outcry(ctx: Context, faults: Sequence[str]) -> str:
+    """What to refuse the object with; empty when nobody asked for that, or nothing is wrong."""
     if ctx.field_validation == "Warn":
         for fault in faults:
             ctx.warn(fault)
-        return
-    text, kind = "strict decoding error: " + ", ".join(faults), model.type.kind
-    if shown is None:
-        raise errors.bad_request(f'{kind} in version "{model.type.version}" cannot be handled as a {kind}: {text}')
-    raise _unfit_patch(shown if unknown else str(write.strict_as_patch), text)
+    return "strict decoding error: " + ", ".join(faults) if faults and ctx.field_validation == "Strict" else ""
 
 
 def _unfit_patch(shown: str, why: str) -> StatusError:

@@ -10,9 +10,14 @@ from resource_api import errors
 from resource_api.errors import Json, Object, StatusError
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
+from resource_api.schema.builtin import schema_of
+from resource_api.schema.decoding import decode
+from resource_api.schema.kinds import GroupVersionKind
 
 if TYPE_CHECKING:
     from resource_api.registry.resource import Resource
+
+KIND = GroupVersionKind("autoscaling", "v1", "Scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +124,10 @@ class ScaleView:
     def _check(self, scale: Object, name: str) -> None:
         if scale.get("kind", "Scale") != "Scale":
             raise errors.bad_request(f"expected a Scale, got {scale.get('kind')}")
+        decode(KIND, schema_of(KIND), scale)
         count = (scale.get("spec") or {}).get("replicas")
         if count is None and self._paths.custom:
             raise errors.bad_request(f'the spec replicas field "{self._paths.replicas}" cannot be empty')
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
-            raise errors.bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
         if count is not None and count < 0:
             problem = errors.invalid("spec.replicas", count, "must be greater than or equal to 0")
             raise errors.invalid_object("autoscaling", "Scale", name, [problem])
