@@ -9,6 +9,8 @@ import asyncio
 
 from resource_api.registry.store import Store, StoreError, StoreUnavailableError
 
+STOPPED = "the server is shutting down"
+
 
 class ReadRounds:
     """Invariant: at most one round is under way."""
@@ -19,9 +21,12 @@ class ReadRounds:
         self._waiting: list[asyncio.Future[int]] = []
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     async def current(self) -> int:
         """A revision that the store had reached after this call began, at least. Raises StoreError."""
+        if self._is_stopped:
+            raise StoreUnavailableError(STOPPED)
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._news.set()
@@ -31,20 +36,20 @@ class ReadRounds:
 
     def stop(self) -> None:
         """No more rounds; whoever waits is told that the store is unavailable."""
+        self._is_stopped = True
         if self._task is not None:
             self._task.cancel()
+        # The task may never have begun, and then it ends without a word.
+        waiting, self._waiting = self._waiting, []
+        self._settle(waiting, StoreUnavailableError(STOPPED))
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._news.wait()
-                # What is read off the connections in this turn still joins: with four clients 8 700 reads a second instead of 5 000.
-                await asyncio.sleep(0)
-                self._news.clear()
-                await self._round()
-        finally:
-            # The server is going down: nobody is left waiting.
-            self._settle(self._waiting, StoreUnavailableError("the server is shutting down"))
+        while True:
+            await self._news.wait()
+            # What is read off the connections in this turn still joins: with four clients 8 700 reads a second instead of 5 000.
+            await asyncio.sleep(0)
+            self._news.clear()
+            await self._round()
 
     async def _round(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -53,7 +58,7 @@ class ReadRounds:
         except StoreError as error:
             self._settle(waiting, error)
         except BaseException:
-            self._settle(waiting, StoreUnavailableError("the server is shutting down"))
+            self._settle(waiting, StoreUnavailableError(STOPPED))
             raise
         else:
             for waiter in waiting:

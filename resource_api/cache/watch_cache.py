@@ -120,6 +120,11 @@ class WatchCache:
             self._task.cancel()
         if self._poll is not None:
             self._poll.cancel()
+            self._poll = None
+        waiting, self._waiting = self._waiting, []
+        for *_, waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(_not_ready())
         self._end_subscriptions()
 
     async def ready(self) -> None:
@@ -131,7 +136,7 @@ class WatchCache:
             async with asyncio.timeout(self.settings.ready_timeout_s):
                 await self._is_ready.wait()
         except TimeoutError as error:
-            raise too_many_requests("storage is (re)initializing", 1) from error
+            raise _not_ready() from error
 
     @property
     def is_ready(self) -> bool:
@@ -380,3 +385,8 @@ class WatchCache:
 
     def _place(self, key: str) -> int:
         return bisect_left(self._keys, key)
+
+
+def _not_ready() -> StatusError:
+    """What upstream says while a cache has no state, or has it no longer."""
+    return too_many_requests("storage is (re)initializing", 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from resource_api import errors
@@ -329,7 +329,7 @@ class ServiceAddresses:
         for one in services:
             await self._register(one, known, ports.keys())
 
-    async def _register(self, service: Object, addresses: set[str], ports: Sequence[int] | set[int]) -> None:
+    async def _register(self, service: Object, addresses: set[str], ports: Collection[int]) -> None:
         """Takes what a Service has and nobody took for it: another server wrote it."""
         metadata, spec = service["metadata"], service.get("spec") or {}
         namespace, name = metadata["namespace"], metadata["name"]

@@ -151,7 +151,7 @@ class MemoryStore:
     def forget(self, revision: int) -> None:
         """Compacts by hand. A watch that is behind is cancelled."""
         self.compacted = revision
-        self._log = [change for change in self._log if change.revision > revision]
+        self._log = [change for change in self._log if change.revision >= revision]
         self.wake()
 
     def fail(self) -> None:

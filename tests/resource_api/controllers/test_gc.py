@@ -388,6 +388,7 @@ def survivors(edges: set[tuple[int, int]], deleted: set[int], count: int) -> set
         alive -= doomed
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_any_graph_is_collected_down_to_what_has_an_owner(data):

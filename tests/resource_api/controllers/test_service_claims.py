@@ -329,6 +329,7 @@ class Turning(MemoryStore):
         return revision
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_nothing_is_given_out_twice(data):

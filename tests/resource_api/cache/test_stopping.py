@@ -1,0 +1,56 @@
+"""A collection that is no more, and a server that stops: nobody who waits is left waiting."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from resource_api.cache.rounds import ReadRounds
+from resource_api.errors import StatusError
+from resource_api.registry.store import StoreUnavailableError
+from tests.resource_api.cache.collection import Collection, run
+from tests.support.memory_store import MemoryStore
+
+
+def test_reader_that_waits_for_a_version_is_told_when_the_cache_stops():
+    """429 with a time to come back, at once and not after the timeout."""
+
+    async def scenario(world: Collection) -> None:
+        await world.settle()
+        waiting = asyncio.get_running_loop().create_task(world.reader.cache.fresh(world.store.now + 1))
+        await asyncio.sleep(0.2)
+        world.reader.cache.stop()
+        with pytest.raises(StatusError) as caught:
+            await waiting
+        assert (caught.value.code, caught.value.retry_after_s) == (429, 1)
+
+    run(scenario)
+
+
+def test_rounds_that_stop_leave_nobody_waiting():
+    """Neither those that wait, nor those that come later; not even when no round has begun."""
+
+    class Silent(MemoryStore):
+        async def revision(self) -> int:
+            await asyncio.sleep(1000)
+            return await super().revision()
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:
+            for turns in (0, 1, 5):
+                rounds = ReadRounds(Silent(), group)
+                asked = [group.create_task(expect(rounds)) for _ in range(3)]
+                await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                rounds.stop()
+                await asyncio.wait_for(asyncio.wait(asked), 1)
+                assert all(task.done() for task in asked)
+                await expect(rounds)
+
+    async def expect(rounds: ReadRounds) -> None:
+        with pytest.raises(StoreUnavailableError):
+            await rounds.current()
+
+    asyncio.run(scenario())
