@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 
 import pytest
 
 from jepsen_like.sim.client import SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
-from raftkv.embedded import running_member
+from raftkv.embedded import private_member, running_member
+from raftkv.errors import RequestError
 from raftkv.server.settings import MemberSettings
 from raftkv.transport.channel import RpcError
 
@@ -80,3 +82,27 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
+
+
+@pytest.mark.slow
+def test_store_that_reached_its_quota_is_written_again_after_compaction(tmp_path):
+    """What the operators' page says: compact, then disarm. The file does not shrink, and must not count for what it once was."""
+    settings = dataclasses.replace(private_member(str(tmp_path / "data")), quota_backend_bytes=4_000_000)
+
+    async def body() -> None:
+        async with running_member(settings) as member, member.client() as client:
+            for _ in range(2):
+                written = 0
+                with pytest.raises(RequestError, match="database space exceeded"):
+                    while written < 1000:
+                        await client.put(f"k{written % 10}", bytes(10_000))
+                        written += 1
+                assert written > 100, "hardly anything could be written"
+                status = await client.maintenance.status()
+                await client.compact(status.header.revision, physical=True)
+                await client.maintenance.defragment()
+                (alarm,) = (await client.maintenance.alarms()).alarms
+                await client.maintenance.disarm(alarm)
+                await client.put("k", b"v")
+
+    asyncio.run(body())

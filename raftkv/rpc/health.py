@@ -25,8 +25,8 @@ class Health:
     def __init__(self, router: Router) -> None:
         self._serving = True
         self._watches: dict[Stream, None] = {}
-        router.unary(SERVICE + "Check", health.HealthCheckRequest, self._check, with_header=False)
-        router.unary(SERVICE + "List", health.HealthListRequest, self._list, with_header=False)
+        router.unary(SERVICE + "Check", health.HealthCheckRequest, self._check, with_header=False, learners=True)
+        router.unary(SERVICE + "List", health.HealthListRequest, self._list, with_header=False, learners=True)
         router.server_stream(SERVICE + "Watch", health.HealthCheckRequest, self._watch)
 
     def set_serving(self, serving: bool) -> None:

@@ -27,8 +27,9 @@ def add_kv(router: Router, api: MemberApi, max_request_bytes: int) -> None:
         return RangeStream(api, stream, request, max_request_bytes).step
 
     router.server_stream(SERVICE + "RangeStream", rpc.RangeRequest, range_stream)
-    router.unary(SERVICE + "Range", rpc.RangeRequest, range_)
-    router.unary(SERVICE + "Put", rpc.PutRequest, api.put)
+    # A learner answers serializable ranges; the member refuses it the others, and every put.
+    router.unary(SERVICE + "Range", rpc.RangeRequest, range_, learners=True)
+    router.unary(SERVICE + "Put", rpc.PutRequest, api.put, learners=True)
     router.unary(SERVICE + "DeleteRange", rpc.DeleteRangeRequest, api.delete_range)
     router.unary(SERVICE + "Txn", rpc.TxnRequest, api.txn)
     router.unary(SERVICE + "Compact", rpc.CompactionRequest, api.compact)

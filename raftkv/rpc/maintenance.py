@@ -43,7 +43,7 @@ def add_maintenance(router: Router, api: MemberApi) -> None:
         api.defragment(partial(_answer_empty, done))
 
     router.unary(SERVICE + "Alarm", rpc.AlarmRequest, api.alarm)
-    router.unary(SERVICE + "Status", rpc.StatusRequest, status)
+    router.unary(SERVICE + "Status", rpc.StatusRequest, status, learners=True)
     router.unary(SERVICE + "Hash", rpc.HashRequest, hash_)
     router.unary(SERVICE + "HashKV", rpc.HashKVRequest, hash_kv)
     # These two are answered without a header.

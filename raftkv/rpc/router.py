@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from raftkv.errors import NotSupportedForLearnerError
 from raftkv.rpc.call import Call
 from raftkv.rpc.method import Calls, OneRequest, Stream, UnaryMethod
 from raftkv.rpc.status import Code
@@ -26,17 +27,23 @@ class Router:
         self.calls = calls
         self.routes: dict[str, Route] = {}
 
-    def unary(self, path: str, message: type[M], serve: Callable[[bytes, M, Done], None], *, with_header: bool = True) -> None:
-        """Adds a method that is answered once; see UnaryMethod."""
+    def unary(
+        self, path: str, message: type[M], serve: Callable[[bytes, M, Done], None], *, with_header: bool = True, learners: bool = False
+    ) -> None:
+        """Adds a method that is answered once; see UnaryMethod. With `learners` one serves it too, or looks at the request itself."""
+        if not learners:
+            serve = self._voters_only(serve)
         method = UnaryMethod(self.calls, message, serve, with_header=with_header)
         self._add(path, Route(Kind.UNARY, method.handle))
 
-    def stream(self, path: str, kind: Kind, open_stream: Callable[[Stream], StreamHandler]) -> None:
+    def stream(self, path: str, kind: Kind, open_stream: Callable[[Stream], StreamHandler], *, learners: bool = False) -> None:
         """Adds a streaming method; `open_stream` is not asked when the guard refused the call."""
 
         def handle(call: Call) -> StreamHandler:
             stream = Stream(self.calls, call)
-            if stream.open:
+            if stream.open and not learners and self.calls.api.is_learner():
+                stream.fail(NotSupportedForLearnerError())
+            elif stream.open:
                 try:
                     return open_stream(stream)
                 except Exception as error:  # the boundary of the call; status_of() logs what is not ours
@@ -47,7 +54,8 @@ class Router:
 
     def server_stream(self, path: str, message: type[M], serve: Callable[[Stream, M], Callable[[], None]]) -> None:
         """Adds a method of one request and many answers; see OneRequest."""
-        self.stream(path, Kind.SERVER_STREAM, lambda stream: OneRequest(stream, message, serve))
+        # What is streamed so is read-only, and says itself whether a learner has it.
+        self.stream(path, Kind.SERVER_STREAM, lambda stream: OneRequest(stream, message, serve), learners=True)
 
     def unimplemented(self, path: str, kind: Kind, text: str) -> None:
         """Adds a method that says why it is not served."""
@@ -63,7 +71,17 @@ class Router:
             stream.fail_with(Code.UNIMPLEMENTED, text)
             return Ended()
 
-        self.stream(path, kind, refuse_stream)
+        self.stream(path, kind, refuse_stream, learners=True)
+
+    def _voters_only(self, serve: Callable[[bytes, M, Done], None]) -> Callable[[bytes, M, Done], None]:
+        api = self.calls.api
+
+        def refuse_learner(raw: bytes, request: M, done: Done) -> None:
+            if api.is_learner():
+                raise NotSupportedForLearnerError
+            serve(raw, request, done)
+
+        return refuse_learner
 
     def _add(self, path: str, route: Route) -> None:
         assert path not in self.routes, path

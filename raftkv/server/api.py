@@ -166,6 +166,9 @@ class LocalApi(Protocol):
     def has_leader(self) -> bool:
         """False when this member knows no leader of its term."""
 
+    def is_learner(self) -> bool:
+        """True while this member has no vote: it serves next to nothing."""
+
     def leases(self) -> list[int]:
         """Lease ids by expiry, as known here."""
 

@@ -45,6 +45,10 @@ class LocalView:
         """See `LocalApi`."""
         return self._core.node.leader_id != 0
 
+    def is_learner(self) -> bool:
+        """See `MemberApi`."""
+        return self._core.is_learner
+
     def leases(self) -> list[int]:
         """See `LocalApi`."""
         return self._core.machine.lessor.ids()

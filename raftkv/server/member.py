@@ -192,7 +192,7 @@ class MemberCore:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Begins to tick and to talk to peers. Peers and transfers run as tasks of the group."""
-        self.quota.refresh(self.store_writer.backend.size_bytes())
+        self.refresh_quota()
         self._set_peers()
         self.peers.start(group)
         self.transfers.start(group)
@@ -291,11 +291,17 @@ class MemberCore:
         self.version_keeper.tick(now_s)
         self.auto_compactor.tick(now_s)
         self.disk_watch.tick(now_s)
-        self.quota.refresh(self.store_writer.backend.size_bytes())
+        self.refresh_quota()
         self.hub.tick_progress(now_s)
         self.store_writer.maybe_commit(self.applier.applied)
         if self._transfer is not None and now_s >= self._transfer[1]:
             self._end_transfer(TransferTimeoutError())
+
+    def refresh_quota(self) -> None:
+        """Has the quota see what the store takes now."""
+        # In use, not the file's size: pages that compaction freed are used again, and the file never shrinks.
+        if not self.pipeline.suspended:
+            self.quota.refresh(self.store_writer.backend.size_in_use_bytes())
 
     def _catch_up(self) -> None:
         if not self._catch_up_job.queued:

@@ -76,6 +76,7 @@ class MemoryMember:
         self.leader_id = self.member_id
         self.term = 2
         self.now_s = 0.0
+        self.learner = False
         self.revision = 1
         self.compact_revision = -1
         self.alarms: list[Alarm] = []
@@ -97,6 +98,9 @@ class MemoryMember:
 
     def has_leader(self) -> bool:
         return self.leader_id != 0
+
+    def is_learner(self) -> bool:
+        return self.learner
 
     def put(self, raw, request, done):
         self._write(done, raw, lambda: self._checked(rpc.RequestOp(request_put=request)))

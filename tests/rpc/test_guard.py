@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raftkv.pb import rpc
 from raftkv.rpc.guard import LeaderMonitor
 from raftkv.rpc.status import Code
@@ -116,3 +118,35 @@ def test_streams_without_a_leader_end_in_the_order_they_came():
     bench.member.leader_id = 0
     bench.turns.advance(3.5)
     assert ended == list(range(50))
+
+
+LEARNER = (Code.FAILED_PRECONDITION, "etcdserver: rpc not supported for learner")
+
+REFUSED_BY_LEARNERS = [
+    ("/etcdserverpb.Lease/LeaseLeases", rpc.LeaseLeasesRequest()),
+    ("/etcdserverpb.Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequest(ID=1)),
+    ("/etcdserverpb.Maintenance/Hash", rpc.HashRequest()),
+    ("/etcdserverpb.Maintenance/HashKV", rpc.HashKVRequest()),
+    ("/etcdserverpb.Maintenance/Defragment", rpc.DefragmentRequest()),
+    ("/etcdserverpb.Maintenance/MoveLeader", rpc.MoveLeaderRequest(targetID=1)),
+    ("/etcdserverpb.Maintenance/Alarm", rpc.AlarmRequest()),
+    ("/etcdserverpb.Cluster/MemberList", rpc.MemberListRequest()),
+    ("/etcdserverpb.KV/Txn", rpc.TxnRequest()),
+    ("/etcdserverpb.KV/Compact", rpc.CompactionRequest(revision=1)),
+]
+
+
+@pytest.mark.parametrize(("path", "request_"), REFUSED_BY_LEARNERS, ids=lambda value: value if isinstance(value, str) else "")
+def test_learner_refuses_all_but_reads_of_its_own_state(path, request_):
+    bench = Bench()
+    bench.member.learner = True
+    assert bench.unary(path, request_).ended == LEARNER
+
+
+def test_learner_serves_local_ranges_and_status_and_refuses_streams():
+    bench = Bench()
+    bench.member.learner = True
+    assert bench.unary(RANGE, rpc.RangeRequest(key=b"k", serializable=True)).ended == "ok"
+    assert bench.unary("/etcdserverpb.Maintenance/Status", rpc.StatusRequest()).ended == "ok"
+    assert bench.stream(WATCH)[0].ended == LEARNER
+    assert bench.stream("/etcdserverpb.Lease/LeaseKeepAlive")[0].ended == LEARNER
