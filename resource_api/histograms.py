@@ -35,13 +35,21 @@ class Histogram:
         self._bounds_s = bounds_s
         self._series: dict[tuple[str, ...], Series] = {}
 
-    def observe(self, values: tuple[str, ...], seconds: float) -> None:
-        """One event; values in the order of the labels."""
-        series = self._series.get(values)
-        if series is None:
+    def series(self, values: tuple[str, ...]) -> Series:
+        """Of one combination; values in the order of the labels."""
+        found = self._series.get(values)
+        if found is None:
             if len(self._series) >= SERIES_MAX:
                 values = ("",) * len(self._labels)
-            series = self._series.setdefault(values, Series(self._bounds_s))
+            found = self._series.setdefault(values, Series(self._bounds_s))
+        return found
+
+    def observe(self, values: tuple[str, ...], seconds: float) -> None:
+        """One event."""
+        self.add(self.series(values), seconds)
+
+    def add(self, series: Series, seconds: float) -> None:
+        """One event of a series of this family."""
         series.count += 1
         series.total_s += seconds
         series.buckets[bisect_left(self._bounds_s, seconds)] += 1
@@ -52,10 +60,10 @@ class Histogram:
         return series.count if series is not None else 0
 
     def lines(self) -> Iterator[str]:
-        """Of the metrics page."""
+        """Of the metrics page; others may observe between two lines."""
         yield f"# HELP {self.name} {self._help}"
         yield f"# TYPE {self.name} histogram"
-        for values, series in self._series.items():
+        for values, series in list(self._series.items()):
             shown = ",".join(f'{label}="{escaped(value)}"' for label, value in zip(self._labels, values, strict=True))
             below = 0
             for bound, count in zip((*map(str, self._bounds_s), "+Inf"), series.buckets, strict=True):

@@ -106,7 +106,7 @@ def install(routes: Routes, health: Health, counters: RequestCounters) -> None:
         return Response(said.status, said.body)
 
     async def answer_metrics(request: Request) -> Answer:
-        return Response(200, counters.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Response(200, await counters.page(), "text/plain; version=0.0.4; charset=utf-8")
 
     async def answer_root(request: Request) -> Answer:
         return Response(200, encode_json({"paths": routes.paths()}))
