@@ -90,6 +90,9 @@ class _WatchStream:
 
     async def _write(self, notices: Sequence[Notice], outlet: Outlet) -> None:
         """In one piece when the frames are made already or are few; what takes longer than a turn goes out as it is made."""
+        if len(notices) == 1:
+            outlet.write(self._frame(notices[0]))
+            return
         turn = Turn()
         frames: list[bytes] = []
         for notice in notices:
