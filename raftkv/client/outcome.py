@@ -92,7 +92,8 @@ def judge(error: RpcError, *, mutates: bool) -> Verdict:
     if error.message not in _TRANSIENT:
         return Verdict(known())
     if not mutates:
-        return Verdict(known(), retry=True)
+        # An unhealthy cluster is one that changes no members now: seconds will pass, and whoever asks should know, as with etcdctl.
+        return Verdict(known(), retry=known is not errors.UnhealthyError)
     if known is errors.RequestTooManyRequestsError:
         return Verdict(known(), retry=True)
     # NB: etcd also answers "server stopped" and "no leader" to writes that it has already proposed, so without a word

@@ -133,10 +133,8 @@ class LocalCluster:
                 status = self._processes[place.name].returncode
                 if status is not None and place.name not in down:
                     down.add(place.name)
-                    print(
-                        f"{place.name} ended with status {status}; it stays down. The end of {self._log(place)}:\n{self._tail(place)}",
-                        flush=True,
-                    )
+                    print(f"{place.name} ended with status {status}; it stays down until Ctrl-C and the next `up`.", flush=True)
+                    print(f"The end of {self._log(place)}:\n{self._tail(place)}", flush=True)
             if api_server is not None and api_server.ended_because():
                 print(api_server.ended_because(), flush=True)
                 api_server = None

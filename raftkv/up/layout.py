@@ -117,7 +117,7 @@ def _new_places(members: int, base_port: int | None) -> list[Place]:
             raise UpError(f"--base-port {base_port} leaves no room for {members} members: ports are 1 to {PORT_MAX}")
         taken = [port for place in places for port in (place.client_port, place.peer_port) if not is_free(port)]
         if taken:
-            raise UpError(f"port {', '.join(map(str, taken))} is in use; choose another --base-port")
+            raise UpError(f"in use: port {', '.join(map(str, taken))}; choose another --base-port")
         return places
     if members <= WELL_KNOWN_MEMBERS_MAX:
         # etcd's own local clusters use 2379, 22379 and 32379.

@@ -58,7 +58,7 @@ def test_layout_that_cannot_be_read_is_named(tmp_path, content):
 
 
 def test_layout_names_the_port_that_is_taken(tmp_path, taken_port):
-    with pytest.raises(UpError, match=f"port {taken_port}.* is in use"):
+    with pytest.raises(UpError, match=f"in use: port {taken_port}"):
         layout(tmp_path, 1, taken_port)
     (tmp_path / "cluster.json").write_text(json.dumps([{"name": "n1", "client_port": taken_port, "peer_port": BASE}]))
     with pytest.raises(UpError, match=f"port {taken_port} of n1 is in use"):
