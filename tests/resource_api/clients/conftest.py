@@ -14,13 +14,8 @@ from tests.resource_api.kubectl.session import Cluster
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server of the module's own. A traceback in its log fails the module."""
-    cluster = Cluster(pathlib.Path(tmp_path_factory.mktemp("clients")))
-    cluster.start()
-    try:
+    with Cluster(pathlib.Path(tmp_path_factory.mktemp("clients"))) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
-    assert "Traceback" not in cluster.log(), cluster.log()
 
 
 @pytest.fixture

@@ -31,17 +31,12 @@ FINALIZER = "example.com/widgets"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A server that keeps its port over restarts, as one does in production."""
-    cluster = Cluster(pathlib.Path(tmp_path_factory.mktemp("kopf")), f"--secure-port={free_port()}")
-    cluster.start()
-    try:
+    with Cluster(pathlib.Path(tmp_path_factory.mktemp("kopf")), f"--secure-port={free_port()}") as cluster:
         with kubernetes.config.new_client_from_config(str(cluster.kubeconfig)) as api:
             definitions = client.ApiextensionsV1Api(api)
             definitions.create_custom_resource_definition(widgets())
             established(definitions, "widgets.example.com")
         yield cluster
-    finally:
-        cluster.stop()
-    assert "Traceback" not in cluster.log(), cluster.log()
 
 
 class Operator:

@@ -14,9 +14,5 @@ from tests.resource_api.kubectl.session import Cluster, require_kubectl
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server of the module's own."""
     require_kubectl()
-    cluster = Cluster(pathlib.Path(tmp_path_factory.mktemp("kubectl")))
-    cluster.start()
-    try:
+    with Cluster(pathlib.Path(tmp_path_factory.mktemp("kubectl"))) as cluster:
         yield cluster
-    finally:
-        cluster.stop()

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 import pytest
 import yaml
@@ -28,7 +30,10 @@ SERVICE_ADDRESSES = "10.100.100.128/25"
 
 
 class Cluster:
-    """`python -m resource_api` with an embedded member, on a free port; its files, and kubectl's, are under one directory."""
+    """`python -m resource_api` with an embedded member, on a free port; its files, and kubectl's, are under one directory.
+
+    As a context it serves for the length of the block, and a traceback in its log is a failure.
+    """
 
     def __init__(self, directory: pathlib.Path, *flags: str) -> None:
         self.directory = directory
@@ -37,6 +42,14 @@ class Cluster:
         self.home.mkdir()
         self._flags = flags
         self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        assert "Traceback" not in self.log(), self.log()
 
     def start(self) -> None:
         """Serves when it returns."""
