@@ -26,15 +26,18 @@ RULES = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"/tmp/[\w./-]+"), "<file>"),
     (re.compile(r"LS0tLS1CRUdJTi[\w+/=]+"), "<pem>"),
+    # An object quoted in a message: its owners are sorted by the second they wrote in.
+    (re.compile(r'(\\"managedFields\\":)\[.*?\](?=,\\"name\\":)'), r"\1<owners>"),
 )
 
 
 def normalised(text: str) -> str:
     """The text without what no two runs agree on. What is replaced keeps its width in tables, or has one width there.
 
-    Times, uids, resource versions, ports, tokens, certificates, temporary files and the ends of generated names become words in
-    angle brackets. Ages become `0s`, followed by as many spaces as keep the columns where they are. Cluster addresses are given
-    out of a range whose members have the same length (see `Cluster`), node ports always have five digits.
+    Times, uids, resource versions, ports, tokens, certificates, temporary files, the ends of generated names and the owners of an
+    object that a message quotes become words in angle brackets. Ages become `0s`, followed by as many spaces as keep the columns where
+    they are. Cluster addresses are given out of a range whose members have the same length (see `Cluster`), node ports always have
+    five digits.
     """
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
