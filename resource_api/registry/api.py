@@ -73,7 +73,7 @@ class Api:
         """One resource for each storage: the preferred version of those that can be listed and deleted."""
         seen: set[str] = set()
         for one in self._preferred.values():
-            if "list" in one.type.verbs and one.type.storage_path not in seen:
+            if one.type.storage_path and "list" in one.type.verbs and one.type.storage_path not in seen:
                 seen.add(one.type.storage_path)
                 yield one
 

@@ -1,0 +1,103 @@
+"""The control plane put together: what it has at the start, and that a stop and start over the same store loses and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from resource_api.errors import Object, StatusError
+from tests.resource_api.plane import CONFIG_MAPS, NAMESPACES, SERVICES, Served, served
+from tests.resource_api.world import config_map
+from tests.support.memory_store import MemoryStore
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+
+async def idle(server: Served) -> None:
+    """Until the controllers have nothing to do."""
+    async with asyncio.timeout(10):
+        quiet = 0
+        while quiet < 5:
+            quiet = quiet + 1 if server.plane.controllers.idle else 0
+            await asyncio.sleep(0.02)
+
+
+def values(store: MemoryStore) -> dict[str, bytes]:
+    """Everything that is stored."""
+    found = {key: store._at(key, store.now) for key in store._values}
+    return {key: one.value for key, one in found.items() if one is not None}
+
+
+async def test_second_start_finds_everything_in_order():
+    """Namespaces, accounts, roles, the Service, addresses: made once; what clients wrote is there."""
+    store = MemoryStore()
+    async with served(store=store) as server:
+        await server.client.create(CONFIG_MAPS, {**config_map(data={"a": "b"})}, "default")
+        await server.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+        spec = {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}
+        await server.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}, "default")
+        await idle(server)
+    kept = values(store)
+    for key in (
+        "namespaces/kube-system",
+        "serviceaccounts/n/default",
+        "configmaps/n/kube-root-ca.crt",
+        "services/specs/default/kubernetes",
+    ):
+        assert key in kept
+    assert any(key.startswith("clusterroles/cluster-admin") for key in kept)
+    async with served(store=store) as server:
+        await idle(server)
+        found: Object = await server.client.get(CONFIG_MAPS, "a", "default")
+        assert found["data"] == {"a": "b"}
+        after = values(store)
+        assert {key for key in kept.keys() | after.keys() if kept.get(key) != after.get(key)} <= {"apiregistration.k8s.io/apiservices"}
+
+
+async def test_watch_goes_on_at_the_next_server():
+    """From the version the client was told last, over a restart; nothing is told twice or left out."""
+    store = MemoryStore()
+    async with served(store=store) as server:
+        first = await server.client.create(CONFIG_MAPS, config_map(), "default")
+    version = first["metadata"]["resourceVersion"]
+    async with served(store=store) as server:
+        await server.client.create(CONFIG_MAPS, config_map("b"), "default")
+        told = []
+        async with asyncio.timeout(10), server.client.watch(CONFIG_MAPS, "default", resourceVersion=version) as events:
+            async for event in events:
+                told.append((event.type, event.object["metadata"]["name"]))
+                if event.object["metadata"]["name"] == "b":
+                    break
+        assert told[-1] == ("ADDED", "b")
+        assert ("ADDED", "a") not in told
+
+
+async def test_namespace_goes_with_everything_in_it_through_the_whole_server():
+    """Lifecycle, controllers and caches together; then its name is free."""
+    store = MemoryStore()
+    async with served(store=store) as server:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
+        await server.client.create(NAMESPACES, body)
+        await server.client.create(CONFIG_MAPS, config_map("a", "n"), "n")
+        await server.client.delete(NAMESPACES, "n")
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await server.client.get(NAMESPACES, "n")
+                except StatusError as error:
+                    assert error.code == 404
+                    break
+                await asyncio.sleep(0.05)
+        assert not [key for key in values(store) if "/n/" in key]
+        await server.client.create(NAMESPACES, body)
+        await idle(server)
+
+
+async def test_description_names_every_part():
+    """For people who look at a running server."""
+    async with served() as server:
+        text = server.plane.describe()
+        assert "object index:" in text
+        assert "garbage collector:" in text
+        assert "namespaces/" in text
