@@ -165,7 +165,7 @@ class MemberCore:
             peers=self.peers,
         )
         self.lease_ttl_s_min = ttl_s_min(election_s)
-        self.quota = Quota(settings.quota_backend_bytes, self._raise_no_space)
+        self.quota = Quota(settings.quota_backend_bytes, self._store_size, self._raise_no_space)
         self.compactor = Compactor(
             loop,
             lambda: self.store.compaction,
@@ -192,7 +192,7 @@ class MemberCore:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Begins to tick and to talk to peers. Peers and transfers run as tasks of the group."""
-        self.refresh_quota()
+        self.quota.refresh()
         self._set_peers()
         self.peers.start(group)
         self.transfers.start(group)
@@ -291,17 +291,15 @@ class MemberCore:
         self.version_keeper.tick(now_s)
         self.auto_compactor.tick(now_s)
         self.disk_watch.tick(now_s)
-        self.refresh_quota()
+        self.quota.refresh()
         self.hub.tick_progress(now_s)
         self.store_writer.maybe_commit(self.applier.applied)
         if self._transfer is not None and now_s >= self._transfer[1]:
             self._end_transfer(TransferTimeoutError())
 
-    def refresh_quota(self) -> None:
-        """Has the quota see what the store takes now."""
+    def _store_size(self) -> int | None:
         # In use, not the file's size: pages that compaction freed are used again, and the file never shrinks.
-        if not self.pipeline.suspended:
-            self.quota.refresh(self.store_writer.backend.size_in_use_bytes())
+        return None if self.pipeline.suspended else self.store_writer.backend.size_in_use_bytes()
 
     def _catch_up(self) -> None:
         if not self._catch_up_job.queued:

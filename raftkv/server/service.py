@@ -117,7 +117,7 @@ class Service(LocalView):
 
     def alarm(self, raw: bytes, request: rpc.AlarmRequest, done: Done) -> None:
         """See `MemberApi`."""
-        self._core.refresh_quota()
+        self._core.quota.refresh()
         self._submit(RequestKind.ALARM, raw, request, done)
 
     def _submit(self, kind: RequestKind, raw: bytes, request: Any, done: Done) -> None:
@@ -235,7 +235,7 @@ class Service(LocalView):
 
         def committed() -> None:
             # An operator disarms next, and must not be met by the size of before.
-            self._core.refresh_quota()
+            self._core.quota.refresh()
             self._loop.call_soon(done, None)
 
         self._core.store_writer.when_durable(self._applier.applied, committed)

@@ -104,7 +104,7 @@ def test_write_that_raises_the_alarm_when_too_much_waits_does_not_silence_it() -
         assert leader.running is not None
         core = leader.running.core
         core.quota.limit_bytes = 1
-        core.quota.refresh(2)
+        core.quota.compare(2)
         core.proposals.waiting.update({-number: (lambda result, error: None, None) for number in range(1, 50_001)})
         client = SimulatedClient(leader)
         with pytest.raises(RpcError):
