@@ -95,6 +95,9 @@ def decode_configuration(body: bytes, *, validation: FieldValidation = "Ignore",
         raise bad_request(
             f"error decoding patch: json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
         )
+    if value.get("metadata") is not None and not isinstance(value["metadata"], dict):
+        text = f"json: cannot unmarshal {_json_kind(value['metadata'])} into Go struct field .metadata of type v1.ObjectMeta"
+        raise bad_request(f"error decoding patch: {text}")
     if faults and validation == "Strict":
         raise bad_request(f"error strict decoding patch: {', '.join(faults)}")
     if faults and validation == "Warn":

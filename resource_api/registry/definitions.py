@@ -113,7 +113,7 @@ def _note_storage_version(crd: Object) -> None:
     stored: list[str] = crd["status"].setdefault("storedVersions", [])
     for version in (crd.get("spec") or {}).get("versions") or []:
         if version.get("storage") and version.get("name") not in stored:
-            stored.append(version["name"])
+            stored.append(version.get("name", ""))
 
 
 class DefinitionModel:

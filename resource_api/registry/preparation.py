@@ -106,12 +106,27 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
         cause = error.__cause__
         why = cause.converted if write.strategic and isinstance(cause, DecodeError) else error.message.partition(": ")[2]
         raise _unfit_patch(shown, why) from error
+    if shown is not None and not model.type.custom:
+        _keep_kind(model.type, obj, write, shown)
     text = _outcry(ctx, [*write.faults, *unknown])
     if not text:
         return
     if shown is None:
         raise refusal(model.type.gvk, text)
     raise _unfit_patch(shown if unknown else str(write.strict_as_patch), text)
+
+
+def _keep_kind(resource: ResourceType, obj: Object, write: Write, shown: str) -> None:
+    """A patched object is of the kind it was: what a patch takes away comes back, another kind is none. Raises StatusError 422.
+
+    A strategic merge is put into the kind's own struct upstream, whatever it says of itself. Custom kinds tell by validation.
+    """
+    kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
+    if not write.strategic and (kind, api_version) != (resource.kind, resource.api_version):
+        raise _unfit_patch(
+            shown, f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        )
+    obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
 
 
 def conform(ctx: Context, gvk: GroupVersionKind, obj: Object, faults: Sequence[str]) -> None:

@@ -59,3 +59,16 @@ def test_refusal_is_upstreams(server: Server, row: dict[str, Any]) -> None:
         assert status["details"]["causes"] == row["causes"]
     if "details" in row:
         assert {name: value for name, value in status.get("details", {}).items() if name != "causes"} == row["details"]
+
+
+@pytest.mark.parametrize("change", [{"kind": None, "apiVersion": None}, {"kind": ""}])
+@pytest.mark.parametrize("kind", ["merge-patch", "strategic-merge-patch"])
+def test_patch_cannot_take_the_kind_away(server: Server, change: dict[str, Any], kind: str) -> None:
+    """A built-in object is of its kind, whatever becomes of the words."""
+    code, _, answer = server.ask(
+        "PATCH", f"{SHORT['maps']}/here", json.dumps(change).encode(), {"Content-Type": f"application/{kind}+json"}
+    )
+    obj = json.loads(answer)
+    assert (code, obj["kind"], obj["apiVersion"]) == (200, "ConfigMap", "v1"), answer
+    stored = json.loads(server.ask("GET", f"{SHORT['maps']}/here")[2])
+    assert (stored["kind"], stored["apiVersion"]) == ("ConfigMap", "v1")
