@@ -146,6 +146,7 @@ def place_of_rot(used: bytes, rng: random.Random) -> int:
     """A byte in the second quarter of a log with no zero near it: one in padding or in the upper half of a length may do no harm."""
     low, high = len(used) // 4, len(used) // 2
     start = rng.randrange(low, high)
+    offset: int
     for offset in (*range(start, high), *range(low, start)):
         if 0 not in used[offset - 8 : offset + 9]:
             return offset
