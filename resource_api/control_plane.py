@@ -183,7 +183,7 @@ class ControlPlane:
         self._own(self.measures.follow_size(), "size of the store")
         if self.config.etcd_compaction_interval_s and not self.config.embedded:
             self._own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
-        await self.addresses.repair()
+        await self.addresses.maybe_repair()
         self._own(self.addresses.run(), "addresses of Services")
         config = self.config
         self.secure_port = await self.server.listen(config.bind_address, config.secure_port, self._material.tls)

@@ -5,11 +5,14 @@ Immutable but for what is remembered. Hot path: `Event.encoded` is called per wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import logging
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal
 
-from resource_api.errors import Object
+from resource_api.errors import Object, UndecodableError
 from resource_api.registry.store import Stored
+
+log = logging.getLogger("resource_api.cache")
 
 Decode = Callable[[Stored], Object]
 """From the store's bytes to the object in one resource's version; raises UndecodableError."""
@@ -126,3 +129,17 @@ class Event:
             previous = None if self.previous is None else self.previous.seen_as(decode)
             view = self._views[decode] = Event(self.type, item, previous, self.revision)
         return view
+
+
+def readable(items: Sequence[Item]) -> list[Item]:
+    """Those that can be decoded; the others are told in the log."""
+    return [item for item in items if _is_readable(item)]
+
+
+def _is_readable(item: Item) -> bool:
+    try:
+        item.object()
+    except UndecodableError as error:
+        log.error("a stored object is left out", extra={"fields": {"key": error.key, "revision": error.revision, "error": str(error)}})
+        return False
+    return True

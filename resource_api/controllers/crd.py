@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from resource_api.cache.item import readable
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import FieldError, Object, StatusError
@@ -183,8 +184,8 @@ class DefinitionController:
 
     async def load(self) -> None:
         """Serves the kinds that are established already; before the server answers anybody. Raises StatusError, StoreError."""
-        for crd in await self._definitions.list_objects():
-            self._known[name_of(crd)] = copied(crd)
+        for item in readable((await self._definitions.reader.list("", ListOptions())).items):
+            self._known[name_of(item.object())] = copied(item.object())
         for crd in list(self._known.values()):
             if is_established(crd):
                 self._serve(crd)

@@ -302,10 +302,14 @@ class ServiceAddresses:
         """Repairs now and then, until it is cancelled."""
         while True:
             await asyncio.sleep(REPAIR_EVERY_S)
-            try:
-                await self.repair()
-            except (StatusError, StoreError) as error:
-                log.warning("addresses of Services could not be looked over", extra={"fields": {"error": str(error)}})
+            await self.maybe_repair()
+
+    async def maybe_repair(self) -> None:
+        """Repairs, unless something cannot be read or written now: that is no reason not to serve."""
+        try:
+            await self.repair()
+        except (StatusError, StoreError) as error:
+            log.warning("addresses of Services could not be looked over", extra={"fields": {"error": str(error)}})
 
     async def repair(self) -> None:
         """Every Service has its addresses and ports for itself, and nothing old is taken for a Service that does not have it.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raftkv.clock import Clock
 from resource_api import errors
+from resource_api.cache.item import readable
 from resource_api.errors import FieldError, Object, StatusError
 from resource_api.patch.managed_fields import settle_times
 from resource_api.registry import deletion
@@ -127,6 +128,11 @@ class Resource:
         """All of a namespace, or of all; read-only."""
         listing = await self.reader.list(namespace, ListOptions())
         return [item.object() for item in listing.items]
+
+    async def readable_objects(self, namespace: str = "") -> list[Object]:
+        """The same without those that cannot be decoded; for who makes or derives something, and never gives away what they may hold."""
+        listing = await self.reader.list(namespace, ListOptions())
+        return [item.object() for item in readable(listing.items)]
 
     # Changing.
 

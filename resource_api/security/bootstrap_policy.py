@@ -7,10 +7,11 @@ stays; one annotated `autoupdate: "false"` is left alone. Two servers may do thi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from resource_api.errors import Object, StatusError
+from resource_api.errors import Object, StatusError, UndecodableError
 from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.schema.json_values import copied
 from resource_api.security import bootstrap_roles as table
@@ -18,6 +19,8 @@ from resource_api.security.escalation import outdated_aggregates, uncovered
 from resource_api.security.flow_control import AUTO_UPDATE, flow_schemas, priority_levels
 from resource_api.security.lookup import Found, Lookup, get_or_none
 from resource_api.security.rbac import RBAC_GROUP
+
+log = logging.getLogger("resource_api")
 
 RECONCILE = "rbac.authorization.kubernetes.io/autoupdate"
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
@@ -204,11 +207,15 @@ async def reconcile_bootstrap(lookup: Lookup) -> int:
 
     async def one(wanted: Wanted, obj: Object, there: Object | None) -> None:
         async with turns:
-            writes.append(await _reconcile(lookup, wanted, obj, there))
+            try:
+                writes.append(await _reconcile(lookup, wanted, obj, there))
+            except UndecodableError as error:
+                # Damaged: whoever mends it starts the server anew.
+                log.error("a bootstrap object is not brought in order", extra={"fields": {"error": str(error)}})
 
     async with asyncio.TaskGroup() as group:
         for wanted in everything():
-            held = {_identity(obj): obj for obj in await lookup.find(wanted.group, wanted.plural).list_objects()}
+            held = {_identity(obj): obj for obj in await lookup.find(wanted.group, wanted.plural).readable_objects()}
             for obj in wanted.objects:
                 there = held.get(_identity(obj))
                 if there is None or wanted.complete(there, obj) is not there:
@@ -263,7 +270,7 @@ async def aggregate_cluster_roles(lookup: Lookup) -> int:
 
 
 async def _aggregate(resource: Found) -> int:
-    objects = await resource.list_objects()
+    objects = await resource.readable_objects()
     writes = 0
     for _ in range(len(objects) + 1):
         changed = outdated_aggregates(objects)

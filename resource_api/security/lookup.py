@@ -38,6 +38,9 @@ class Found(Protocol):
     async def list_objects(self, namespace: str = "") -> list[Object]:
         """The newest state of all of a namespace, or of all; read-only."""
 
+    async def readable_objects(self, namespace: str = "") -> list[Object]:
+        """The same without those that cannot be decoded."""
+
     async def create(self, ctx: Context, obj: Object) -> Object:
         """Through the whole pipeline; takes `obj`."""
 

@@ -94,6 +94,32 @@ async def test_namespace_goes_with_everything_in_it_through_the_whole_server():
         await idle(server)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "apiextensions.k8s.io/customresourcedefinitions/x.example.com",
+        "clusterroles/x",
+        "flowschemas/x",
+        "namespaces/x",
+        "ranges/nodeports/30001",
+        "rolebindings/default/x",
+        "services/specs/default/x",
+    ],
+)
+async def test_damaged_value_keeps_nobody_else_from_being_served(key: str):
+    """At the start, and when it is damaged under a running server; it stays where it is for whoever mends it."""
+    store = MemoryStore()
+    store.put(key, b"damaged")
+    async with served(store=store) as server:
+        await server.client.create(CONFIG_MAPS, config_map(), "default")
+        store.put(key + "2", b"damaged")
+        store.put("clusterroles/view", b"damaged")
+        await idle(server)
+        spec = {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}
+        await server.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}, "default")
+    assert [(await store.get(one)).value for one in (key, key + "2", "clusterroles/view")] == [b"damaged"] * 3
+
+
 async def test_description_names_every_part():
     """For people who look at a running server."""
     async with served() as server:

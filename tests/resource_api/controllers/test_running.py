@@ -116,6 +116,34 @@ def test_follower_has_what_the_collection_has():
     run(scenario, cache=CacheSettings(subscriber_events_max=3, window_events_min=2, window_fresh_s=-1))
 
 
+def test_follower_is_told_that_what_cannot_be_read_is_gone():
+    """And that it is there again when it was mended; its deletion says nothing more."""
+
+    async def scenario(world: World) -> None:
+        told: list[tuple[str, str]] = []
+        made = await world.create(config_map())
+        world.store.put("configmaps/default/bad", b"?")
+        value, ready = (await world.store.get("configmaps/default/a")).value, asyncio.Event()
+
+        def replace(items: object) -> None:
+            told.extend(("ALL", item.key) for item in items)  # type: ignore[attr-defined]
+
+        def change(event: Event) -> None:
+            told.append((event.type, event.item.object()["metadata"]["name"]))
+
+        task = world._group.create_task(follow(world.of("configmaps").reader.cache, replace, change, ready))
+        await ready.wait()
+        assert told == [("ALL", "configmaps/default/a")]
+        for step in (b"?", b"??", value, b"?"):
+            world.store.put("configmaps/default/a", step)
+        world.store.remove("configmaps/default/a", "configmaps/default/bad")
+        await world.settle()
+        assert told[1:] == [("DELETED", "a"), ("MODIFIED", "a"), ("DELETED", "a")], made
+        task.cancel()
+
+    run(scenario)
+
+
 def test_start_makes_what_every_cluster_has_once():
     """Namespaces, the network, the Service of the server with its endpoints; the next start writes nothing, but another address."""
 

@@ -40,6 +40,9 @@ class FakeResource:
     async def list_objects(self, namespace: str = "") -> list[Object]:
         return [obj for (where, _), obj in sorted(self.objects.items()) if namespace in ("", where)]
 
+    async def readable_objects(self, namespace: str = "") -> list[Object]:
+        return await self.list_objects(namespace)
+
     def put(self, obj: Object) -> Object:
         self.writes += 1
         metadata = obj["metadata"]
