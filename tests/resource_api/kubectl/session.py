@@ -137,11 +137,16 @@ class Session:
         path.write_text(yaml.safe_dump(config))
         return path
 
+    def until(self, command: str) -> None:
+        """Runs a `wait`, which must succeed. What it prints depends on who was faster, so that it ended is all that is written down."""
+        self.quietly(command)
+        self._lines += [f"$ kubectl {command}", "# and it is so", ""]
+
     @contextlib.contextmanager
-    def running(self, command: str, *, lines: int = 0, until_line: int = 0) -> Iterator[subprocess.Popen[str]]:
+    def running(self, command: str, *, lines: int = 0, until_line: int = 0, raced: bool = False) -> Iterator[subprocess.Popen[str]]:
         """A command that goes on beside the block, which begins when it has printed `until_line` lines.
 
-        After the block it has to end by itself, or after `lines` lines in all, when that is given.
+        After the block it has to end by itself, or after `lines` lines in all, when that is given. `raced`: see `until`.
         """
         process = subprocess.Popen(
             [str(KUBECTL), *shlex.split(command)],
@@ -161,6 +166,10 @@ class Session:
                 process.terminate()
             out, err = process.communicate()
         self._lines.append(f"$ kubectl {command} &")
+        if raced:
+            assert process.returncode == 0, err
+            self._lines += ["# and it is so", ""]
+            return
         self._write_down("".join(seen) + ("" if lines else out), err, 0 if lines else process.returncode)
 
     def say(self, text: str) -> None:

@@ -66,8 +66,9 @@ def test_server_side_apply_knows_owners(cluster: Cluster) -> None:
         kubectl("get deployment web -o yaml --show-managed-fields")
         kubectl("apply -f config-map.yaml")
         kubectl("apply --server-side -f -", stdin=MORE)
-        kubectl("apply --server-side -f -", stdin=LESS)
         kubectl("get configmap settings -o yaml --show-managed-fields")
+        kubectl("apply --server-side -f -", stdin=LESS)
+        kubectl("get configmap settings -o yaml")
 
 
 def test_edit_and_replace_are_for_what_stands(cluster: Cluster) -> None:

@@ -97,6 +97,8 @@ def test_certificate_requests_are_approved_and_denied(cluster: Cluster) -> None:
 def test_volumes_and_classes_have_their_columns(cluster: Cluster) -> None:
     """Kinds of the whole cluster in tables and descriptions."""
     with cluster.session("cluster-kinds") as kubectl:
+        # The warning is ours: webhooks are kept and not called. Volumes have no finalizer `kubernetes.io/pv-protection`, for want of the
+        # controller that takes it away.
         kubectl("create -f cluster-kinds.yaml")
         for kind in CLUSTER_KINDS:
             kubectl(f"get {kind} -o wide")

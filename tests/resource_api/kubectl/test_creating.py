@@ -107,6 +107,7 @@ def test_manifests_are_checked_before_they_are_made(cluster: Cluster) -> None:
         kubectl("create -f - --validate=ignore", stdin=STRANGE.replace("strange", "ignored"))
         kubectl("create -f -", stdin=WRONG)
         kubectl("create -f -", stdin="apiVersion: v1\nkind: Pod\nmetadata: {name: none}\nspec: {containers: []}")
+        # Where upstream says `no matches for kind "Unicorn"`: kubectl first looks for it in OpenAPI v2, in protobuf, which is not served.
         kubectl("create -f -", stdin="apiVersion: v1\nkind: Unicorn\nmetadata: {name: none}")
         kubectl("create -f -", stdin="apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: none}\nspec: {replicas: -1}")
         kubectl("create -f -", stdin="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: elsewhere}")

@@ -17,9 +17,11 @@ def test_server_describes_its_kinds_as_upstream(cluster: Cluster) -> None:
         kubectl("api-resources --api-group=apps --no-headers")
         kubectl("api-resources --categories=all --verbs=list -o name")
         kubectl("api-versions")
+        # The server says what it is: another compiler, no commit.
         kubectl("version -o json --client=false")
         kubectl("cluster-info")
         kubectl("get --raw /healthz")
+        # Upstream's checks are named after its own hooks; this server has fewer and other parts.
         kubectl("get --raw /readyz?verbose")
         kubectl("get --raw /livez/ping")
         kubectl("get unicorns")
@@ -33,8 +35,10 @@ def test_fields_of_kinds_are_explained(cluster: Cluster) -> None:
     with cluster.session("explain") as kubectl:
         kubectl("explain configmap")
         kubectl("explain deployment.spec.strategy --recursive")
+        # Upstream's server lists the values of enumerations here; the published definitions, of which ours are made, do not have them.
         kubectl("explain pods.spec.containers.ports.protocol")
         kubectl("explain horizontalpodautoscaler.spec.behavior --api-version=autoscaling/v2")
         kubectl("explain pod.spec.nothing")
         kubectl("explain unicorn")
+        # OpenAPI v2 is served as JSON only; this is the one command that insists on protobuf.
         kubectl("explain namespace.status --output=plaintext-openapiv2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 from datetime import UTC, datetime
 
 import pytest
@@ -46,6 +47,7 @@ def test_lists_are_chosen_sorted_and_cut(cluster: Cluster) -> None:
         kubectl("get namespace lists -o yaml")
         kubectl("get cm -n nowhere")
         kubectl("get endpoints")
+        # Upstream asks the scheduler's port; here is none.
         kubectl("get componentstatuses")
         kubectl("get secrets --field-selector type=Opaque")
         kubectl("get pods --field-selector color=blue")
@@ -59,6 +61,7 @@ def test_kinds_have_their_columns(cluster: Cluster) -> None:
         kubectl("get all")
         for kind in KINDS.split():
             kubectl(f"get {kind} -o wide")
+        # The claim has no finalizer `kubernetes.io/pvc-protection`: there is no controller that would take it away again.
         kubectl("describe service/web secret/password pvc/data limitrange/limits")
         kubectl("describe statefulset/db daemonset/agent job/once cronjob/nightly")
         kubectl("describe ingress/front networkpolicy/closed pdb/web hpa/web endpointslice/web-1 lease/leader rc/old")
@@ -66,6 +69,7 @@ def test_kinds_have_their_columns(cluster: Cluster) -> None:
         kubectl("get job once -o yaml")
         kubectl("get cronjob nightly -o yaml")
         kubectl("get service web -o yaml")
+        # Upstream's status has `currentMetrics: null` besides.
         kubectl("get hpa web -o yaml")
         kubectl("get horizontalpodautoscalers.v1.autoscaling web -o yaml")
 
@@ -102,10 +106,13 @@ def test_watches_print_what_changes(cluster: Cluster) -> None:
         with kubectl.running("get configmaps -w --output-watch-events", until_line=3, lines=5):
             kubectl.quietly("create configmap third")
             kubectl.quietly("delete configmap third")
-        with kubectl.running("get configmaps --watch-only -o custom-columns=NAME:.metadata.name --request-timeout=20s", lines=2):
+        with kubectl.running("get configmaps --watch-only -o custom-columns=NAME:.metadata.name", lines=2) as watch:
+            assert watch.stdout is not None
             # Whether the watch has begun cannot be seen from outside; each change makes a line once it has.
-            for number in range(8):
+            for number in range(1000):
                 kubectl.quietly(f"annotate configmap second n={number} --overwrite")
+                if select.select([watch.stdout], [], [], 0)[0]:
+                    break
 
 
 def test_waits_end_when_it_is_so(cluster: Cluster) -> None:
@@ -121,7 +128,7 @@ def test_waits_end_when_it_is_so(cluster: Cluster) -> None:
         kubectl("wait deployment/web --for=jsonpath='{.spec.replicas}'=1")
         with kubectl.running("wait --for=create configmap/late --timeout=30s"):
             kubectl.quietly("create configmap late")
-        with kubectl.running("wait --for=delete configmap/late --timeout=30s"):
+        with kubectl.running("wait --for=delete configmap/late --timeout=30s", raced=True):
             kubectl.quietly("delete configmap late")
         kubectl("wait --for=delete configmap/late")
         kubectl("wait configmap/none --for=condition=Ready")
