@@ -339,6 +339,21 @@ def test_compacted_revision_is_refused(check):
     check(scenario)
 
 
+def test_write_at_the_compacted_revision_is_still_told(check):
+    """A watch that has seen everything before it misses nothing."""
+
+    async def scenario(subject):
+        store = subject.store
+        first = await store.create("k/a", b"1")
+        second = await store.update("k/a", b"2", expected_revision=first)
+        await subject.compact(second)
+        async with store.watch("k/", after_revision=first) as watch:
+            (told,) = await gather(aiter(watch), 1)
+        assert (told.key, told.value, told.revision) == ("k/a", b"2", second)
+
+    check(scenario)
+
+
 def test_compaction_turn_is_taken_once(check):
     """Whoever names the present turn takes the next; the others learn which one it is. The store counts it as a change."""
 
