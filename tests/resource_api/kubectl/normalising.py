@@ -12,7 +12,7 @@ AGE = re.compile(r"(?:(?<=  )|(?<=over )|^)(?:\d+m)?\d{1,3}s( *)(?=$| |\))", re.
 
 RULES = (
     # kubectl's own log: whether its watch or its patience ends first is a race within it.
-    (re.compile(r"^I\d{4} \d\d:\d\d:\d\d\.\d+ .*\n", re.MULTILINE), ""),
+    (re.compile(r"^[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n", re.MULTILINE), ""),
     (re.compile(TIME), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000( UTC)?"), "<time>"),
     (re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000"), "<time>"),

@@ -188,7 +188,8 @@ class Session:
 
     def _write_down(self, stdout: str, stderr: str, status: int) -> None:
         self._lines += normalised(stdout).rstrip("\n").split("\n") if stdout.strip("\n") else []
-        self._lines += [f"! {line}" for line in normalised(stderr).rstrip("\n").split("\n")] if stderr else []
+        complaints = normalised(stderr).rstrip("\n")
+        self._lines += [f"! {line}" for line in complaints.split("\n")] if complaints else []
         if status:
             self._lines.append(f"exit status {status}")
         self._lines.append("")
