@@ -64,8 +64,10 @@ def sign(csr: Object, authority: Authority) -> bytes:
     lives_s = min(max(int(spec.get("expirationSeconds") or LEAF_DAYS * 86400), LIFETIME_MIN_S), LEAF_DAYS * 86400)
     builder = authority.builder(request.subject, lives_s).public_key(key)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    said = key_usage(digital_signature="digital signature" in usages, key_encipherment="key encipherment" in usages)
-    builder = builder.add_extension(said, critical=True)
+    bits = {name: name.replace("_", " ") in usages for name in ("digital_signature", "key_encipherment")}
+    if any(bits.values()):
+        # A key usage without any bit is none: OpenSSL refuses such a certificate, and Go leaves the extension out as well.
+        builder = builder.add_extension(key_usage(**bits), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -167,6 +167,22 @@ def test_approved_request_gets_a_client_certificate(tmp_path):
     assert not asyncio.run(signing.sign_approved(cluster, authority, clock, stored))
 
 
+@pytest.mark.parametrize(
+    ("usages", "bits"),
+    [
+        (("client auth",), None),
+        (("client auth", "digital signature"), (True, False)),
+        (("client auth", "key encipherment"), (False, True)),
+    ],
+)
+def test_certificate_says_the_key_usages_asked_for_or_none(tmp_path, usages, bits):
+    """OpenSSL refuses a certificate whose key usage has no bit: without one there is no extension."""
+    pem = signing.sign(csr(usages=usages), open_authority(tmp_path, SetClock()))
+    extensions = x509.load_pem_x509_certificate(pem).extensions
+    said = [one.value for one in extensions if isinstance(one.value, x509.KeyUsage)]
+    assert [(one.digital_signature, one.key_encipherment) for one in said] == ([bits] if bits else [])
+
+
 def test_requests_that_are_not_ours_or_not_approved_wait(tmp_path):
     """Pending, denied, failed or another signer's: nothing is written."""
     assert not signing.is_approved(csr(conditions=()))
