@@ -8,6 +8,7 @@ from resource_api.security.admission.plugin import PassivePlugin, is_write_of, r
 from resource_api.security.lookup import Lookup, cached, cached_or_newest
 
 GROUP, PLURAL = "scheduling.k8s.io", "priorityclasses"
+SYSTEM_CLASSES = ("system-cluster-critical", "system-node-critical")
 DEFAULT_PREEMPTION = "PreemptLowerPriority"
 
 
@@ -20,8 +21,8 @@ class Priority(PassivePlugin):
         self._lookup = lookup
 
     def handles(self, request: AdmissionRequest) -> bool:
-        """Pods when made, classes when made and changed."""
-        return is_write_of(request, "", "pods", "CREATE") or is_write_of(request, GROUP, PLURAL, "CREATE", "UPDATE")
+        """Pods when made, classes always."""
+        return is_write_of(request, "", "pods", "CREATE") or is_write_of(request, GROUP, PLURAL, "CREATE", "UPDATE", "DELETE")
 
     async def admit(self, request: AdmissionRequest) -> None:
         """Sets priority and preemption policy; whoever sent other values is refused."""
@@ -55,7 +56,11 @@ class Priority(PassivePlugin):
         spec["priority"], spec["preemptionPolicy"] = value, policy
 
     async def validate(self, request: AdmissionRequest) -> None:
-        """One default class."""
+        """One default class; the system's own stay (upstream's storage of the kind says so, in these words)."""
+        if request.operation == "DELETE":
+            if request.name in SYSTEM_CLASSES:
+                raise refused(request, "this is a system priority class and cannot be deleted")
+            return
         if request.type.plural != PLURAL or request.obj is None or not request.obj.get("globalDefault"):
             return
         default = self._default()

@@ -195,6 +195,21 @@ def test_there_is_one_default_priority_class():
     run(plugin, request("PriorityClass", "priorityclasses", same, old=same, operation="UPDATE", **more))
 
 
+def test_system_priority_classes_cannot_be_deleted():
+    """Pods of the system would lose their priority; another class goes."""
+    plugin = Priority(FakeCluster())
+
+    def deletion(name: str) -> AdmissionRequest:
+        old, more = priority_class(name, 1), {"group": "scheduling.k8s.io", "namespace": ""}
+        return request("PriorityClass", "priorityclasses", None, old=old, operation="DELETE", **more)
+
+    for name in ("system-cluster-critical", "system-node-critical"):
+        assert refusal(plugin, deletion(name)) == (
+            f'priorityclasses.scheduling.k8s.io "{name}" is forbidden: this is a system priority class and cannot be deleted'
+        )
+    run(plugin, deletion("high"))
+
+
 # Small ones
 
 
