@@ -200,9 +200,10 @@ def unknown_resource() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", has_details=True)
 
 
-def method_not_allowed(kind: str, verb: str = "", group: str = "") -> StatusError:
-    """405: the resource has no such verb; without a verb, whatever it was."""
-    text = f'{verb} is not supported on resources of kind "{qualified(kind, group)}"' if verb else ""
+def method_not_allowed(kind: str, verb: str = "", group: str = "", *, text: str = "") -> StatusError:
+    """405: the resource has no such verb; without a verb, whatever it was. `text` is for a reason of another kind."""
+    if verb and not text:
+        text = f'{verb} is not supported on resources of kind "{qualified(kind, group)}"'
     text = text or "the server does not allow this method on the requested resource"
     return StatusError(405, "MethodNotAllowed", text, group=group if verb else "", kind=kind if verb else "", has_details=True)
 

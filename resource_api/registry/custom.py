@@ -97,7 +97,8 @@ class CustomStrategy(Strategy):
     def prepare_create(self, ctx: Context, obj: Object) -> None:
         """Drops the status, starts the generation. While the definition is being deleted nothing is created."""
         if self._model.terminating:
-            raise errors.method_not_allowed(self._model.type.plural, "create", self._model.type.group)
+            text = "create not allowed while custom resource definition is terminating"
+            raise errors.method_not_allowed(self._model.type.plural, "create", self._model.type.group, text=text)
         if self._has_status:
             obj.pop("status", None)
         self._model.default(obj)

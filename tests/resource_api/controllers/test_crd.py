@@ -189,7 +189,8 @@ def test_deleted_definition_waits_for_its_objects():
         assert [one["metadata"]["name"] for one in await world.widgets.list_objects()] == ["held"]
         with pytest.raises(StatusError) as refused:
             await world.widgets.create(world.context, widget("late", spec={}))
-        assert refused.value.code == 405
+        text = "create not allowed while custom resource definition is terminating"
+        assert (refused.value.code, refused.value.reason, refused.value.message) == (405, "MethodNotAllowed", text)
 
         def release(obj: Object) -> Object:
             obj["metadata"]["finalizers"] = []
