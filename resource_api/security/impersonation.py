@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from resource_api.errors import bad_request
 from resource_api.registry.requests import User
+from resource_api.schema.json_values import go_text
 from resource_api.security.authn import AUTHENTICATED, UNAUTHENTICATED
 from resource_api.security.authorization import Attributes, Authorizer, refusal
 
@@ -31,7 +32,7 @@ def wanted_user(headers: Mapping[str, Sequence[str]]) -> User | None:
             extra[key] = (*extra.get(key, ()), *values)
     if not name:
         if groups or uids or extra:
-            raise bad_request(f"requested {list(groups) or list(uids) or list(extra)} without impersonating a user")
+            raise bad_request(f"requested {go_text(list(groups) or list(uids) or list(extra))} without impersonating a user")
         return None
     return User(name, groups, uids[0] if uids else "", extra)
 

@@ -138,8 +138,10 @@ def test_impersonation_text_and_service_accounts():
     assert got.groups == ("system:serviceaccounts", "system:serviceaccounts:ns1", "system:authenticated")
     got = impersonate(ALICE, {"impersonate-user": ["system:anonymous"]}, may(users="system:anonymous"))
     assert got.groups == ("system:unauthenticated",)
-    with pytest.raises(StatusError, match="without impersonating a user"):
-        impersonate(ALICE, {"impersonate-group": ["ops"]}, may(groups="ops"))
+    for values, shown in ((["ops"], "[ops]"), (["ops", "devs"], "[ops devs]")):
+        with pytest.raises(StatusError) as raised:
+            impersonate(ALICE, {"impersonate-group": values}, may(groups="ops"))
+        assert (raised.value.code, raised.value.message) == (400, f"requested {shown} without impersonating a user")
 
 
 def test_in_flight_requests_are_bounded_apart():
