@@ -68,6 +68,7 @@ class ServiceAddresses:
             return
         old = (request.old or {}).get("spec") or {}
         spec = request.obj.setdefault("spec", {})
+        _follow_singular(spec, old)
         self._keep(spec, old)
         await self._take_addresses(request, spec, old)
         await self._take_ports(request, spec, old)
@@ -82,6 +83,8 @@ class ServiceAddresses:
             return
         if old.get("type") != "ExternalName":
             for field in ADDRESS_FIELDS:
+                if field == "clusterIPs" and spec.get("clusterIP") != old.get("clusterIP"):
+                    continue  # The old list would hide that another address was asked for.
                 if not spec.get(field) and old.get(field):
                     spec[field] = old[field]
         if kind in TYPES_WITH_PORTS:
@@ -104,6 +107,9 @@ class ServiceAddresses:
             await self._free_addresses_after(request, before)
             return
         wanted = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+        if _changes_primary(wanted, old):
+            # Validation refuses it: nothing is taken for a write that cannot be.
+            return
         families = self._families(request, spec, wanted)
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         spec["ipFamilies"] = families
@@ -342,6 +348,22 @@ class ServiceAddresses:
                 await self._addresses.claim(address, namespace, name)
         for port in ports_of(spec) - set(ports):
             await self._ports.claim(port, Owner(namespace, name, metadata["uid"]))
+
+
+def _follow_singular(spec: Object, old: Object) -> None:
+    """`clusterIPs` follows a changed `clusterIP` when a client changed that alone, as a merge patch does (upstream's normalizeClusterIPs).
+
+    The other way round nothing is made up, as upstream: who changes the list has to write both.
+    """
+    before, now = old.get("clusterIP"), spec.get("clusterIP")
+    if now and before != now and old.get("clusterIPs") and spec.get("clusterIPs") == old.get("clusterIPs"):
+        spec["clusterIPs"] = [now]
+
+
+def _changes_primary(wanted: Sequence[str], old: Object) -> bool:
+    """Whether a Service that has a cluster IP, or none on purpose, would get another one."""
+    before = old.get("clusterIPs") or []
+    return bool(before and wanted and old.get("type") in TYPES_WITH_ADDRESS and wanted[0] != before[0])
 
 
 def _has_health_check(spec: Object) -> bool:

@@ -207,14 +207,16 @@ def _address_change(spec: Object, old: Object) -> Problems:
     if "ExternalName" in (spec.get("type"), old.get("type")):
         return []
     before: list[str] = old.get("clusterIPs") or ([old["clusterIP"]] if old.get("clusterIP") else [])
-    now: list[str] = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
     if not before:
         return []
+    first = spec.get("clusterIP")
+    now: list[str] = spec.get("clusterIPs") or ([first] if first == before[0] else [])
     if not now:
-        return [invalid("spec.clusterIPs[0]", now, "primary clusterIP can not be unset")]
+        problems = [invalid("spec.clusterIPs[0]", spec.get("clusterIPs"), "primary clusterIP can not be unset")]
+        return [*problems, required("spec.clusterIPs")] if first else problems
     if (spec.get("clusterIP") or now[0]) != before[0] or now[0] != before[0]:
         return [invalid("spec.clusterIPs[0]", now, "may not change once set")]
-    problems: Problems = []
+    problems = []
     if len(before) > 1 and len(now) > 1 and before[1] != now[1]:
         problems.append(invalid("spec.clusterIPs[1]", now, "may not change once set"))
     return problems

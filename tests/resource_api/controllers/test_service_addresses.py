@@ -1,4 +1,4 @@
-"""Node ports of Services: the configured range, the health check's port, what is shared and given back."""
+"""Node ports of Services: the configured range, the health check's port, what is shared and given back; a cluster IP that stays."""
 
 from __future__ import annotations
 
@@ -70,3 +70,41 @@ async def test_one_port_in_two_protocols_shares_its_node_port():
         assert len({one["nodePort"] for one in spec["ports"]}) == 1
         spec = await make(server, service("lb", "LoadBalancer", allocateLoadBalancerNodePorts=False))
         assert "nodePort" not in spec["ports"][0]
+
+
+@pytest.mark.parametrize(
+    ("given", "change", "problems"),
+    [
+        ("10.0.0.9", {"clusterIP": "10.0.0.10"}, ['["10.0.0.10"]: may not change once set']),
+        ("10.0.0.9", {"clusterIP": "10.99.0.1"}, ['["10.99.0.1"]: may not change once set']),
+        ("10.0.0.9", {"clusterIP": "None"}, ['["None"]: may not change once set']),
+        ("None", {"clusterIP": "10.0.0.10"}, ['["10.0.0.10"]: may not change once set']),
+        ("10.0.0.9", {"clusterIP": "10.0.0.10", "clusterIPs": ["10.0.0.10"]}, ['["10.0.0.10"]: may not change once set']),
+        ("10.0.0.9", {"clusterIPs": ["10.0.0.10"]}, ['["10.0.0.10"]: may not change once set', "first value must match `clusterIP`"]),
+        (
+            "10.0.0.9",
+            {"clusterIP": "10.0.0.10", "clusterIPs": None},
+            ["null: primary clusterIP can not be unset", "spec.clusterIPs: Required value"],
+        ),
+    ],
+)
+async def test_cluster_ip_may_not_change(given: str, change: Object, problems: list[str]):
+    """Not by the singular field alone either, which the list follows; what was asked for is not taken."""
+    async with served() as server:
+        await make(server, service("a", "ClusterIP", clusterIP=given))
+        refused = await server.refusal(server.client.patch(SERVICES, "a", {"spec": change}, "default"))
+        assert refused.code == 422
+        assert all(problem in refused.message for problem in problems), refused.message
+        assert f"spec.clusterIPs[0]: Invalid value: {problems[0]}" in refused.message
+        assert (await make(server, service("b", "ClusterIP", clusterIP="10.0.0.10")))["clusterIPs"] == ["10.0.0.10"]
+        labeled = await server.client.patch(SERVICES, "a", {"metadata": {"labels": {"a": "b"}}}, "default")
+        assert (labeled["spec"]["clusterIP"], labeled["spec"]["clusterIPs"]) == (given, [given])
+
+
+async def test_cluster_ip_that_is_left_out_stays():
+    """Cleared alone or with the list: the Service keeps what it has."""
+    async with served() as server:
+        await make(server, service("a", "ClusterIP", clusterIP="10.0.0.9"))
+        for change in ({"clusterIP": None}, {"clusterIP": ""}, {"clusterIPs": None}, {"clusterIP": None, "clusterIPs": None}):
+            kept = await server.client.patch(SERVICES, "a", {"spec": change}, "default")
+            assert (kept["spec"]["clusterIP"], kept["spec"]["clusterIPs"]) == ("10.0.0.9", ["10.0.0.9"])
