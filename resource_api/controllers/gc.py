@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from resource_api.controllers.object_index import Entry, ObjectIndex, OwnerReference
+from resource_api.controllers.owner_events import misplaced_owner, tell_of_owner
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Json, Object, StatusError
 from resource_api.registry.deletion import FOREGROUND, ORPHAN
@@ -76,6 +77,8 @@ class GarbageCollector:
 
     async def reconcile(self, key: str) -> None:
         """Decides about one object by what the index knows now."""
+        await self._tell_of_misplaced_owner(key)
+        # Looked up after that wait: what is decided about is what is there now.
         entry = self._index.by_key.get(key)
         if entry is None:
             return
@@ -111,6 +114,14 @@ class GarbageCollector:
             elif FOREGROUND in metadata.finalizers:
                 policy = "Foreground"
             await self._delete(entry, policy)
+
+    async def _tell_of_misplaced_owner(self, key: str) -> None:
+        entry = self._index.by_key.get(key)
+        if entry is None or key.startswith(IGNORED) or entry.metadata.deletion_timestamp:
+            return
+        owner = misplaced_owner(self._index, entry)
+        if owner is not None:
+            await tell_of_owner(self._api, entry, owner)
 
     def _state(self, entry: Entry, owner: OwnerReference) -> OwnerState:
         group, _, version = owner.api_version.rpartition("/")

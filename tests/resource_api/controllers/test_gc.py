@@ -96,14 +96,38 @@ def test_object_of_an_owner_that_never_was_goes():
 
 
 def test_owner_in_another_namespace_is_none():
-    """Upstream treats it as missing."""
+    """Upstream treats it as missing, and an Event on the object says so."""
 
     async def scenario(world: World) -> None:
         world.start_controllers()
         far = await world.create(config_map("far", "other"))
-        await owned(world, "a", far)
+        lost = await owned(world, "a", far)
         await world.settle()
         assert await names(world) == ["far"]
+        (event,) = await world.of("events").list_objects()
+        uid = far["metadata"]["uid"]
+        assert (event["metadata"]["namespace"], event["type"], event["reason"]) == ("default", "Warning", "OwnerRefInvalidNamespace")
+        assert event["involvedObject"] == {**owner(lost), "namespace": "default"}
+        assert event["source"] == {"component": "garbage-collector-controller"}
+        assert event["message"] == (
+            f'ownerRef [v1/ConfigMap, namespace: default, name: far, uid: {uid}] does not exist in namespace "default"'
+        )
+
+    run(scenario)
+
+
+def test_owner_that_is_gone_is_not_told_of():
+    """The Event is about references that could never have held, not about those that ended."""
+
+    async def scenario(world: World) -> None:
+        world.start_controllers()
+        near = await world.create(config_map())
+        await owned(world, "b", near)
+        await world.create(config_map("c", ownerReferences=[{**owner(near), "uid": "other"}]))
+        await world.delete(near)
+        await world.settle()
+        assert await names(world) == []
+        assert await world.of("events").list_objects() == []
 
     run(scenario)
 
@@ -131,6 +155,12 @@ def test_object_in_no_namespace_is_never_collected_for_an_owner_in_one():
         world.start_controllers()
         near = await world.create(config_map())
         node = await world.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "ownerReferences": [owner(near)]}})
+        await world.settle()
+        await world.change(node, lambda live: live["metadata"].update(labels={"a": "b"}))
+        await world.settle()
+        (event,) = await world.of("events").list_objects()
+        assert (event["metadata"]["namespace"], event["involvedObject"]) == ("default", owner(node))
+        assert event["message"].endswith('does not exist in namespace ""')
         await world.delete(near)
         await world.settle()
         assert await world.find(node) is not None

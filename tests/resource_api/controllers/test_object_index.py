@@ -65,7 +65,7 @@ def test_index_knows_owners_namespaces_and_uids():
         await world.index.ready.wait()
         second = await world.create(config_map("b", "other", ownerReferences=[owner(first)]))
         await world.settle()
-        # Another namespace's owner is none: the collector takes the second away.
+        # Another namespace's owner is none: the collector takes the second away, and an Event says why.
         assert await world.find(second) is None
         third = await world.create(config_map("c", ownerReferences=[owner(first)]))
         await world.settle()
@@ -77,7 +77,8 @@ def test_index_knows_owners_namespaces_and_uids():
         )
         assert list(world.index.dependents[first["metadata"]["uid"]]) == ["configmaps/default/c"]
         assert world.index.resource_of(entry) is world.of("configmaps")
-        assert follower.keys.keys() == {"configmaps/default/a", "configmaps/default/c"}
+        event = f"events/other/b.{second['metadata']['uid']}"
+        assert follower.keys.keys() == {"configmaps/default/a", "configmaps/default/c", event}
         consistent(world.index)
 
     run(scenario)
