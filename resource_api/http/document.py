@@ -11,7 +11,7 @@ from resource_api.errors import Json
 
 
 class Document(NamedTuple):
-    """JSON and its SHA-512 in upper-case hex."""
+    """JSON, or another form of it, and its SHA-512 in upper-case hex."""
 
     body: bytes
     digest: str
@@ -28,5 +28,9 @@ class Document(NamedTuple):
 
 def document(value: Json) -> Document:
     """Encodes and names a value."""
-    body = msgspec.json.encode(value)
+    return named(msgspec.json.encode(value))
+
+
+def named(body: bytes) -> Document:
+    """Names what is encoded."""
     return Document(body, hashlib.sha512(body).hexdigest().upper())

@@ -15,7 +15,7 @@ import msgspec
 from raftkv.clock import Clock
 from resource_api.errors import Object, StatusError
 from resource_api.http.discovery import AGGREGATED, Discovery
-from resource_api.http.document import Document, document
+from resource_api.http.document import Document, document, named
 from resource_api.http.messages import JSON, Answer, Request, Response
 from resource_api.http.negotiation import clauses, wanted
 from resource_api.http.openapi import OpenApi
@@ -25,10 +25,16 @@ from resource_api.http.routes import Routes
 from resource_api.http.status import page_not_found
 from resource_api.registry.api import Api
 from resource_api.registry.custom import CustomModel
+from resource_api.schema.protobuf.swagger import encoded
 
 YEAR_S = 365 * 24 * 3600
 
 OPENAPI = "/openapi/v3"
+
+SWAGGER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""The protobuf form of version 2. kubectl asks for it by its older name, which has an `@`; the answer never has that name."""
+SWAGGERS = {JSON: JSON, SWAGGER: SWAGGER, SWAGGER.replace("v2.v1", "v2@v1"): SWAGGER}
+"""What a client accepts, and what it gets."""
 
 
 class Documents:
@@ -42,8 +48,8 @@ class Documents:
         self._discovery: Discovery | None = None
         self._openapi: OpenApi | None = None
         self._is_openapi_old = True
-        self._swagger: tuple[OpenApi, Document] | None = None
-        """Of which set of documents the one of version 2 was made."""
+        self._swagger: tuple[OpenApi, dict[str, Document]] | None = None
+        """Of which set of documents those of version 2 were made; the forms of it that were asked for, by media type."""
         self._building = asyncio.Lock()
         api.on_change(self._forget)
 
@@ -126,22 +132,41 @@ class Documents:
         return Response(found.status, found.body, found.headers.get("Content-Type", ""), headers)
 
     async def _version_2(self, request: Request) -> Answer:
-        """JSON alone: who wants the protobuf form is better off without a document than with one it cannot read (spec A.4)."""
-        if not _takes_json(request):
-            return page_not_found()
-        openapi = await self.openapi()
-        if self._swagger is None or self._swagger[0] is not openapi:
-            self._swagger = (openapi, await asyncio.to_thread(_swagger_of, openapi))
-        found = self._swagger[1]
+        media = _swagger_media(request)
+        if media is None:
+            raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {JSON}, {SWAGGER}")
+        found = await self._version_2_as(media)
         headers = [("ETag", found.etag), ("Vary", "Accept")]
         if found.matches(request.headers.get("If-None-Match", "")):
             return Response(304, b"", "", headers)
-        return Response(200, found.body, JSON, headers)
+        return Response(200, found.body, media, headers)
+
+    async def _version_2_as(self, media: str) -> Document:
+        openapi = await self.openapi()
+        async with self._building:
+            if self._swagger is None or self._swagger[0] is not openapi:
+                self._swagger = (openapi, {})
+            made = self._swagger[1]
+            if media not in made:
+                made[media] = await asyncio.to_thread(_swagger_of, openapi, media)
+            return made[media]
 
 
-def _swagger_of(openapi: OpenApi) -> Document:
+def _swagger_of(openapi: OpenApi, media: str) -> Document:
     found = (openapi.document(path) for path in openapi.paths())
-    return document(swagger(msgspec.json.decode(one.body) for one in found if one is not None))
+    value = swagger(msgspec.json.decode(one.body) for one in found if one is not None)
+    return named(encoded(value)) if media == SWAGGER else document(value)
+
+
+def _swagger_media(request: Request) -> str | None:
+    """The first form the client accepts, of the two there are."""
+    for clause in clauses(request.headers.get("Accept", "") or JSON):
+        if clause.type in ("application", "*") and clause.subtype == "*":
+            return JSON
+        media = SWAGGERS.get(f"{clause.type}/{clause.subtype}")
+        if media is not None:
+            return media
+    return None
 
 
 def _takes_json(request: Request) -> bool:

@@ -388,15 +388,28 @@ async def test_openapi_documents_are_found_by_their_hash():
         assert (await api.ask("GET", "/openapi/v3", headers={"Accept": "text/html"}))[0] == 406
 
 
-async def test_openapi_of_version_2_is_json_or_nothing():
-    """With an ETag; a client that wants protobuf alone goes without."""
+async def test_openapi_of_version_2_is_json_or_protobuf():
+    """Each form with an ETag of its own. kubectl asks for protobuf with an `@`, and alone; with both the first is meant."""
     async with face(kinds=[("apps", "v1", "deployments")]) as api:
         async with api.session.get(api.url + "/openapi/v2") as answer:
             assert (await answer.json())["swagger"] == "2.0"
             etag = answer.headers["ETag"]
         assert (await api.ask("GET", "/openapi/v2", headers={"If-None-Match": etag}))[0] == 304
-        protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-        assert (await api.ask("GET", "/openapi/v2", headers={"Accept": protobuf}))[0] == 404
+        protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+        with_at = protobuf.replace("v2.v1", "v2@v1")
+        for accepted in (protobuf, with_at, f"{with_at}, application/json"):
+            async with api.session.get(api.url + "/openapi/v2", headers={"Accept": accepted}) as answer:
+                assert (answer.status, answer.headers["Content-Type"]) == (200, protobuf)
+                assert answer.headers.getall("Vary") == ["Accept", "Accept-Encoding"]
+                assert answer.headers["Content-Encoding"] == "gzip"
+                assert answer.headers["ETag"] != etag
+                assert (await answer.read()).startswith(b"\x0a\x032.0\x12")
+                named = {"Accept": accepted, "If-None-Match": answer.headers["ETag"]}
+            assert (await api.ask("GET", "/openapi/v2", headers=named))[0] == 304
+        for accepted in ("*/*", f"application/json, {protobuf}"):
+            async with api.session.get(api.url + "/openapi/v2", headers={"Accept": accepted}) as answer:
+                assert (answer.headers["Content-Type"], answer.headers["ETag"]) == ("application/json", etag)
+        assert (await api.ask("GET", "/openapi/v2", headers={"Accept": "text/html"}))[0] == 406
 
 
 async def test_stream_that_fails_in_its_midst_is_cut(caplog: pytest.LogCaptureFixture):

@@ -99,6 +99,60 @@ def test_generators_make_their_objects(cluster: Cluster) -> None:
         kubectl.quietly("delete clusterrole/reader clusterrole/web-reader clusterrole/many clusterrolebinding/readers priorityclass/high")
 
 
+LIST = """
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: one}
+  data: {a: "1"}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: web}
+  spec:
+    selector: {matchLabels: {app: web}}
+    template:
+      metadata: {labels: {app: web}}
+      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+"""
+
+TYPED_LIST = """
+apiVersion: v1
+kind: ConfigMapList
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: two}, data: {a: "2"}}
+- {metadata: {name: three}, data: {a: "3"}}
+"""
+
+UNDEFINED = """
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: none}
+"""
+
+
+def test_lists_are_manifests_too(cluster: Cluster) -> None:
+    """kubectl checks a List by itself, for which it wants OpenAPI v2 in protobuf; what it read it can write back."""
+    with cluster.session("list-manifests") as kubectl:
+        kubectl("create -f - --dry-run=server", stdin=LIST)
+        kubectl("create -f - --save-config", stdin=LIST)
+        kubectl("apply -f -", stdin=LIST.replace("nginx", "nginx:1"))
+        kubectl("apply -f - --dry-run=server", stdin=LIST)
+        kubectl("apply -f - --server-side --force-conflicts", stdin=LIST)
+        kubectl("apply -f -", stdin=TYPED_LIST)
+        for command in ("apply", "replace"):
+            read = kubectl.quietly("get configmaps/one configmaps/two -o yaml")
+            assert "kind: List" in read
+            assert kubectl.quietly(f"{command} -f - -o name", stdin=read) == "configmap/one\nconfigmap/two\n"
+        kubectl("create -f -", stdin=LIST.replace("  data:", "  dta:"))
+        kubectl("create -f -", stdin=LIST.replace("containerPort: 80", "containerPort: http"))
+        kubectl("create -f -", stdin=LIST.replace("ConfigMap", "Unicorn"))
+        kubectl("apply -f -", stdin=UNDEFINED)
+        kubectl("get configmaps,deployments -o name")
+        kubectl("delete -f -", stdin=LIST)
+
+
 def test_manifests_are_checked_before_they_are_made(cluster: Cluster) -> None:
     """Unknown fields, wrong types and missing values are refused in upstream's words."""
     with cluster.session("manifests") as kubectl:
@@ -107,7 +161,6 @@ def test_manifests_are_checked_before_they_are_made(cluster: Cluster) -> None:
         kubectl("create -f - --validate=ignore", stdin=STRANGE.replace("strange", "ignored"))
         kubectl("create -f -", stdin=WRONG)
         kubectl("create -f -", stdin="apiVersion: v1\nkind: Pod\nmetadata: {name: none}\nspec: {containers: []}")
-        # Where upstream says `no matches for kind "Unicorn"`: kubectl first looks for it in OpenAPI v2, in protobuf, which is not served.
         kubectl("create -f -", stdin="apiVersion: v1\nkind: Unicorn\nmetadata: {name: none}")
         kubectl("create -f -", stdin="apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: none}\nspec: {replicas: -1}")
         kubectl("create -f -", stdin="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: elsewhere}")

@@ -40,5 +40,5 @@ def test_fields_of_kinds_are_explained(cluster: Cluster) -> None:
         kubectl("explain horizontalpodautoscaler.spec.behavior --api-version=autoscaling/v2")
         kubectl("explain pod.spec.nothing")
         kubectl("explain unicorn")
-        # OpenAPI v2 is served as JSON only; this is the one command that insists on protobuf.
         kubectl("explain namespace.status --output=plaintext-openapiv2")
+        kubectl("explain deployment.spec.strategy --output=plaintext-openapiv2 --recursive")
