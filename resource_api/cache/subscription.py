@@ -18,14 +18,33 @@ Select = Callable[[Event], "Event | None"]
 REPLAY_SLICE = 256
 """Events of the past that are looked at in one turn."""
 
+TAKEN_BYTES_MAX = 1 << 20
+"""What is handed over at once, about: it is out of the buffer's count while a slow client takes it. An event alone may be larger."""
+
 
 class Subscription:
     """Invariants: 1. revisions ascend, and none up to `after_revision` is delivered; 2. nothing is delivered after the end; 3. what is
-    delivered has no gap: a buffer that overflows ends the subscription behind what it holds."""
+    delivered has no gap: a buffer that overflows ends the subscription behind what it holds; 4. `waiting_bytes` is the size of the states
+    the buffered events tell. The states before them are not counted: those are mostly the events' before, and shared."""
 
-    __slots__ = ("_after", "_buffer", "_events_max", "_past", "_replayed", "_select", "_waiter", "error", "is_over", "scope")
+    __slots__ = (
+        "_after",
+        "_buffer",
+        "_bytes_max",
+        "_events_max",
+        "_past",
+        "_replayed",
+        "_select",
+        "_waiter",
+        "error",
+        "is_over",
+        "scope",
+        "waiting_bytes",
+    )
 
-    def __init__(self, scope: str, select: Select | None, *, after_revision: int, past: Sequence[Event], events_max: int) -> None:
+    def __init__(
+        self, scope: str, select: Select | None, *, after_revision: int, past: Sequence[Event], events_max: int, bytes_max: int
+    ) -> None:
         self.scope = scope
         self._select = select
         self._after = after_revision
@@ -33,6 +52,8 @@ class Subscription:
         self._replayed = 0
         self._buffer: deque[Event] = deque()
         self._events_max = events_max
+        self._bytes_max = bytes_max
+        self.waiting_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self.is_over = False
         """No more is coming than what is buffered."""
@@ -47,13 +68,16 @@ class Subscription:
         if selected is None:
             return
         buffer = self._buffer
-        if len(buffer) >= self._events_max and buffer[0].revision < event.revision:
+        waiting_bytes = self.waiting_bytes + selected.item.size_bytes
+        is_full = len(buffer) >= self._events_max or waiting_bytes > self._bytes_max
+        if is_full and buffer and buffer[0].revision < event.revision:
             # A revision is told whole or not at all, for the client resumes after it; one alone is told whatever its size.
             while buffer[-1].revision == event.revision:
-                buffer.pop()
+                self.waiting_bytes -= buffer.pop().item.size_bytes
             self.end()
             return
         buffer.append(selected)
+        self.waiting_bytes = waiting_bytes
         if self._waiter is not None:
             self.wake()
 
@@ -70,11 +94,20 @@ class Subscription:
             self._waiter.set_result(None)
 
     def take_nowait(self) -> list[Event]:
-        """What there is; of the past no more than a slice at once."""
+        """What there is, up to so many bytes; of the past no more than a slice at once."""
         if self._replayed < len(self._past):
             return self._replay()
-        taken = list(self._buffer)
-        self._buffer.clear()
+        buffer = self._buffer
+        if self.waiting_bytes <= TAKEN_BYTES_MAX:
+            taken = list(buffer)
+            buffer.clear()
+            self.waiting_bytes = 0
+            return taken
+        taken, least_bytes = [], self.waiting_bytes - TAKEN_BYTES_MAX
+        while self.waiting_bytes > least_bytes:
+            event = buffer.popleft()
+            self.waiting_bytes -= event.item.size_bytes
+            taken.append(event)
         return taken
 
     @property

@@ -47,6 +47,9 @@ class CacheSettings:
     """What the window's events may take, bytes; the newest stays even if it alone takes more."""
     subscriber_events_max: int = 1000
     """Events that wait for one watcher; one more ends it, and its client resumes where it was."""
+    subscriber_bytes_max: int = 16 << 20
+    """What the events that wait for one watcher may tell, bytes, though watchers share them; more ends it likewise. An event alone waits
+    whatever its size. 1000 events of objects of a common size stay below it; so many watchers that stall cost no more than this each."""
     joined_bytes_max: int = 32 << 20
     """Lists kept as bytes, per collection."""
     history_revisions: int = 1000
@@ -207,8 +210,14 @@ class WatchCache:
         it, or a whole key."""
         scope = prefix or self.prefix
         past = self._window.after(after_revision) if after_revision < self.revision else ()
-        limit = self.settings.subscriber_events_max
-        made = Subscription(scope, select, after_revision=after_revision, past=past, events_max=limit)
+        made = Subscription(
+            scope,
+            select,
+            after_revision=after_revision,
+            past=past,
+            events_max=self.settings.subscriber_events_max,
+            bytes_max=self.settings.subscriber_bytes_max,
+        )
         self._subscriptions.setdefault(scope, {})[made] = None
         return made
 

@@ -23,6 +23,9 @@ from resource_api.http.websocket import Handshake, handshake
 from resource_api.registry.resource import Resource
 from resource_api.turns import Turn
 
+WRITTEN_BYTES_MAX = 1 << 20
+"""Frames that are handed to the connection before it must have taken them: what a client that stalls may leave there."""
+
 LENGTH_BYTES = 4
 """Before each protobuf frame."""
 
@@ -89,15 +92,22 @@ class _WatchStream:
             running[self._label] -= 1
 
     async def _write(self, notices: Sequence[Notice], outlet: Outlet) -> None:
-        """In one piece when the frames are made already or are few; what takes longer than a turn goes out as it is made."""
+        """In one piece when the frames are made already or are few; what takes longer than a turn, or is large, goes out as it is made."""
         if len(notices) == 1:
             outlet.write(self._frame(notices[0]))
             return
         turn = Turn()
         frames: list[bytes] = []
+        size_bytes = 0
         for notice in notices:
             frames.append(self._frame(notice))
-            if turn.is_over:
+            size_bytes += len(frames[-1])
+            if size_bytes > WRITTEN_BYTES_MAX:
+                outlet.write(b"".join(frames))
+                frames.clear()
+                size_bytes = 0
+                await outlet.drain()
+            elif turn.is_over:
                 outlet.write(b"".join(frames))
                 frames.clear()
                 await turn.next()

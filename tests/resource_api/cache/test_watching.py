@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from resource_api.cache.subscription import TAKEN_BYTES_MAX
 from resource_api.cache.watch_cache import CacheSettings
 from resource_api.errors import StatusError
 from resource_api.registry.requests import ListOptions
-from tests.resource_api.cache.collection import PODS, Collection, run, take, take_all
+from tests.resource_api.cache.collection import PODS, Collection, run, take, take_all, told
 from tests.support.memory_store import MemoryStore
 
 
@@ -278,6 +279,42 @@ def test_slow_watcher_is_ended_cleanly():
             assert behind + await take(again, 6) == seen
 
     run(scenario, settings=CacheSettings(subscriber_events_max=4))
+
+
+def test_watcher_that_lets_many_bytes_wait_is_ended_cleanly():
+    """Few events can be a lot; what was told before the end has no gap, and one event alone is no overflow."""
+
+    async def scenario(world: Collection):
+        await world.settle()
+        start = world.store.now
+        async with await world.watch(resource_version=str(start)) as slow:
+            for number in range(10):
+                world.put(f"p{number}", size=10_000)
+                await world.settle()
+            assert slow._subscription.waiting_bytes < 35_000
+            behind = await take_all(slow)
+            assert [name for _, name, _ in behind] == ["p0", "p1", "p2"]
+            assert slow._subscription.waiting_bytes == 0
+        async with await world.watch(resource_version=str(world.store.now)) as alone:
+            world.put("large", size=100_000)
+            assert [name for _, name, _ in await take(alone, 1)] == ["large"]
+
+    run(scenario, settings=CacheSettings(subscriber_bytes_max=35_000))
+
+
+def test_watcher_is_handed_a_part_of_many_bytes_at_once():
+    """Whoever takes them holds no more than that besides the buffer; together it is everything, in order."""
+
+    async def scenario(world: Collection):
+        await world.settle()
+        async with await world.watch(resource_version=str(world.store.now)) as watching:
+            for number in range(8):
+                world.put(f"p{number}", size=TAKEN_BYTES_MAX // 3)
+                await world.settle()
+            batches = [await anext(watching) for _ in range(3)]
+            assert [[told(one)[1] for one in batch] for batch in batches] == [["p0", "p1", "p2"], ["p3", "p4", "p5"], ["p6", "p7"]]
+
+    run(scenario)
 
 
 def test_gap_in_the_stores_history_ends_watchers_and_lists_anew():
