@@ -95,10 +95,19 @@ class ServerProcess:
             if not self._is_stopping:
                 raise
         except (Exception, BaseExceptionGroup) as error:
-            cause = _first(error)
-            log.critical("the API server %s: %s", "failed" if self._plane is not None else "cannot start", cause, exc_info=error)
+            self._tell(error)
             return 1
         return 0
+
+    def _tell(self, error: BaseException) -> None:
+        """One line, the last; before it a traceback, when the fault is ours or came after the start."""
+        from resource_api.start_faults import explain, first_of
+
+        advice = explain(error, self._config) if self._plane is None else ""
+        if not advice:
+            log.error("where it failed", exc_info=error)
+        state = "failed" if self._plane is not None else "cannot start"
+        log.critical("the API server %s: %s", state, advice or repr(first_of(error)))
 
     async def _serve(self) -> None:
         # Imported here, so that help and wrong flags answer at once.
@@ -142,12 +151,6 @@ class ServerProcess:
         text = self._plane.describe() if self._plane is not None else "starting"
         sys.stderr.write(text.rstrip("\n") + "\n")
         sys.stderr.flush()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _raise_descriptor_limit() -> None:

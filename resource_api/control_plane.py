@@ -20,6 +20,7 @@ from resource_api.controllers import bootstrap
 from resource_api.controllers.api_services import ApiServices
 from resource_api.controllers.bootstrap import Advertised
 from resource_api.controllers.certificates import CertificateSigner
+from resource_api.controllers.cluster_objects import ClusterObjects
 from resource_api.controllers.cluster_roles import ClusterRoleAggregation
 from resource_api.controllers.crd import DefinitionController
 from resource_api.controllers.flow_schemas import FlowSchemas
@@ -76,6 +77,10 @@ NODE_NEEDS = (("", "pods"),)
 
 WATCHED = (("", "services"), ("networking.k8s.io", "ipaddresses"), ("policy", "poddisruptionbudgets"))
 """Collections that are looked into besides those of admission."""
+
+
+CANCELLED_S = 5.0
+"""The longest wait for what is cancelled when a start fails."""
 
 
 class ControlPlane:
@@ -163,6 +168,7 @@ class ControlPlane:
             ApiServices(self.api, self.index, self._clock),
             ClusterRoleAggregation(self.api, self.index),
             FlowSchemas(self.api, self.index, self._clock),
+            ClusterObjects(self.api, self.index, lambda: self.advertised if self.secure_port else None),
             CertificateSigner(self.api, self.index, self._material.authority, self._clock),
             *(QuotaController(plugin, self.index) for plugin in self.admission.plugins if isinstance(plugin, ResourceQuota)),
         ]
@@ -247,6 +253,11 @@ class ControlPlane:
         await self.server.stop()
         self.catalog.caches.stop()
 
+    def cancel(self) -> None:
+        """Ends what works by itself."""
+        for task in self.tasks:
+            task.cancel()
+
     def describe(self) -> str:
         """For people."""
         return "\n".join((self.policy.describe(), self.controllers.describe(), self.catalog.caches.describe()))
@@ -309,9 +320,15 @@ async def running(config: ApiConfig, store: Store, clock: Clock, material: Mater
     async with asyncio.TaskGroup() as group:
         plane = ControlPlane(config, store, clock, material, group)
         try:
-            await plane.start()
+            try:
+                await plane.start()
+            except BaseException:
+                # Nothing works on without its caches, and complains of it, while what was begun is let go of.
+                plane.cancel()
+                if plane.tasks:
+                    await asyncio.wait(plane.tasks, timeout=CANCELLED_S)
+                raise
             yield plane
         finally:
             await plane.stop()
-            for task in plane.tasks:
-                task.cancel()
+            plane.cancel()

@@ -37,6 +37,8 @@ async def running_api(config: ApiConfig, clock: Clock | None = None) -> AsyncIte
     """A server that serves until the end of the block. Raises ConfigError, OSError, StoreError."""
     clock = clock or SystemClock()
     loading = asyncio.get_running_loop().run_in_executor(None, _load, config, clock)
+    # When the store fails first, nobody is left to hear that the files did too.
+    loading.add_done_callback(lambda done: done.cancelled() or done.exception())
     async with AsyncExitStack() as stack:
         stack.enter_context(_tuned_interpreter())
         store = await stack.enter_async_context(_store(config, clock))

@@ -7,6 +7,7 @@ of others go into `routes`, checks into `health`, gauges into `counters.sources`
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -32,6 +33,10 @@ BACKLOG = 1024
 
 HANDSHAKE_S = 10.0
 """A TLS connection that has not come about after this is cut."""
+
+
+class ListenError(OSError):
+    """The address cannot be had; the text names it."""
 
 
 class ApiServer:
@@ -81,13 +86,17 @@ class ApiServer:
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Takes connections from now on; the port, which is a free one for 0. Without TLS `host` must be a loopback address.
 
-        Raises OSError when the address cannot be had.
+        Raises ListenError, an OSError, when the address cannot be had.
         """
         loop = asyncio.get_running_loop()
         if tls is None and host not in ("127.0.0.1", "::1"):
             raise ValueError(f"plain HTTP listens on loopback only, not on {host}")
         timeout_s = HANDSHAKE_S if tls is not None else None
-        server = await loop.create_server(self._shell.protocol, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout_s)
+        try:
+            server = await loop.create_server(self._shell.protocol, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout_s)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise ListenError(error.errno, f"cannot listen on {host}:{port}: {reason}") from error
         self._listeners.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         self.address = self.address or f"{host}:{bound}"

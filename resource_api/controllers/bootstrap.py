@@ -1,17 +1,20 @@
 """What stands in every cluster before anybody asks: the first namespaces, the network of cluster IPs, the Service of the API server itself.
 
-Made at each start where it is missing; the Service's endpoints are brought up to date. Upstream: pkg/controlplane.
+Made at each start where it is missing, and kept by `cluster_objects.py`; a start brings the Service's endpoints up to date. Upstream:
+pkg/controlplane.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resource_api.errors import Object, StatusError
 from resource_api.registry.requests import loopback
+from resource_api.schema.json_values import copied
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api
@@ -37,39 +40,68 @@ class Advertised:
         return str(ipaddress.ip_network(self.networks[0])[1])
 
 
-async def _make(api: Api, group: str, plural: str, obj: Object, namespace: str = "") -> None:
-    """Creates it where it is missing."""
-    resource = api.find(group, plural)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An object that must be there."""
+
+    group: str
+    plural: str
+    body: Object
+    namespace: str = ""
+    renewed: tuple[str, ...] = ()
+    """Fields a start writes anew, because they tell where the server is."""
+
+
+async def make(api: Api, wanted: Wanted) -> None:
+    """Creates it where it is missing. Raises StatusError, StoreError."""
+    resource = api.find(wanted.group, wanted.plural)
     try:
-        await resource.get_object(namespace, obj["metadata"]["name"])
+        await resource.get_object(wanted.namespace, wanted.body["metadata"]["name"])
         return
     except StatusError as error:
         if error.code != 404:
             raise
     try:
-        await resource.create(loopback(namespace), obj)
+        await resource.create(loopback(wanted.namespace), copied(wanted.body))
     except StatusError as error:
         if error.code != 409:
             raise
+
+
+async def namespace(api: Api, name: str) -> None:
+    """One of the four."""
+    await make(api, Wanted("", "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
 
 
 async def namespaces(api: Api) -> None:
     """The four namespaces; everything else stands in one."""
     async with asyncio.TaskGroup() as group:
         for name in NAMESPACES:
-            made = _make(api, "", "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            group.create_task(made, name=f"bootstrap namespace {name}")
+            group.create_task(namespace(api, name), name=f"bootstrap namespace {name}")
 
 
 async def service(api: Api, advertised: Advertised) -> None:
     """The ServiceCIDR, the Service `default/kubernetes`, its Endpoints and EndpointSlice."""
+    for wanted in objects(advertised):
+        await make(api, wanted)
+        if wanted.renewed:
+            fields = {name: wanted.body[name] for name in wanted.renewed}
+            resource = api.find(wanted.group, wanted.plural)
+            await resource.patch(loopback(wanted.namespace), SERVICE, _with(fields), patch_text="")
+
+
+def _with(fields: Object) -> Callable[[Object], Object]:
+    return lambda obj: {**obj, **copied(fields)}
+
+
+def objects(advertised: Advertised) -> list[Wanted]:
+    """What `service` makes, in the order it is made."""
     cidr: Object = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
         "metadata": {"name": SERVICE},
         "spec": {"cidrs": list(advertised.networks)},
     }
-    await _make(api, "networking.k8s.io", "servicecidrs", cidr)
     body: Object = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -82,22 +114,29 @@ async def service(api: Api, advertised: Advertised) -> None:
             "sessionAffinity": "None",
         },
     }
-    await _make(api, "", "services", body, "default")
+    made = [Wanted("networking.k8s.io", "servicecidrs", cidr), Wanted("", "services", body, "default")]
+    # An endpoint may not be a loopback address: there is none anybody else could reach.
+    return made if ipaddress.ip_address(advertised.address).is_loopback else [*made, *_endpoints(advertised)]
+
+
+def _endpoints(advertised: Advertised) -> list[Wanted]:
     version = ipaddress.ip_address(advertised.address).version
-    if ipaddress.ip_address(advertised.address).is_loopback:
-        # An endpoint may not be a loopback address: there is none anybody else could reach.
-        return
     port = {"name": "https", "port": advertised.port, "protocol": "TCP"}
-    subsets = [{"addresses": [{"ip": advertised.address}], "ports": [port]}]
-    skip = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    await _bring_up_to_date(api, "", "endpoints", "v1", "Endpoints", skip, {"subsets": subsets})
-    endpoints = [{"addresses": [advertised.address], "conditions": {"ready": True}}]
-    sliced = {"addressType": f"IPv{version}", "endpoints": endpoints, "ports": [port]}
-    labels = {SLICE_LABEL: SERVICE}
-    await _bring_up_to_date(api, "discovery.k8s.io", "endpointslices", "discovery.k8s.io/v1", "EndpointSlice", labels, sliced)
-
-
-async def _bring_up_to_date(api: Api, group: str, plural: str, version: str, kind: str, labels: dict[str, str], fields: Object) -> None:
-    metadata = {"name": SERVICE, "namespace": "default", "labels": labels}
-    await _make(api, group, plural, {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, "default")
-    await api.find(group, plural).patch(loopback("default"), SERVICE, lambda obj: {**obj, **fields}, patch_text="")
+    listed: Object = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": SERVICE, "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": advertised.address}], "ports": [port]}],
+    }
+    sliced: Object = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": SERVICE, "namespace": "default", "labels": {SLICE_LABEL: SERVICE}},
+        "addressType": f"IPv{version}",
+        "endpoints": [{"addresses": [advertised.address], "conditions": {"ready": True}}],
+        "ports": [port],
+    }
+    return [
+        Wanted("", "endpoints", listed, "default", ("subsets",)),
+        Wanted("discovery.k8s.io", "endpointslices", sliced, "default", ("addressType", "endpoints", "ports")),
+    ]

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from raftkv.clock import Clock
-from resource_api.security.files import write_private
+from resource_api.security.files import FileContentError, write_private
 
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 365
@@ -167,7 +167,8 @@ def open_authority(directory: pathlib.Path, clock: Clock, name: str = "resource-
     pair = _read(certificate_path, key_path)
     # A key alone is what a first start leaves that died between its two writes.
     if pair is None and certificate_path.exists():
-        raise ValueError(f"{certificate_path} and {key_path} are no certificate with its key; move both away to have new ones made")
+        text = f"{certificate_path} and {key_path} are no certificate with its key; move both away to have new ones made"
+        raise FileContentError(text, has_advice=True)
     if pair is None or not has_time_left(pair.certificate, clock):
         key = ec.generate_private_key(ec.SECP256R1())
         pair = Pair(_self_signed(key, name, clock), key, certificate_path, key_path)

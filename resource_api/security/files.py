@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pathlib
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,26 @@ def write_private(path: pathlib.Path, content: bytes, *, mode: int = 0o600) -> N
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+class FileContentError(ValueError):
+    """A file holds something else than it should; the text names it, and perhaps what to do."""
+
+    def __init__(self, text: str, *, has_advice: bool = False) -> None:
+        super().__init__(text)
+        self.has_advice = has_advice
+
+
+@contextmanager
+def content_of(*paths: str | os.PathLike[str]) -> Iterator[None]:
+    """Has what is wrong with the content of files that are read in the block name them. A file that cannot be opened names itself."""
+    try:
+        yield
+    except FileContentError:
+        raise
+    except (ValueError, ssl.SSLError) as error:
+        named = " with ".join(os.fspath(path) for path in paths)
+        raise FileContentError(f"{named}: {error}") from error
 
 
 @contextmanager

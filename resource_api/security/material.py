@@ -24,7 +24,7 @@ from resource_api.security.certificates import (
     server_context,
     serving_leaf,
 )
-from resource_api.security.files import alone_in, write_private
+from resource_api.security.files import alone_in, content_of, write_private
 from resource_api.security.tokens import PrivateKey, PublicKey, load_private_key, load_public_key, new_key
 
 
@@ -67,7 +67,8 @@ def open_material(paths: Paths, clock: Clock, *, service_ip: str, extra_names: S
 
 def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
     directory = paths.directory
-    authority = open_authority(directory, clock)
+    with content_of(directory):
+        authority = open_authority(directory, clock)
     if paths.serving_certificate:
         certificate, key = pathlib.Path(paths.serving_certificate), pathlib.Path(paths.serving_key)
         checked_by = certificate.read_bytes()
@@ -78,29 +79,40 @@ def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
     trusted += [pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path]
     tokens = StaticTokens()
     if paths.tokens:
-        tokens.add_csv(pathlib.Path(paths.tokens).read_text(encoding="utf-8"))
+        with content_of(paths.tokens):
+            tokens.add_csv(pathlib.Path(paths.tokens).read_text(encoding="utf-8"))
+    client_authorities, proxy_authorities = _certificates(paths.client_authority), _certificates(paths.proxy_authority)
+    with content_of(certificate, key):
+        tls = server_context(certificate, key, trusted)
     return Material(
         authority=authority,
         admin=open_leaf(authority, directory, "admin", ADMIN_LEAF, clock),
-        tls=server_context(certificate, key, trusted),
+        tls=tls,
         serving_authority_pem=checked_by,
-        client_authorities=(authority.pair.certificate, *_certificates(paths.client_authority)),
+        client_authorities=(authority.pair.certificate, *client_authorities),
         static_tokens=tokens,
         signing_key=_signing_key(directory, paths.signing_key),
-        verifying_keys=tuple(load_public_key(pathlib.Path(path).read_bytes()) for path in paths.verifying_keys),
-        proxy_authorities=_certificates(paths.proxy_authority),
+        verifying_keys=tuple(_verifying_key(path) for path in paths.verifying_keys),
+        proxy_authorities=proxy_authorities,
     )
 
 
 def _certificates(path: str) -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificates(pathlib.Path(path).read_bytes())) if path else ()
+    if not path:
+        return ()
+    with content_of(path):
+        return tuple(x509.load_pem_x509_certificates(pathlib.Path(path).read_bytes()))
+
+
+def _verifying_key(path: str) -> PublicKey:
+    with content_of(path):
+        return load_public_key(pathlib.Path(path).read_bytes())
 
 
 def _signing_key(directory: pathlib.Path, given: str) -> PrivateKey:
     """The key that signs service account tokens; tokens outlive restarts, so it is kept."""
-    if given:
-        return load_private_key(pathlib.Path(given).read_bytes())
-    path = directory / "sa.key"
-    if not path.exists():
+    path = pathlib.Path(given) if given else directory / "sa.key"
+    if not given and not path.exists():
         write_private(path, new_key())
-    return load_private_key(path.read_bytes())
+    with content_of(path):
+        return load_private_key(path.read_bytes())

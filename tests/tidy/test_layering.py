@@ -89,7 +89,21 @@ API_SERVER: dict[str, tuple[str, ...]] = {
     ),
     "resource_api.control_plane": ("resource_api", "raftkv.clock"),
     "resource_api.embedded": ("resource_api", "raftkv.embedded", "raftkv.clock"),
-    "resource_api.__main__": ("resource_api.config", "resource_api.embedded", "resource_api.control_plane", "resource_api.http.health"),
+    "resource_api.start_faults": (
+        "resource_api.config",
+        "resource_api.errors",
+        "resource_api.registry.store",
+        "resource_api.security.files",
+        "resource_api.server",
+        "raftkv.errors",
+    ),
+    "resource_api.__main__": (
+        "resource_api.config",
+        "resource_api.embedded",
+        "resource_api.control_plane",
+        "resource_api.http.health",
+        "resource_api.start_faults",
+    ),
 }
 """The API server. What is on top of it stands last."""
 
