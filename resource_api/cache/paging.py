@@ -6,7 +6,6 @@ Knows no cache and no store: it turns options into a `Plan` and refusals into St
 from __future__ import annotations
 
 import base64
-import binascii
 import posixpath
 import re
 from typing import Literal, NamedTuple
@@ -27,6 +26,7 @@ from resource_api.errors import (
     timeout,
 )
 from resource_api.registry.requests import ListOptions
+from resource_api.schema import json_fault
 
 Version = Literal["latest", "any", "at least", "exactly"]
 """What a read must see: at least all that was written before it began; whatever there is; nothing older than a revision; one revision."""
@@ -164,14 +164,27 @@ def next_token(last_key: str, prefix: str, revision: int) -> str:
     return encode_token(last_key[len(prefix) :] + "\x00", revision)
 
 
+def _token(text: str) -> _Token:
+    """What a token says, unchecked. Raises ValueError in the words of Go's decoders."""
+    illegal = re.search(r"[^A-Za-z0-9_-]", text)
+    if illegal is not None or len(text) % 4 == 1:
+        raise ValueError(f"illegal base64 data at input byte {len(text) - 1 if illegal is None else len(text[: illegal.start()].encode())}")
+    body = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        return msgspec.json.decode(body, type=_Token)
+    except RecursionError as error:
+        raise ValueError("exceeded max depth") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        otherwise = "json: cannot unmarshal value into Go value of type storage.continueToken"
+        raise ValueError(json_fault.describe(body, otherwise)) from error
+
+
 def decode_token(text: str) -> tuple[str, int]:
     """Start and revision of a token. Raises StatusError 400."""
     wrong = "invalid continue token: continue key is not valid"
     try:
-        if re.search(r"[^A-Za-z0-9_-]", text):
-            raise ValueError("illegal base64 data")
-        token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Token)
-    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        token = _token(text)
+    except ValueError as error:
         raise bad_request(f"{wrong}: {error}") from error
     if token.v != TOKEN_VERSION:
         raise bad_request(f'{wrong}: server does not recognize this encoded version "{token.v}"')

@@ -16,9 +16,10 @@ import msgspec
 import yaml
 
 from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object
-from resource_api.http import json_fault
 from resource_api.http.negotiation import Media
+from resource_api.schema import json_fault
 from resource_api.schema.builtin import resource_types
+from resource_api.schema.json_values import whole_numbers
 from resource_api.schema.kinds import GroupVersionKind
 
 PROTOBUF_MAGIC = b"k8s\x00"
@@ -63,6 +64,8 @@ class Bodies:
             raise _undecodable(body, expected, str(error)) from error
         obj = found.obj
         custom = not _is_builtin_group(expected.group)
+        if custom:
+            whole_numbers(obj)
         if custom and not obj.get("kind"):
             raise _undecodable(body, expected, f"Object 'Kind' is missing in '{body.decode(errors='replace')}'")
         if not obj.get("kind"):
@@ -132,9 +135,14 @@ def json_object(body: bytes, *, strict: bool = True) -> Decoded:
     try:
         value = _decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if too_large := json_fault.number_out_of_range(body):
+            # Looking for version and kind passes over numbers; only decoding the whole fails.
+            raise ValueError(too_large) from error
         raise ValueError(f"couldn't get version/kind; json parse error: {json_fault.describe(body, str(error))}") from error
     except RecursionError as error:
         raise ValueError("couldn't get version/kind; json parse error: exceeded max depth") from error
+    if value is None:
+        value = {}  # As Go reads null: nothing is set.
     if not isinstance(value, dict):
         text = f"json: cannot unmarshal {go_type(value)} into Go value of type {TYPE_META}"
         raise ValueError(f"couldn't get version/kind; json parse error: {text}")
@@ -147,7 +155,7 @@ def json_value(body: bytes) -> Json:
     try:
         return _decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(json_fault.describe(body, str(error))) from error
+        raise ValueError(json_fault.number_out_of_range(body) or json_fault.describe(body, str(error))) from error
     except RecursionError as error:
         raise ValueError("exceeded max depth") from error
 
@@ -263,7 +271,8 @@ def yaml_value(body: bytes) -> tuple[Json, list[str]]:
         _bound_aliases(value)
         # Aliased parts are one object in memory: written out, they can be changed one by one.
         value = _decode_json(_encode_json(value))
-    return value, loader.faults
+    # Upstream makes JSON of YAML first, where Go writes 1.0 as 1.
+    return whole_numbers(value), loader.faults
 
 
 def _bound_aliases(value: Json) -> None:
@@ -294,6 +303,8 @@ def yaml_object(body: bytes) -> Decoded:
         value, faults = yaml_value(body)
     except ValueError as error:
         raise ValueError(str(error).removeprefix("error converting YAML to JSON: ")) from error
+    if value is None and body.strip():
+        value = {}
     if not isinstance(value, dict):
         text = f"json: cannot unmarshal {go_type(value)} into Go value of type {TYPE_META}"
         raise ValueError(f"couldn't get version/kind; json parse error: {text}")

@@ -14,7 +14,7 @@ from resource_api.http.negotiation import JSON_PATCH, MERGE_PATCH, STRATEGIC_PAT
 from resource_api.patch import json_patch, merge, strategic
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
 from resource_api.registry.requests import FieldValidation
-from resource_api.schema.json_values import go_text
+from resource_api.schema.json_values import go_text, whole_numbers
 from resource_api.schema.types import ANY, Schema
 
 
@@ -34,7 +34,7 @@ class Patch:
         return go_text(self._body) if self._strategic else shown(self._body)
 
     def __call__(self, current: Object) -> Object:
-        """The patched copy. Raises StatusError."""
+        """The patched copy, whose metadata may be anything or missing. Raises StatusError."""
         try:
             result = self._change(current)
         except BadPatchError as error:
@@ -46,7 +46,7 @@ class Patch:
             raise _rejected() from error
         except RecursionError as error:
             raise bad_request("error decoding patch: exceeded max depth") from error
-        if not isinstance(result, dict) or not isinstance(result.get("metadata"), dict):
+        if not isinstance(result, dict):
             raise _rejected()
         return result
 
@@ -55,22 +55,31 @@ def _rejected() -> StatusError:
     return StatusError(422, "Invalid", "the server rejected our request due to an error in our request", has_details=True)
 
 
-def decode_patch(kind: str, body: bytes, schema: Schema | None, validation: FieldValidation = "Ignore") -> Patch:
-    """Reads a patch that is no apply; `kind` is `negotiation.patch_type`'s. Raises StatusError 400, 413."""
+def decode_patch(kind: str, body: bytes, schema: Schema | None, validation: FieldValidation = "Ignore", *, custom: bool = False) -> Patch:
+    """Reads a patch that is no apply; `kind` is `negotiation.patch_type`'s. Raises StatusError 400, 413.
+
+    Whole floats become integers where upstream reads the patch as a value without types: for `custom` kinds and strategic merges.
+    """
     try:
         value = json_value(body)
     except ValueError as error:
         raise bad_request(str(error) if kind == STRATEGIC_PATCH else f"error decoding patch: {error}") from error
+    if custom or kind == STRATEGIC_PATCH:
+        value = whole_numbers(value)
     faults = duplicate_fields(body) if validation != "Ignore" else []
     if kind == JSON_PATCH:
         try:
-            operations = json_patch.parse(value)
+            operations = json_patch.parse([] if value is None else value)
         except TooManyOperationsError as error:
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
         except BadPatchError as error:
             raise bad_request(f"error decoding patch: {error}") from error
         faults = [f"json patch {fault}" for fault in faults]
         return Patch(lambda current: json_patch.run(current, operations), value, faults, strategic=False)
+    if value is None:
+        if kind == MERGE_PATCH:
+            raise bad_request("Invalid JSON Patch")
+        value = {}
     if not isinstance(value, dict):
         text = f"json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding patch: {text}" if kind == MERGE_PATCH else text)
@@ -91,6 +100,8 @@ def decode_configuration(body: bytes, *, validation: FieldValidation = "Ignore",
             value, faults = yaml_value(body)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"error decoding patch: {error}") from error
+    if value is None and body.strip():
+        value = {}
     if not isinstance(value, dict):
         raise bad_request(
             f"error decoding patch: json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
@@ -109,7 +120,7 @@ def decode_configuration(body: bytes, *, validation: FieldValidation = "Ignore",
 def _as_json(body: bytes) -> tuple[Json, Sequence[str]]:
     """A body that begins like JSON; YAML in flow style begins so too."""
     try:
-        return json_value(body), duplicate_fields(body)
+        return whole_numbers(json_value(body)), duplicate_fields(body)
     except ValueError:
         return yaml_value(body)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -117,6 +118,21 @@ class Shell:
             found[0].cancel()
 
 
+class _Connection(web.RequestHandler):
+    """One connection, which answers what is no HTTP as Go's server does: nothing of aiohttp's and no echo of what came."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """See aiohttp; only what its parser refuses is told otherwise. The connection is closed afterwards."""
+        if status != 400:
+            return super().handle_error(request, status, exc, message)
+        self.log_exception("Error handling request", exc_info=exc)
+        return _NoRequest()
+
+
 class _Server(web.Server):
     """Tells when a connection is gone, and makes requests with our body limit."""
 
@@ -130,17 +146,20 @@ class _Server(web.Server):
             message, payload, protocol, writer, task = parts
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)  # type: ignore[arg-type]
 
-        super().__init__(
-            handle,
-            request_factory=make_request,
-            loop=loop,
-            logger=_logger(),
-            access_log=None,
-            keepalive_timeout=IDLE_CONNECTION_S,
-            max_line_size=HEADER_BYTES_MAX,
-            max_field_size=HEADER_BYTES_MAX,
-        )
+        super().__init__(handle, request_factory=make_request, loop=loop)
+        self._settings: dict[str, Any] = {
+            "loop": loop,
+            "logger": _logger(),
+            "access_log": None,
+            "keepalive_timeout": IDLE_CONNECTION_S,
+            "max_line_size": HEADER_BYTES_MAX,
+            "max_field_size": HEADER_BYTES_MAX,
+        }
         self._on_lost = on_lost
+
+    def __call__(self) -> web.RequestHandler:
+        """For one connection."""
+        return _Connection(self, **self._settings)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """See aiohttp."""
@@ -205,6 +224,25 @@ class _Streamed(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to do."""
+
+
+class _NoRequest(_Streamed):
+    """The answer to bytes that are no HTTP; the connection ends with it."""
+
+    def __init__(self) -> None:
+        super().__init__(keep=False)
+        self._request: web.BaseRequest | None = None
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Called once before `write_eof`."""
+        self._request = request
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Head and body in one write."""
+        assert self._request is not None
+        transport = self._request.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(_head(400, "text/plain; charset=utf-8", [], "Connection: close") + b"400 Bad Request")
 
 
 class _Outlet:

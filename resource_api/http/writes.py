@@ -93,7 +93,7 @@ class Writes:
             return await self._apply(request, info, resource, ctx, body)
         own = _kind_of(info, resource) == resource.type.gvk
         schema = resource.model.schema if own else FREE_OBJECT
-        patch = decode_patch(kind, body, schema, ctx.field_validation)
+        patch = decode_patch(kind, body, schema, ctx.field_validation, custom=own and resource.type.custom)
         if info.subresource == "scale" and resource.scale is not None:
             scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text)
             return self._answer(request, resource.type, scaled)

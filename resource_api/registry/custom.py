@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 
 from resource_api import errors
@@ -17,7 +18,7 @@ from resource_api.registry.requests import Context
 from resource_api.registry.scale import ScalePaths, at_path
 from resource_api.schema import builtin, names
 from resource_api.schema.custom_definitions import field_path
-from resource_api.schema.decoding import decode
+from resource_api.schema.decoding import DecodeError, decode, refusal
 from resource_api.schema.json_values import copied, go_text, go_type
 from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType, Subresource
 from resource_api.schema.printer_columns import PrinterColumns
@@ -194,7 +195,10 @@ class CustomModel:
         unknown = []
         if "metadata" in obj:
             unknown = decode(self.type.gvk, _META_ONLY, {"metadata": obj["metadata"]})
-        return sorted(unknown + self._compiled.prune(obj))
+        try:
+            return sorted(unknown + self._compiled.prune(obj))
+        except DecodeError as error:
+            raise refusal(self.type.gvk, str(error)) from error
 
     def check_name(self, name: str, *, prefix: bool = False) -> list[str]:
         """Why the name cannot be one of this kind."""
@@ -220,7 +224,8 @@ class CustomModel:
         if obj.get("apiVersion") != self.type.api_version:
             self._require_conversion(str(obj.get("apiVersion")))
             obj["apiVersion"] = self.type.api_version
-        self._compiled.prune(obj)
+        with suppress(DecodeError):  # Stored when nobody looked at embedded metadata yet: it is served as it is.
+            self._compiled.prune(obj)
         self._compiled.default(obj)
         return obj
 

@@ -46,6 +46,11 @@ def decode(gvk: GroupVersionKind, schema: Schema, obj: Object) -> list[str]:
     return unknown
 
 
+def decode_metadata(schema: Schema, metadata: Object, path: str, unknown: list[str]) -> None:
+    """Makes the metadata of an embedded object that of any object, in place; `path` is its own. Raises DecodeError on a wrong type."""
+    _struct(schema, metadata, f"{path}.", "ObjectMeta", unknown)
+
+
 def refusal(gvk: GroupVersionKind, why: str) -> StatusError:
     """The answer to a body that cannot be decoded into its kind."""
     return bad_request(f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: {why}')
@@ -135,9 +140,8 @@ def _integer(schema: Schema, value: Json, owner: str, path: str) -> int:
         raise _mismatch(value, owner, path, go_type(schema))
     low, high = _RANGES.get(schema.format, _RANGES["int64"])
     if isinstance(value, float):
-        if not value.is_integer():
-            raise _mismatch(value, owner, path, go_type(schema))
-        value = int(value)
+        # Go takes no number with a fraction or an exponent for an integer, be it whole; who may write one so makes it whole before.
+        raise _mismatch(value, owner, path, go_type(schema))
     number: int = value
     if not low <= number <= high:
         raise _mismatch(number, owner, path, go_type(schema))

@@ -5,11 +5,14 @@ Hot path: `same`, `copied`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from resource_api.errors import Json
 
 T = TypeVar("T")
+
+_INT64 = 1 << 63
 
 
 def copied(value: T) -> T:
@@ -20,6 +23,32 @@ def copied(value: T) -> T:
     elif type(made) is list:
         made = [copied(child) if type(child) is dict or type(child) is list else child for child in made]
     result: T = made
+    return result
+
+
+def whole_numbers(value: T) -> T:
+    """`1.0` and `1e3` become 1 and 1000, in place where they stand in containers: Go writes whole floats so, and reads no others as ints.
+
+    Those past 64 bits stay floats.
+    """
+    top: list[Json] = [value]
+    stack: list[Json] = [top]
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            items: Iterable[tuple[Json, Json]] = node.items()
+        elif type(node) is list:
+            items = enumerate(node)
+        else:
+            continue
+        for place, child in items:
+            kind = type(child)
+            if kind is dict or kind is list:
+                stack.append(child)
+            elif kind is float and child.is_integer() and -_INT64 <= child < _INT64:
+                # No key is new: writing while walking is safe.
+                node[place] = int(child)
+    result: T = top[0]
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from resource_api.errors import FieldError, Json, Object, forbidden_field, invalid, not_supported, required
+from resource_api.schema.decoding import DecodeError
 from resource_api.schema.json_values import copied
 from resource_api.schema.structural.pruning import compile_prune
 from resource_api.schema.structural.rules import structural_errors
@@ -223,7 +224,10 @@ def _default_errors(props: Object, path: str, *, root: bool = False) -> list[Fie
     if given is not None and not root:
         at, pruned = f"{path}.default", copied(given)
         unknown: list[str] = []
-        compile_prune(props)(pruned, "", unknown)
+        try:
+            compile_prune(props)(pruned, "", unknown)
+        except DecodeError as error:
+            return [invalid(at, given, str(error))]
         if unknown:
             errors.append(invalid(at, given, "must not have unknown fields"))
         found: list[FieldError] = []

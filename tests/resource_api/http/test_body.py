@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resource_api.errors import StatusError
 from resource_api.http.body import Bodies, duplicate_fields, json_object, yaml_value
-from resource_api.http.json_fault import describe
+from resource_api.schema.json_fault import describe
 from resource_api.schema.kinds import GroupVersionKind
 
 POD = GroupVersionKind("", "v1", "Pod")

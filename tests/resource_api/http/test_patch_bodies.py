@@ -30,7 +30,10 @@ def live() -> Object:
 def outcome(kind: str, body: bytes) -> Object:
     if kind == APPLY:
         return OWNERS.apply(live(), decode_configuration(body), manager="m", force=True, subresource="", now=NOW)
-    return OWNERS.on_update(live(), decode_patch(kind, body, SCHEMA)(live()), manager="m", subresource="", now=NOW)
+    found = decode_patch(kind, body, SCHEMA)(live())
+    if not isinstance(found.get("metadata"), dict):
+        return {"metadata": {}}  # The pipeline refuses it, in words that depend on the kind.
+    return OWNERS.on_update(live(), found, manager="m", subresource="", now=NOW)
 
 
 def refused(kind: str, body: bytes) -> StatusError:
@@ -70,7 +73,7 @@ def test_patch_of_each_type_is_applied(kind: str, body: bytes):
         ),
         (MERGE, b"[]", 400, "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"),
         (MERGE, b"nonsense", 400, "error decoding patch: "),
-        (MERGE, b'{"metadata":null}', 422, REJECTED),
+        (MERGE, b"null", 400, "Invalid JSON Patch"),
         (STRATEGIC, b"[]", 400, "json: cannot unmarshal array into Go value of type map[string]interface {}"),
         (STRATEGIC, b'{"metadata":{"$retainKeys":["x"],"labels":{}}}', 400, "invalid patch format of retainKeys"),
         (STRATEGIC, b'{"data":{"$patch":"frob"}}', 422, "unknown patch type: frob in map: map[$patch:frob]"),

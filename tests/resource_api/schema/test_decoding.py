@@ -99,3 +99,10 @@ def test_empty_members_that_upstream_never_writes_are_gone() -> None:
     assert decode(POD, schema_of(POD), pod) == []
     assert pod["spec"] == {"containers": [], "terminationGracePeriodSeconds": 0}
     assert pod["metadata"] == {}
+
+
+@pytest.mark.parametrize(("priority", "said"), [(2.0, "2.0"), (-0.0, "-0.0")])
+def test_whole_float_is_no_integer(priority: float, said: str) -> None:
+    """Go's decoder looks at how a number is written."""
+    text = f"json: cannot unmarshal number {said} into Go struct field PodSpec.spec.priority of type int32"
+    assert refused(POD, {"apiVersion": "v1", "kind": "Pod", "spec": {"priority": priority}}) == text

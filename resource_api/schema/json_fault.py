@@ -5,6 +5,8 @@ Runs only after the fast decoder has refused a body; a scanner of states, not a 
 
 from __future__ import annotations
 
+import math
+
 _SPACE = frozenset(b" \t\r\n")
 _DIGITS = frozenset(b"0123456789")
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -19,7 +21,7 @@ class _Fault(Exception):
 
 
 def describe(body: bytes, otherwise: str) -> str:
-    """The sentence; `otherwise` when this scanner finds the text in order (numbers too large, broken UTF-8)."""
+    """The sentence; `otherwise` when this scanner finds the text in order (broken UTF-8)."""
     try:
         _Scanner(body).document()
     except _Fault as fault:
@@ -27,10 +29,22 @@ def describe(body: bytes, otherwise: str) -> str:
     return otherwise
 
 
+def number_out_of_range(body: bytes) -> str:
+    """The sentence about the first number that no float64 holds; empty when there is none, or the text is no JSON."""
+    scanner = _Scanner(body)
+    try:
+        scanner.document()
+    except _Fault:
+        return ""
+    return f"json: cannot unmarshal number {scanner.too_large} into Go value of type float64" if scanner.too_large else ""
+
+
 class _Scanner:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._at = 0
+        self.too_large = ""
+        """The first number past float64, as it is written."""
 
     def document(self) -> None:
         """One value, and nothing behind it. Raises _Fault."""
@@ -134,6 +148,13 @@ class _Scanner:
         self._at += 1
 
     def _number(self) -> None:
+        start = self._at
+        self._number_text()
+        text = self._body[start : self._at].decode()
+        if not self.too_large and math.isinf(float(text)):
+            self.too_large = text
+
+    def _number_text(self) -> None:
         if self._byte() == ord("-"):
             self._at += 1
             if self._byte() not in _DIGITS:
