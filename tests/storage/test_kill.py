@@ -35,15 +35,17 @@ def live(directory):
     reader.close()
     for entry in wal.read_entries(applied + 1, wal.last_index + 1) if applied < wal.last_index else []:
         commit(backend, entry)
-    index = wal.last_index
+    index = applied = wal.last_index
     while True:
         index += 1
         entry = Entry(1, index, 0, b"v%d" % index)
         wal.append([write([entry], HardState(1, 1, index - 1))], sync=True)
         print(index, flush=True)
         if index % 3 == 0:
-            for held in wal.read_entries(index - 2, index + 1):
+            # Never one that was applied before: it would take the applied index back.
+            for held in wal.read_entries(applied + 1, index + 1):
                 commit(backend, held)
+            applied = index
         if index % 30 == 0:
             wal.mark_snapshot(SnapshotMeta(index, 1, CONF))
             wal.purge(index - 10)
