@@ -78,9 +78,10 @@ def test_process_killed_while_it_writes_restarts_with_everything_it_reported(tmp
         assert log.last_index >= reported and applied.index <= log.last_index
         expected = {b"k%d" % (i % 7): b"v%d" % i for i in range(1, applied.index + 1)}
         assert dict(reader.scan(Table.KEY, b"", None)) == expected
-        assert [e.data for e in log.wal.read_entries(applied.index + 1, log.last_index + 1)] == [
-            b"v%d" % i for i in range(applied.index + 1, log.last_index + 1)
-        ]
+        left = range(applied.index + 1, log.last_index + 1)
+        # An empty range of the log is no question one may ask it.
+        found = log.wal.read_entries(left.start, left.stop) if left else []
+        assert [entry.data for entry in found] == [b"v%d" % index for index in left]
         reader.close()
         backend.close()
         log.wal.close()
