@@ -92,11 +92,6 @@ def not_found_field(path: str, value: Json) -> FieldError:
     return FieldError("FieldValueNotFound", path, f"Not found: {shown(value)}")
 
 
-def type_invalid(path: str, value: Json, detail: str) -> FieldError:
-    """The value has the wrong type."""
-    return FieldError("FieldValueTypeInvalid", path, f"Invalid value: {shown(value)}: {detail}")
-
-
 class StatusError(Exception):
     """A refusal, as the client is told it (`metav1.Status`).
 

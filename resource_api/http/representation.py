@@ -12,7 +12,7 @@ import yaml
 
 from resource_api.errors import Json, Object, bad_request, invalid, not_acceptable
 from resource_api.http.messages import JSON, PROTOBUF, YAML, Request
-from resource_api.http.negotiation import CONTENT_TYPE, SUPPORTED, Media, Wanted
+from resource_api.http.negotiation import SUPPORTED, Media, Wanted
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.printer_columns import Rows
 
@@ -124,8 +124,3 @@ def wants_pretty(request: Request) -> bool:
     if request.raw_query and "pretty" in request.query:
         return request.parameter("pretty") in ("1", "t", "T", "true", "TRUE", "True")
     return request.headers.get("User-Agent", "").startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
-def content_type_of(media: Media) -> str:
-    """Of an answer that is no stream."""
-    return CONTENT_TYPE[media]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from resource_api.errors import StatusError
-from resource_api.http.messages import JSON, TEXT, Request, Response
+from resource_api.http.messages import TEXT, Request, Response
 from resource_api.http.negotiation import wanted_of_error
-from resource_api.http.representation import Representations, encode_json, wants_pretty
+from resource_api.http.representation import Representations, wants_pretty
 
 REASONS: dict[int, str] = {
     101: "Switching Protocols",
@@ -42,11 +42,6 @@ def refusal(error: StatusError, request: Request, representations: Representatio
     """The Status of an error, negotiated."""
     body, content_type = representations.encode(error.status(), wanted_of_error(request).media, pretty=wants_pretty(request))
     return Response(error.code, body, content_type, _headers(error))
-
-
-def plain_refusal(error: StatusError) -> Response:
-    """The same as JSON, where nothing is known of the client's wishes."""
-    return Response(error.code, encode_json(error.status()), JSON, _headers(error))
 
 
 def _headers(error: StatusError) -> list[tuple[str, str]]:
