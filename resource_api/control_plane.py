@@ -156,6 +156,7 @@ class ControlPlane:
         self.readiness = Readiness(self.store, self.index)
         self.readiness.install(self.server.health)
         self.measures.install(self.server.counters, self.index)
+        self.server.counters.sources.append(self.controllers.samples)
 
     def _make_controllers(self) -> list[Controller]:
         root_ca = self._material.serving_authority_pem.decode()
@@ -170,6 +171,7 @@ class ControlPlane:
             FlowSchemas(self.api, self.index, self._clock),
             ClusterObjects(self.api, self.index, lambda: self.advertised if self.secure_port else None),
             CertificateSigner(self.api, self.index, self._material.authority, self._clock),
+            self.addresses,
             *(QuotaController(plugin, self.index) for plugin in self.admission.plugins if isinstance(plugin, ResourceQuota)),
         ]
 
@@ -189,8 +191,7 @@ class ControlPlane:
         self._own(self.measures.follow_size(), "size of the store")
         if self.config.etcd_compaction_interval_s and not self.config.embedded:
             self._own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
-        await self.addresses.maybe_repair()
-        self._own(self.addresses.run(), "addresses of Services")
+        await self.addresses.start()
         config = self.config
         self.secure_port = await self.server.listen(config.bind_address, config.secure_port, self._material.tls)
         if config.insecure_port >= 0:

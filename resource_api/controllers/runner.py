@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from resource_api.controllers.object_index import ObjectIndex
@@ -19,7 +19,7 @@ class Controller(Protocol):
     queue: WorkQueue
 
     async def reconcile(self, key: str) -> None:
-        """Raises StatusError or StoreError to be called again later."""
+        """Raises StatusError or StoreError to be called again later; anything else is a fault of ours, told as one and tried again too."""
 
 
 class Controllers:
@@ -30,7 +30,7 @@ class Controllers:
         self._controllers = tuple(controllers)
 
     async def run(self) -> None:
-        """Ends only by cancellation or by a fault of ours."""
+        """Ends only by cancellation, or by a fault of the index: what is known of all objects is then no longer true."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._index.run(), name="object index")
             await self._index.ready.wait()
@@ -43,6 +43,20 @@ class Controllers:
     def idle(self) -> bool:
         """Everything known is in order, as far as it can be now."""
         return self._index.ready.is_set() and all(one.queue.idle for one in self._controllers)
+
+    @property
+    def faults(self) -> int:
+        """Reconciles that met a fault of ours."""
+        return sum(one.queue.faults for one in self._controllers)
+
+    def samples(self) -> Iterator[tuple[str, tuple[tuple[str, str], ...], float]]:
+        """For the metrics page, under client-go's names where it has them."""
+        for one in self._controllers:
+            label = (("name", one.queue.name),)
+            yield "workqueue_adds_total", label, one.queue.adds
+            yield "workqueue_depth", label, one.queue.depth
+            yield "workqueue_retries_total", label, one.queue.retries
+            yield "resource_api_reconcile_faults_total", label, one.queue.faults
 
     def describe(self) -> str:
         """For people."""

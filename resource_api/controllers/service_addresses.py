@@ -7,7 +7,6 @@ Service no longer has is given back after the store was asked whether it has it.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 from collections.abc import Collection, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from resource_api import errors
 from resource_api.controllers.object_index import ObjectIndex
+from resource_api.controllers.queue import WorkQueue
 from resource_api.controllers.service_ips import ClusterAddresses
 from resource_api.controllers.service_ports import TAKEN_TEXT, NodePorts, Owner, ports_of
 from resource_api.errors import FieldError, Object, StatusError
@@ -36,6 +36,9 @@ REPAIR_AGE_S = 60.0
 REPAIR_EVERY_S = 180.0
 """Upstream's interval."""
 
+REPAIR = "repair"
+"""The one key there is to work on."""
+
 ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
 TYPES_WITH_PORTS = ("NodePort", "LoadBalancer")
@@ -43,15 +46,17 @@ HEALTH_CHECK = "healthCheckNodePort"
 
 
 class ServiceAddresses:
-    """See the module. A Plugin."""
+    """See the module. A Plugin and a Controller."""
 
     name = "ServiceAddresses"
+    """As admission knows it."""
 
     def __init__(self, api: Api, store: Store, index: ObjectIndex, clock: Clock, *, networks: Sequence[str], ports: range) -> None:
         self._api = api
         self._clock = clock
         self._addresses = ClusterAddresses(api, index, clock, networks)
         self._ports = NodePorts(store, clock, ports)
+        self.queue = WorkQueue("addresses of Services")
 
     # The plugin.
 
@@ -304,18 +309,21 @@ class ServiceAddresses:
 
     # Repair.
 
-    async def run(self) -> None:
-        """Repairs now and then, until it is cancelled."""
-        while True:
-            await asyncio.sleep(REPAIR_EVERY_S)
-            await self.maybe_repair()
-
-    async def maybe_repair(self) -> None:
-        """Repairs, unless something cannot be read or written now: that is no reason not to serve."""
+    async def start(self) -> None:
+        """The first repair, and the appointment for the next. What cannot be read or written now is no reason not to serve."""
         try:
             await self.repair()
         except (StatusError, StoreError) as error:
             log.warning("addresses of Services could not be looked over", extra={"fields": {"error": str(error)}})
+        self.queue.add_after(REPAIR, REPAIR_EVERY_S)
+
+    async def reconcile(self, key: str) -> None:
+        """One repair; see `Controller`."""
+        try:
+            await self.repair()
+        finally:
+            # A failed one comes back sooner by itself.
+            self.queue.add_after(key, REPAIR_EVERY_S)
 
     async def repair(self) -> None:
         """Every Service has its addresses and ports for itself, and nothing old is taken for a Service that does not have it.

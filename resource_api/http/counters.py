@@ -23,6 +23,10 @@ HELP = {
     "apiserver_resource_objects": "Objects in the store, by kind.",
     "apiserver_storage_size_bytes": "Size of the store's database, as the store says it.",
     "etcd_request_errors_total": "Calls the store did not answer.",
+    "resource_api_reconcile_faults_total": "Reconciles of a controller that met a fault of the server itself; they are tried again.",
+    "workqueue_adds_total": "Keys that came to wait for a controller.",
+    "workqueue_depth": "Keys that wait for a controller.",
+    "workqueue_retries_total": "Reconciles that failed and are tried again.",
 }
 
 

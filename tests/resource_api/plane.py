@@ -27,6 +27,7 @@ CONFIG_MAPS = Kind("", "v1", "configmaps")
 NAMESPACES = Kind("", "v1", "namespaces")
 SECRETS = Kind("", "v1", "secrets")
 SERVICES = Kind("", "v1", "services")
+SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts")
 DEFINITIONS = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 

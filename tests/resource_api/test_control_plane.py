@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 from resource_api.errors import Object, StatusError
-from tests.resource_api.plane import CONFIG_MAPS, NAMESPACES, SERVICES, Served, served
+from tests.resource_api.plane import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES, Served, served
 from tests.resource_api.world import config_map
 from tests.support.memory_store import MemoryStore
 
@@ -118,6 +119,34 @@ async def test_damaged_value_keeps_nobody_else_from_being_served(key: str):
         spec = {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}
         await server.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}, "default")
     assert [(await store.get(one)).value for one in (key, key + "2", "clusterroles/view")] == [b"damaged"] * 3
+
+
+class Faulty(MemoryStore):
+    """Meets a fault nobody thought of, some times, when one key is made."""
+
+    def __init__(self, key: str, times: int) -> None:
+        super().__init__()
+        self.key, self.times = key, times
+
+    async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
+        if key == self.key and self.times:
+            self.times -= 1
+            raise RuntimeError("nobody thought of this")
+        return await super().create(key, value, ttl_s=ttl_s)
+
+
+async def test_fault_in_one_reconcile_is_seen_and_ends_nothing(reconcile_faults: list[logging.LogRecord]):
+    """The server goes on, the log and the metrics tell of it, and when the fault is over the object is brought in order."""
+    async with served(store=Faulty("serviceaccounts/n/default", 3)) as server:
+        await server.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+        await server.until(SERVICE_ACCOUNTS, "default", "n", lambda obj: True)
+        assert server.plane.controllers.faults == 3
+        page = server.plane.server.counters.text()
+        assert 'resource_api_reconcile_faults_total{name="namespace content"} 3\n' in page
+        assert 'resource_api_reconcile_faults_total{name="garbage collector"} 0\n' in page
+        assert "# TYPE workqueue_depth gauge\n" in page
+    assert [record.fields["key"] for record in reconcile_faults] == ["n"] * 3  # type: ignore[attr-defined]
+    reconcile_faults.clear()
 
 
 async def test_description_names_every_part():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from jepsen_like.sim.loop import VirtualLoop
@@ -170,3 +171,33 @@ def test_stopped_worker_leaves_no_timer():
 
     worked = run(scenario)
     assert worked.queue.describe() == "0 waiting, 0 in work, 0 later, 0 failing"
+
+
+def test_fault_in_a_reconcile_is_told_and_tried_again(reconcile_faults: list[logging.LogRecord]):
+    """It ends neither the worker nor anybody else's work; who looks at the log or the metrics sees whose it was, and where."""
+
+    async def scenario(worked: Worked) -> None:
+        worked.queue.add("a")
+        worked.queue.add("b")
+        await asyncio.sleep(10)
+        assert worked.queue.idle
+
+    worked = run(scenario, fails=1, error=KeyError("spec"), workers=1)
+    assert [key for _, key in worked.began] == ["a", "b", "a"]
+    assert (worked.queue.faults, worked.queue.retries, worked.queue.adds) == (1, 1, 3)
+    (record,) = reconcile_faults
+    assert record.levelno == logging.ERROR
+    assert record.exc_info
+    assert record.fields == {"controller": "test", "key": "a", "error": "'spec'"}  # type: ignore[attr-defined]
+    reconcile_faults.clear()
+
+
+def test_failure_that_is_no_fault_is_not_counted_as_one():
+    """A store that is away is nobody's programming error."""
+
+    async def scenario(worked: Worked) -> None:
+        worked.queue.add("a")
+        await asyncio.sleep(10)
+
+    worked = run(scenario, fails=3, error=StoreUnavailableError("down"))
+    assert (worked.queue.faults, worked.queue.retries) == (0, 3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from resource_api.cache.item import Event, Item
 from resource_api.cache.watch_cache import CacheSettings
 from resource_api.controllers import bootstrap
@@ -178,5 +180,22 @@ def test_server_on_loopback_has_no_endpoints():
         await bootstrap.service(world.api, Advertised("127.0.0.1", 6443, ("10.0.0.0/24",)))
         assert await world.of("services").list_objects()
         assert await world.of("endpoints").list_objects() == []
+
+    run(scenario)
+
+
+def test_fault_in_what_is_known_of_all_objects_ends_the_controllers():
+    """A reconcile may fail; an index that missed a change would have every controller decide by what is not so."""
+
+    async def scenario(world: World) -> None:
+        def missed(old: Entry | None, new: Entry | None) -> None:
+            raise RuntimeError("missed")
+
+        controllers = Controllers(world.index, [Counting(world)])
+        world.index.listen(missed)
+        await world.create(config_map())
+        with pytest.raises(ExceptionGroup) as raised:
+            await controllers.run()
+        assert raised.group_contains(RuntimeError, match="missed")
 
     run(scenario)
