@@ -16,6 +16,7 @@ import click
 
 from jepsen_like import places
 from jepsen_like import run as runs
+from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
 from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_file
 from jepsen_like.progress import Progress
@@ -150,6 +151,18 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     _verdict, page = reports.recheck(path, lambda history: _checker(history, workload).check(history), out)
     click.echo(str(page))
     return 0
+
+
+def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None) -> int:
+    """Many seeds and runs on one page; invalid when one of them is, and nothing proved when no line was found."""
+    files = {path.stem: pages.read(path) for path in paths}
+    text = pages.page(files, about)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+    verdicts = {line["verdict"] for lines in files.values() for line in lines}
+    return _status(INVALID if INVALID in verdicts else VALID if VALID in verdicts else runs.REJECTED)
 
 
 def shrink(path: pathlib.Path, workload: str | None) -> int:

@@ -183,6 +183,24 @@ def report(history: pathlib.Path, out: pathlib.Path | None, workload: str | None
     raise SystemExit(_teaching(lambda: campaign.report(history, out, workload)))
 
 
+@cli.command(
+    cls=Examples,
+    examples="""
+    jepsen-like sim --core --seeds 1-2000 --virtual 60 --json > core.jsonl
+    jepsen-like run --workload all --nemesis kill --json > proxies.jsonl
+    jepsen-like summary core.jsonl proxies.jsonl --out page.md
+    """,
+)
+@click.argument("lines", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.option("--about", default="", help="A sentence on what was tried and on what machine.")
+@click.option("--out", type=click.Path(path_type=pathlib.Path), help="Where the page goes; standard output when left out.")
+def summary(lines: Sequence[pathlib.Path], about: str, out: pathlib.Path | None) -> None:
+    """Puts the JSON lines of many seeds and runs on one page; a file's name says where its runs took place."""
+    from jepsen_like import campaign
+
+    raise SystemExit(_teaching(lambda: campaign.summary(lines, about, out)))
+
+
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_(as_json: bool) -> None:
