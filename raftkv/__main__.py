@@ -1,7 +1,7 @@
 """The process `raftkv`: arguments to settings, settings to a running member, signals to its end.
 
-Owns exit statuses, process-wide switches (descriptor limit, event loop) and signal handling; everything else
-is composed by `raftkv.embedded`. Statuses: 0 done or stopped as pid 1, 1 refused or failed, 2 wrong flags, 128+n ended by signal n.
+Owns exit statuses and what a failed start says; signals are `raftkv.process`'s, everything else is composed by
+`raftkv.embedded`. Statuses: 0 done or stopped as pid 1, 1 refused or failed, 2 wrong flags, 128+n ended by signal n.
 
 SIGTERM and SIGINT stop in order and are then raised again, so that the parent sees a death by signal, as with etcd. A second one
 ends the drain at once: nothing acknowledged is lost, because it was synced before it was acknowledged. SIGUSR1 dumps the state.
@@ -16,14 +16,14 @@ import logging
 import os
 import platform
 import re
-import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import raftkv
-from raftkv import logs
+from raftkv import logs, process
 from raftkv.clock import SystemClock
 from raftkv.config import FailpointSettings, Launch, Stop, bootstrap_faults, holds_data, read_failpoints, read_launch
 from raftkv.errors import ConfigError, CorruptionError
@@ -38,18 +38,12 @@ ABSENT = {
 
 PEERS_OPEN = "serving peer traffic insecurely: whoever reaches this address can take part in the cluster"
 
-STANDARD_INPUT = 0
-INPUT_BYTES_MAX = 4096
-
-SIGNAL_TEXTS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
-
 log = logging.getLogger("raftkv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status, or dies by the signal that ended it."""
-    if not __debug__:
-        print("raftkv: refuses to run under `python -O`: its guards are assertions", file=sys.stderr)
+    if not process.has_assertions("raftkv"):
         return 1
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else ""
@@ -87,13 +81,10 @@ def serve(arguments: Sequence[str], *, attended: bool = False) -> int:
         log.critical("discovery failed", extra={"fields": {"error": fault}})
     if faults:
         return 1
-    raise_descriptor_limit()
-    process = MemberProcess(launch, attended=attended)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        status = runner.run(process.run())
-    if process.ended_by is not None:
-        return end_by_signal(process.ended_by)
-    return status
+    process.raise_descriptor_limit(log)
+    member = MemberProcess(launch, attended=attended)
+    with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
+        return member.exit_status(runner.run(member.run()))
 
 
 def _show(stop: Stop) -> int:
@@ -152,94 +143,39 @@ def switch_failpoints_on(settings: FailpointSettings) -> bool:
     return True
 
 
-def raise_descriptor_limit() -> None:
-    """Raises the soft limit of open files to the hard one, as Go does for etcd: each client connection is a descriptor."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as exc:
-            log.warning("cannot raise the limit of open files", extra={"fields": {"limit": soft, "error": str(exc)}})
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 class MemberProcess:
     """One member and the signals that reach its process."""
 
     def __init__(self, launch: Launch, *, attended: bool = False) -> None:
         self._settings = launch.member
-        self._attended = attended
-        self._stop_asked = asyncio.Event()
-        self._task: asyncio.Task[int] | None = None
-        self._member: RunningMember | None = None
-        self.ended_by: signal.Signals | None = None
-        """The signal that asked for the end; None while nothing did."""
+        self._ending = process.Ending(log, at_once=end_by_signal, attended=attended)
 
     async def run(self) -> int:
         """Serves until a signal or a failure; returns the exit status of the latter."""
-        self._task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop_signal, number)
-        loop.add_signal_handler(signal.SIGUSR1, self._on_dump_signal)
-        if self._attended:
-            loop.add_reader(STANDARD_INPUT, self._on_input)
+        self._ending.listen()
         try:
-            await self._serve()
+            async with self._serving() as member:
+                self._ending.started(member.describe)
+                await self._ending.wait()
+                await member.stop(drain=True)
         except asyncio.CancelledError:
-            if self.ended_by is None:
+            if self._ending.asked_by is None:
                 raise
         except (Exception, BaseExceptionGroup) as exc:
-            return report_failure(exc, started=self._member is not None)
+            return report_failure(exc, started=self._ending.has_started)
         log.info("stopped")
         return 0
 
-    async def _serve(self) -> None:
+    def _serving(self) -> AbstractAsyncContextManager[RunningMember]:
         # Imported here, so that help, version and a refused start answer at once.
         from raftkv.embedded import running_member
 
-        async with running_member(self._settings) as member:
-            self._member = member
-            await self._stop_asked.wait()
-            await member.stop(drain=True)
+        return running_member(self._settings)
 
-    def _on_stop_signal(self, number: signal.Signals) -> None:
-        fields = {"fields": {"signal": SIGNAL_TEXTS.get(number, number.name)}}
-        if self.ended_by is not None:
-            log.warning("received a second signal; ending without draining", extra=fields)
-            os._exit(end_by_signal(number))
-        self.ended_by = number
-        log.info("received signal; shutting down", extra=fields)
-        if self._member is not None:
-            self._stop_asked.set()
-        elif self._task is not None:
-            # Still starting: recovery and joining hold nothing that a cancellation could lose.
-            self._task.cancel()
-
-    def _on_input(self) -> None:
-        """Whoever started this process holds the other end: what it writes means nothing, its end is a wish to stop."""
-        try:
-            ended = not os.read(STANDARD_INPUT, INPUT_BYTES_MAX)
-        except OSError:
-            ended = True
-        if ended:
-            asyncio.get_running_loop().remove_reader(STANDARD_INPUT)
-            log.info("standard input has ended, and with it who started this member")
-            if self.ended_by is None:
-                self._on_stop_signal(signal.SIGTERM)
-
-    def _on_dump_signal(self) -> None:
-        text = self._member.describe() if self._member is not None else "starting"
-        sys.stderr.write(text.rstrip("\n") + "\n")
-        sys.stderr.flush()
+    def exit_status(self, status: int) -> int:
+        """What the process ends with after `run()` returned `status`, if it does not die by the signal that ended it."""
+        number = self._ending.asked_by
+        return status if number is None else end_by_signal(number)
 
 
 def end_by_signal(number: signal.Signals) -> int:
@@ -254,7 +190,7 @@ def end_by_signal(number: signal.Signals) -> int:
 
 def report_failure(error: BaseException, *, started: bool) -> int:
     """Writes the one fatal line a failed member ends with; returns the exit status."""
-    cause = first_error(error)
+    cause = process.first_error(error)
     text = listen_fault(cause) if isinstance(cause, OSError) else ""
     if text:
         log.critical("listener failed", extra={"fields": {"error": text}})
@@ -268,13 +204,6 @@ def report_failure(error: BaseException, *, started: bool) -> int:
     else:
         log.critical("the member failed" if started else "failed to start etcd", exc_info=cause)
     return 2 if isinstance(cause, AssertionError) else 1
-
-
-def first_error(error: BaseException) -> BaseException:
-    """The first failure inside a group of them; the others followed from it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def system_fault(error: OSError) -> str:

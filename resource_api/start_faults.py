@@ -31,13 +31,6 @@ def explain(error: BaseException, config: ApiConfig) -> str:
     return " ".join(text.split())
 
 
-def first_of(error: BaseException) -> BaseException:
-    """The first fault in a group of them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _explained(error: BaseException, config: ApiConfig) -> str:
     match error:
         case ListenError():

@@ -13,7 +13,6 @@ import sys
 import pytest
 
 from raftkv import __main__ as entry
-from raftkv.errors import ConfigError
 
 CLIENT_PORT, PEER_PORT = 22150, 22151
 
@@ -95,11 +94,6 @@ def test_taken_port_is_told_in_gos_words(text, told):
 def test_what_the_system_refused_is_told_in_one_line(error, told):
     """A path and a reason; a traceback would hide both."""
     assert entry.system_fault(error) == told
-
-
-def test_first_error_of_nested_groups_is_found():
-    inner = ConfigError("why")
-    assert entry.first_error(ExceptionGroup("a", [ExceptionGroup("b", [inner]), ValueError()])) is inner
 
 
 def test_signal_ends_pid_1_with_status_0(monkeypatch):

@@ -1,6 +1,6 @@
 """The HTTP/1.1 shell around the endpoints: aiohttp parses, `endpoints.py` answers.
 
-The only module that imports aiohttp, and only when the first HTTP/1.1 connection comes or `load()` is called: it costs
+The only module of this package that imports aiohttp, and only when the first HTTP/1.1 connection comes or `load()` is called: it costs
 110 ms and 12 MB, which a member that starts shall not wait for. aiohttp's defaults that do not fit are set here: its
 body limit, its Server header, its access log.
 """
@@ -8,10 +8,10 @@ body limit, its Server header, its access log.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from raftkv.connection_log import connection_log
 from raftkv.rpc.endpoints import Endpoints, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -106,24 +106,5 @@ def _make_server(answer: Callable[[web.BaseRequest], Awaitable[HttpResponse]], l
         response = await answer(request)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
-    return web.Server(
-        handle, request_factory=make_request, loop=loop, logger=_logger(), access_log=None, keepalive_timeout=IDLE_CONNECTION_S
-    )
-
-
-def _logger() -> logging.Logger:
-    """Takes what aiohttp says of a connection: a client's faults are no errors of ours, and its bytes do not fill our log."""
-    from aiohttp.http_exceptions import HttpProcessingError
-
-    logger = logging.getLogger("raftkv.http")
-
-    def soften(record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError | ConnectionError | asyncio.CancelledError | TimeoutError):
-            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-            record.msg, record.args, record.exc_info = f"{type(error).__name__} at an HTTP/1.1 connection", (), None
-            return logger.isEnabledFor(logging.DEBUG)
-        return True
-
-    logger.filters[:] = [soften]
-    return logger
+    log = connection_log("raftkv.http")
+    return web.Server(handle, request_factory=make_request, loop=loop, logger=log, access_log=None, keepalive_timeout=IDLE_CONNECTION_S)

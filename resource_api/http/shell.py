@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
+from raftkv.connection_log import connection_log
 from resource_api.errors import too_large
 from resource_api.http.messages import BODY_BYTES_MAX, Answer, Request, Response, Stream
 from resource_api.http.status import REASONS
@@ -149,7 +149,7 @@ class _Server(web.Server):
         super().__init__(handle, request_factory=make_request, loop=loop)
         self._settings: dict[str, Any] = {
             "loop": loop,
-            "logger": _logger(),
+            "logger": connection_log("resource_api.http.connection"),
             "access_log": None,
             "keepalive_timeout": IDLE_CONNECTION_S,
             "max_line_size": HEADER_BYTES_MAX,
@@ -344,19 +344,3 @@ def _origin_form(target: str) -> str:
     """The path of a target that came with scheme and host."""
     _, _, rest = target.partition("://")
     return "/" + rest.partition("/")[2]
-
-
-def _logger() -> logging.Logger:
-    """Takes what aiohttp says of a connection: a client's faults are no errors of ours, and its bytes do not fill our log."""
-    logger = logging.getLogger("resource_api.http.connection")
-
-    def soften(record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError | ConnectionError | asyncio.CancelledError | TimeoutError):
-            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-            record.msg, record.args, record.exc_info = f"{type(error).__name__} at a connection", (), None
-            return logger.isEnabledFor(logging.DEBUG)
-        return True
-
-    logger.filters[:] = [soften]
-    return logger

@@ -74,6 +74,7 @@ API_SERVER: dict[str, tuple[str, ...]] = {
         "resource_api.security.impersonation",
         "resource_api.security.limits",
         "resource_api.schema",
+        "raftkv.connection_log",
         *API_LEAVES,
     ),
     "resource_api.server": ("resource_api.http", "resource_api.registry.api", "resource_api.schema", *API_LEAVES),
@@ -103,6 +104,7 @@ API_SERVER: dict[str, tuple[str, ...]] = {
         "resource_api.control_plane",
         "resource_api.http.health",
         "resource_api.start_faults",
+        "raftkv.process",
     ),
 }
 """The API server. What is on top of it stands last."""
@@ -111,6 +113,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     "resource_api.control_plane": ("resource_api.embedded", "resource_api.__main__"),
     "resource_api.embedded": ("resource_api", "resource_api.__main__"),
     "resource_api.registry.kv_store": ("resource_api.embedded",),
+    "raftkv.process": ("raftkv.__main__", "resource_api.__main__"),
     "resource_api.security.admission.plugins": ("resource_api.control_plane",),
 }
 """Modules that are for one or two others alone, whatever the rows above allow."""
@@ -124,6 +127,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "raftkv.failpoints": ("raftkv.errors",),
     "raftkv.failpoint_http": ("raftkv.failpoints", "raftkv.errors"),
     "raftkv.logs": (),
+    "raftkv.process": (),
+    "raftkv.connection_log": (),
     "raftkv.raft": ("raftkv.raft", "raftkv.errors"),
     "raftkv.transport": ("raftkv.transport", "raftkv.errors"),
     **dict.fromkeys(TRANSPORT_WITH_IO, ("raftkv.transport", *LEAVES)),
@@ -140,7 +145,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "raftkv.transport.channel",
         *LEAVES,
     ),
-    "raftkv.rpc": ("raftkv.rpc", "raftkv.server.api", "raftkv.transport", *LEAVES),
+    "raftkv.rpc": ("raftkv.rpc", "raftkv.server.api", "raftkv.transport", "raftkv.connection_log", *LEAVES),
     "raftkv.client": ("raftkv.client", "raftkv.transport", *LEAVES),
     "raftkv.config": COMPOSITION,
     "raftkv.embedded": COMPOSITION,
@@ -178,7 +183,7 @@ BANNED: dict[str, tuple[str, ...]] = {
 }
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("raftkv.rpc.http", "resource_api.http.shell", "resource_api.client"),
+    "aiohttp": ("raftkv.rpc.http", "raftkv.connection_log", "resource_api.http.shell", "resource_api.client"),
     "bcrypt": ("raftkv.state", "raftkv.server"),
     "click": ("raftctl", "jepsen_like.main", "jepsen_like.campaign"),
     "crc32c": ("raftkv.storage", "raftkv.mvcc", "raftkv.state", "raftkv.server"),
@@ -194,7 +199,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("raftctl",),
     "sortedcontainers": ("raftkv.mvcc", "raftkv.storage", "raftkv.state", "jepsen_like"),
     "textual": ("raftctl",),
-    "uvloop": ("raftkv.__main__", "raftkv.embedded", "resource_api.__main__", "jepsen_like.cluster.instrumented"),
+    "uvloop": ("raftkv.process", "jepsen_like.cluster.instrumented"),
     "yaml": ("raftkv.config", "resource_api.http", "resource_api.client", "resource_api.security.kubeconfig", "raftctl"),
 }
 

@@ -15,6 +15,7 @@ import dataclasses
 import os
 import pathlib
 import sys
+from contextlib import AbstractAsyncContextManager
 
 import uvloop
 
@@ -23,10 +24,10 @@ from jepsen_like.cluster.instrumented.levered_files import LeveredFileSystem
 from jepsen_like.cluster.instrumented.levers import Levers
 from jepsen_like.cluster.instrumented.traced_files import Trace, TracedFileSystem
 from raftkv import logs
-from raftkv.__main__ import MemberProcess, end_by_signal, switch_failpoints_on
+from raftkv.__main__ import MemberProcess, switch_failpoints_on
 from raftkv.clock import SystemClock
 from raftkv.config import Launch, read_failpoints, read_launch
-from raftkv.embedded import Environment, running_member
+from raftkv.embedded import Environment, RunningMember, running_member
 from raftkv.server.bootstrap import Platform
 from raftkv.server.settings import MemberSettings
 from raftkv.storage.fs import FileSystem, OsFileSystem
@@ -50,11 +51,8 @@ class InstrumentedProcess(MemberProcess):
         """The loop the member runs on."""
         return BentLoop(self._levers) if self._levers is not None and self._asked.clock else uvloop.new_event_loop()
 
-    async def _serve(self) -> None:
-        async with running_member(self._settings, environment=self._environment()) as member:
-            self._member = member
-            await self._stop_asked.wait()
-            await member.stop(drain=True)
+    def _serving(self) -> AbstractAsyncContextManager[RunningMember]:
+        return running_member(self._settings, environment=self._environment())
 
     def _environment(self) -> Environment:
         loop = asyncio.get_running_loop()
@@ -95,8 +93,7 @@ def main(arguments: list[str]) -> int:
         return 1
     process = InstrumentedProcess(dataclasses.replace(launch, member=_settings(launch.member, asked)), asked)
     with asyncio.Runner(loop_factory=process.new_loop) as runner:
-        status = runner.run(process.run())
-    return status if process.ended_by is None else end_by_signal(process.ended_by)
+        return process.exit_status(runner.run(process.run()))
 
 
 if __name__ == "__main__":
