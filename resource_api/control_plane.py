@@ -187,10 +187,10 @@ class ControlPlane:
         await self._fill_caches()
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
-        self._own(self.controllers.run(), "controllers")
-        self._own(self.measures.follow_size(), "size of the store")
+        self.own(self.controllers.run(), "controllers")
+        self.own(self.measures.follow_size(), "size of the store")
         if self.config.etcd_compaction_interval_s and not self.config.embedded:
-            self._own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
+            self.own(Compactor(self.store, self.config.etcd_compaction_interval_s).run(), "compactor")
         await self.addresses.start()
         config = self.config
         self.secure_port = await self.server.listen(config.bind_address, config.secure_port, self._material.tls)
@@ -212,7 +212,8 @@ class ControlPlane:
     async def _started(self) -> str:
         return "" if self.is_started else "the server is starting"
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Goes on until the server stops, and ends the server when it fails."""
         self.tasks.append(self._group.create_task(work, name=name))
 
     @property
@@ -244,10 +245,10 @@ class ControlPlane:
             ready = asyncio.Event()
             follower = PolicyFollower(self.policy, plural)
             cache = self.api.find(RBAC_GROUP, plural).reader.cache
-            self._own(follow(cache, follower.replace, follower.change, ready), f"policy: {plural}")
+            self.own(follow(cache, follower.replace, follower.change, ready), f"policy: {plural}")
             await ready.wait()
         for plural, put in (("prioritylevelconfigurations", self.flows.set_levels), ("flowschemas", self.flows.set_schemas)):
-            self._own(_follow_flows(self.api.find(FLOW_GROUP, plural).reader.cache, Collection(put)), f"flows: {plural}")
+            self.own(_follow_flows(self.api.find(FLOW_GROUP, plural).reader.cache, Collection(put)), f"flows: {plural}")
 
     async def stop(self) -> None:
         """Ends watches cleanly, answers what is in progress, lets go of the store."""

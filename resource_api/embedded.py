@@ -27,6 +27,7 @@ from resource_api.registry.store import Store
 
 if TYPE_CHECKING:
     from resource_api.control_plane import ControlPlane
+    from resource_api.security.certificates import Leaf, Pair
     from resource_api.security.material import Material, Paths
 
 DEFAULT_CERT_DIR = "/var/run/kubernetes"
@@ -45,10 +46,17 @@ async def running_api(config: ApiConfig, clock: Clock | None = None) -> AsyncIte
         material = await loading
 
         from resource_api.control_plane import running
+        from resource_api.security.renewal import Renewal
 
+        renewal = Renewal(paths_of(config), material, _serving_leaf(config), clock)
         plane = await stack.enter_async_context(running(config, store, clock, material))
-        if config.write_kubeconfig:
-            write_admin_kubeconfig(pathlib.Path(config.write_kubeconfig), plane, material)
+
+        def write(admin: Pair) -> None:
+            if config.write_kubeconfig:
+                write_admin_kubeconfig(pathlib.Path(config.write_kubeconfig), plane, material.serving_authority_pem, admin)
+
+        write(material.admin)
+        plane.own(renewal.run(write), "certificates")
         plane.is_started = True
         yield plane
 
@@ -70,7 +78,7 @@ def _load(config: ApiConfig, clock: Clock) -> Material:
     """The files, and the modules of the control plane. In a thread of its own."""
     from resource_api.security.material import open_material
 
-    material = open_material(paths_of(config), clock, service_ip=_first_address(config), extra_names=_names(config))
+    material = open_material(paths_of(config), clock, _serving_leaf(config))
     importlib.import_module("resource_api.control_plane")
     return material
 
@@ -92,7 +100,7 @@ def paths_of(config: ApiConfig) -> Paths:
     )
 
 
-def write_admin_kubeconfig(path: pathlib.Path, plane: ControlPlane, material: Material) -> None:
+def write_admin_kubeconfig(path: pathlib.Path, plane: ControlPlane, authority_pem: bytes, admin: Pair) -> None:
     """For the administrator, mode 0600."""
     from resource_api.security.kubeconfig import kubeconfig, write_kubeconfig
 
@@ -100,7 +108,7 @@ def write_admin_kubeconfig(path: pathlib.Path, plane: ControlPlane, material: Ma
     if ipaddress.ip_address(host).is_unspecified:
         host = "127.0.0.1"
     shown = f"[{host}]" if ":" in host else host
-    config = kubeconfig(f"https://{shown}:{plane.secure_port}", material.serving_authority_pem, admin=material.admin)
+    config = kubeconfig(f"https://{shown}:{plane.secure_port}", authority_pem, admin=admin)
     write_kubeconfig(path, config)
 
 
@@ -124,11 +132,10 @@ async def _store(config: ApiConfig, clock: Clock) -> AsyncIterator[Store]:
         yield store
 
 
-def _first_address(config: ApiConfig) -> str:
-    return str(ipaddress.ip_network(config.service_cluster_ip_range[0])[1])
+def _serving_leaf(config: ApiConfig) -> Leaf:
+    """What clients may call the server besides the usual names: its Service's address, and where it listens."""
+    from resource_api.security.certificates import serving_leaf
 
-
-def _names(config: ApiConfig) -> list[str]:
-    """What clients may call the server besides the usual names."""
     given = (config.bind_address, config.advertise_address)
-    return [one for one in given if one and not ipaddress.ip_address(one).is_unspecified]
+    names = [one for one in given if one and not ipaddress.ip_address(one).is_unspecified]
+    return serving_leaf(service_ip=str(ipaddress.ip_network(config.service_cluster_ip_range[0])[1]), extra_names=names)

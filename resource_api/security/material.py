@@ -1,4 +1,4 @@
-"""The server's secrets and certificates on disk: made at the first start, kept, renewed (see certificates.py, tokens.py).
+"""The server's secrets and certificates on disk: made at the first start, kept, renewed (see certificates.py, renewal.py, tokens.py).
 
 Reads and writes files; called once, before anything is served.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -22,7 +21,6 @@ from resource_api.security.certificates import (
     open_authority,
     open_leaf,
     server_context,
-    serving_leaf,
 )
 from resource_api.security.files import alone_in, content_of, write_private
 from resource_api.security.tokens import PrivateKey, PublicKey, load_private_key, load_public_key, new_key
@@ -50,6 +48,8 @@ class Material:
     """Our own CA: it signs the administrator's certificate and approved requests."""
     admin: Pair
     tls: ssl.SSLContext
+    serving_pem: bytes
+    """Certificate and key `tls` began with, as their files hold them."""
     serving_authority_pem: bytes
     """What clients check the server by: our CA, or the given certificate itself."""
     client_authorities: tuple[x509.Certificate, ...]
@@ -59,10 +59,13 @@ class Material:
     proxy_authorities: tuple[x509.Certificate, ...] = ()
 
 
-def open_material(paths: Paths, clock: Clock, *, service_ip: str, extra_names: Sequence[str] = ()) -> Material:
-    """Raises OSError and ValueError, which name the file. Servers that share the directory and start at once read what one of them made."""
+def open_material(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
+    """Raises OSError and ValueError, which name the file. Servers that share the directory and start at once read what one of them made.
+
+    `leaf` is what the serving certificate has to say, unless it is given.
+    """
     with alone_in(paths.directory):
-        return _open(paths, clock, serving_leaf(service_ip=service_ip, extra_names=extra_names))
+        return _open(paths, clock, leaf)
 
 
 def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
@@ -75,19 +78,16 @@ def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
     else:
         serving = open_leaf(authority, directory, "apiserver", leaf, clock)
         certificate, key, checked_by = serving.certificate_path, serving.key_path, authority.pair.certificate_pem
-    trusted = [authority.pair.certificate_path]
-    trusted += [pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path]
     tokens = StaticTokens()
     if paths.tokens:
         with content_of(paths.tokens):
             tokens.add_csv(pathlib.Path(paths.tokens).read_text(encoding="utf-8"))
     client_authorities, proxy_authorities = _certificates(paths.client_authority), _certificates(paths.proxy_authority)
-    with content_of(certificate, key):
-        tls = server_context(certificate, key, trusted)
     return Material(
         authority=authority,
         admin=open_leaf(authority, directory, "admin", ADMIN_LEAF, clock),
-        tls=tls,
+        tls=serving_context(paths, authority, certificate, key),
+        serving_pem=certificate.read_bytes() + key.read_bytes(),
         serving_authority_pem=checked_by,
         client_authorities=(authority.pair.certificate, *client_authorities),
         static_tokens=tokens,
@@ -95,6 +95,14 @@ def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
         verifying_keys=tuple(_verifying_key(path) for path in paths.verifying_keys),
         proxy_authorities=proxy_authorities,
     )
+
+
+def serving_context(paths: Paths, authority: Authority, certificate: pathlib.Path, key: pathlib.Path) -> ssl.SSLContext:
+    """What connections are served with: this certificate, and the CAs that clients' certificates may come from."""
+    trusted = [authority.pair.certificate_path]
+    trusted += [pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path]
+    with content_of(certificate, key):
+        return server_context(certificate, key, trusted)
 
 
 def _certificates(path: str) -> tuple[x509.Certificate, ...]:

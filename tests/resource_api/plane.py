@@ -18,6 +18,7 @@ from resource_api.embedded import paths_of
 from resource_api.errors import Object, StatusError
 from resource_api.registry.requests import MASTERS, User
 from resource_api.security.authn import StaticTokens
+from resource_api.security.certificates import serving_leaf
 from resource_api.security.material import Material, open_material
 from tests.support.memory_store import MemoryStore
 
@@ -63,7 +64,7 @@ class Served:
 def _material() -> Material:
     """Keys and certificates, made once for all tests."""
     with tempfile.TemporaryDirectory() as folder:
-        return open_material(paths_of(_config(pathlib.Path(folder))), SystemClock(), service_ip="10.0.0.1")
+        return open_material(paths_of(_config(pathlib.Path(folder))), SystemClock(), serving_leaf(service_ip="10.0.0.1"))
 
 
 def _config(folder: pathlib.Path, *flags: str) -> ApiConfig:
