@@ -13,7 +13,7 @@ from collections.abc import Callable
 from raftkv.raft.confchange import check_conf_state
 from raftkv.raft.config import RaftConfig
 from raftkv.raft.log import RaftLog
-from raftkv.raft.messages import Entry, EntryKind, Message, MessageKind, ReadState, Role
+from raftkv.raft.messages import Entry, EntryKind, Message, ReadState, Role, new_append_reply
 from raftkv.raft.read_index import ReadRounds
 from raftkv.raft.storage import Storage
 from raftkv.raft.trace import Trace, TraceEvent, TraceKind
@@ -112,7 +112,8 @@ class Core:
 
     def send(self, message: Message) -> None:
         """Queues a message that depends on the present term at most; it waits while that is not durable."""
-        if self.is_term_durable:
+        # What `is_term_durable` says; asked for every message, and a property costs more than all of this.
+        if self.durable_write >= self.hard_state_write and not self.hard_state_changed:
             self.messages.append(message)
         else:
             self.held.append(message)
@@ -123,7 +124,7 @@ class Core:
 
     def reply_append(self, to: int, index: int) -> None:
         """Acknowledges everything up to `index`, once it is durable."""
-        self.held.append(Message(MessageKind.APPEND_REPLY, to, self.member_id, self.term, index=index))
+        self.held.append(new_append_reply(to, self.member_id, self.term, index))
 
     def draw_election_timeout(self) -> None:
         """Draws a fresh timeout of [1, 2) times the election ticks."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raftkv.raft.core import Core
-from raftkv.raft.messages import Message, MessageKind, ReadState, Role
+from raftkv.raft.messages import Message, MessageKind, ReadState, Role, new_heartbeat, new_heartbeat_reply
 from raftkv.raft.read_index import ReadRequest
 from raftkv.raft.trace import TraceKind
 
@@ -43,13 +43,13 @@ def send_heartbeats(core: Core, to: frozenset[int] | None = None) -> None:
             # Never above match: the member may lack, or differ in, what lies beyond.
             known = min(progress.match, commit)
             progress.on_commit_told(known)
-            core.send(Message(MessageKind.HEARTBEAT, progress.member_id, core.member_id, core.term, commit=known, context=context))
+            core.send(new_heartbeat(progress.member_id, core.member_id, core.term, known, context))
 
 
 def on_heartbeat(core: Core, message: Message) -> None:
     """A follower learns the commit index and answers."""
     core.log.commit_to(message.commit)
-    core.send(Message(MessageKind.HEARTBEAT_REPLY, message.sender, core.member_id, core.term, context=message.context))
+    core.send(new_heartbeat_reply(message.sender, core.member_id, core.term, message.context))
 
 
 def on_read_index(core: Core, message: Message) -> None:

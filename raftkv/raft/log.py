@@ -40,13 +40,13 @@ class RaftLog:
     3. Terms never fall along the tail; last_term is the last one's.
     4. stable ≤ written ≤ last_index, unless a snapshot is pending.
     5. Write numbers rise, and no write still on its way claims an index above last_index.
+    6. Only a pending snapshot is due.
     """
 
     __slots__ = (
         "_offset",
         "_offset_term",
         "_snapshot",
-        "_snapshot_taken",
         "_storage",
         "_tail",
         "_writes",
@@ -56,6 +56,7 @@ class RaftLog:
         "commit",
         "last_index",
         "last_term",
+        "snapshot_due",
         "stable",
         "truncation_count",
     )
@@ -69,7 +70,8 @@ class RaftLog:
         self._offset = last + 1
         self._offset_term = storage.term(last)
         self._snapshot: SnapshotMeta | None = None
-        self._snapshot_taken = False
+        self.snapshot_due = False
+        """True while a snapshot waits to be handed out for writing."""
         self._writes: deque[_Write] = deque()
         self.written = last
         self.last_index = last
@@ -93,7 +95,7 @@ class RaftLog:
     @property
     def has_unwritten(self) -> bool:
         """True when entries or a snapshot wait to be handed out for writing."""
-        return self.written < self.last_index or (self._snapshot is not None and not self._snapshot_taken)
+        return self.written < self.last_index or self.snapshot_due
 
     @property
     def has_committed(self) -> bool:
@@ -216,16 +218,17 @@ class RaftLog:
         self._offset_term = self.last_term = snapshot.term
         self.written = self.last_index = self.commit = snapshot.index
         self._snapshot = snapshot
-        self._snapshot_taken = False
+        self.snapshot_due = True
 
     def take_unwritten(self, number: int) -> tuple[SnapshotMeta | None, tuple[Entry, ...]]:
         """Hands out what is to be written, recorded under the write number: a snapshot, or entries, or nothing.
 
         Entries that follow a snapshot wait for the next call: installing a state is another job than appending.
         """
-        if self._snapshot is not None and not self._snapshot_taken:
+        if self.snapshot_due:
             snapshot = self._snapshot
-            self._snapshot_taken = True
+            assert snapshot is not None, "2"
+            self.snapshot_due = False
             self._writes.append(_Write(number, term=snapshot.term, index=snapshot.index, valid=snapshot.index, snapshot=snapshot))
             return snapshot, ()
         entries: tuple[Entry, ...] = ()
@@ -253,7 +256,7 @@ class RaftLog:
             if write.snapshot is not None:
                 installed = write.snapshot
                 self._snapshot = None
-                self._snapshot_taken = False
+                self.snapshot_due = False
                 self.stable = self.applying = self.applied = installed.index
             if write.valid > self.stable:
                 self._stable_to(write.valid)
@@ -286,6 +289,7 @@ class RaftLog:
             term = entry.term
         assert self.last_term == term, "3"
         assert self._snapshot is not None or self.stable <= self.written <= self.last_index, "4"
+        assert self._snapshot is not None or not self.snapshot_due, "6"
         numbers = [write.number for write in self._writes]
         assert numbers == sorted(set(numbers)), "5"
         assert all(write.valid <= self.last_index for write in self._writes), "5"

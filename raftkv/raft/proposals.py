@@ -18,6 +18,8 @@ from raftkv.raft.messages import ConfState, Entry, EntryKind, Message, MessageKi
 from raftkv.raft.replication import maybe_hand_over
 from raftkv.raft.trace import TraceKind
 
+_LEADER = Role.LEADER
+
 
 class ProposalDroppedError(UnavailableError):
     """Nothing was appended or sent: no leader, a hand-over is under way, or too much is uncommitted."""
@@ -35,7 +37,7 @@ def propose(core: Core, datas: Sequence[bytes]) -> None:
     """Appends a batch as the leader, or sends it to the leader known. Raises ProposalDroppedError; then none was taken."""
     if not datas:
         return
-    if core.role is Role.LEADER:
+    if core.role is _LEADER:
         _append_batch(core, datas)
         return
     _send_to_leader(core, tuple(map(_new_entry, repeat(Entry), zip(repeat(0), repeat(0), repeat(0), datas, strict=False))))
@@ -67,7 +69,7 @@ def on_applied(core: Core, index: int) -> None:
     core.log.applied_to(index)
     if core.campaign_due:
         campaign(core, is_transfer=True)
-    if core.role is Role.LEADER:
+    if core.role is _LEADER:
         _maybe_leave_joint(core)
         if core.log.applied >= core.term_start_index and not core.tracker.is_voter(core.member_id):
             _step_down(core)

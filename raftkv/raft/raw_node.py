@@ -32,6 +32,9 @@ from raftkv.raft.status import NodeView
 from raftkv.raft.storage import Storage
 from raftkv.raft.trace import Trace
 
+_CANDIDATE, _LEADER = Role.CANDIDATE, Role.LEADER
+_new = tuple.__new__
+
 
 class RawNode(NodeView):
     """One member of a consensus group.
@@ -120,16 +123,11 @@ class RawNode(NodeView):
             return True
         # Asked once a turn and mostly in vain: the cheapest questions first, and no tuple is made.
         soft_state = self._soft_state
-        return bool(
-            log.written < log.last_index
-            or core.read_states
-            or core.hard_state_changed
-            or core.commit_write_due
-            or soft_state[0] != core.leader_id
-            or soft_state[1] is not core.role
-            or (log.applying < log.commit and log.has_committed)
-            or log.has_unwritten
-        )
+        if log.written < log.last_index or core.read_states or core.hard_state_changed or core.commit_write_due or log.snapshot_due:
+            return True
+        if soft_state[0] != core.leader_id or soft_state[1] is not core.role:
+            return True
+        return log.applying < log.commit and log.has_committed
 
     def ready(self) -> Ready:
         """Hands out everything there is to do. See `Ready` and the module's contract."""
@@ -138,16 +136,17 @@ class RawNode(NodeView):
             replication.flush(core)
         write_number, hard_state, snapshot = 0, None, None
         entries: tuple[Entry, ...] = ()
-        if core.hard_state_changed or core.commit_write_due or log.has_unwritten:
+        if log.written < log.last_index or log.snapshot_due or core.hard_state_changed or core.commit_write_due:
             core.write_number = write_number = core.write_number + 1
             snapshot, entries = log.take_unwritten(write_number)
+            commit = log.commit if log.commit > core.change_to_commit else core.change_to_commit
             # Never more than this write and those before it hold: entries behind a snapshot come with the next.
-            hard_state = HardState(core.term, core.vote, min(max(log.commit, core.change_to_commit), log.written))
+            hard_state = _new(HardState, (core.term, core.vote, commit if commit < log.written else log.written))
             core.on_hard_state(write_number)
         messages, held, held_after = core.messages, core.held, core.write_number
         if messages:
             core.messages = []
-        if held and log.has_unwritten:
+        if held and log.written < log.last_index:
             # Some may acknowledge what only the next Ready hands out.
             held = []
         elif held:
@@ -158,20 +157,24 @@ class RawNode(NodeView):
         if read_states:
             core.read_states = []
         soft_state = None
-        if self._soft_state != (core.leader_id, core.role):
+        if self._soft_state[0] != core.leader_id or self._soft_state[1] is not core.role:
             soft_state = self._soft_state = SoftState(core.leader_id, core.role)
-        return Ready(
-            write_number,
-            hard_state,
-            entries,
-            snapshot,
-            tuple(messages),
-            tuple(held),
-            log.take_committed(core.config.committed_bytes_max) if log.applying < log.commit else (),
-            tuple(read_states),
-            soft_state,
-            write_number > 0,
-            held_after if held else 0,
+        # As `Ready(...)` makes it, without Python code of its own in between: 0.2 instead of 0.4 µs.
+        return _new(
+            Ready,
+            (
+                write_number,
+                hard_state,
+                entries,
+                snapshot,
+                tuple(messages),
+                tuple(held),
+                log.take_committed(core.config.committed_bytes_max) if log.applying < log.commit else (),
+                tuple(read_states),
+                soft_state,
+                write_number > 0,
+                held_after if held else 0,
+            ),
         )
 
     def persisted(self, write_number: int, term: int, index: int) -> None:
@@ -185,14 +188,14 @@ class RawNode(NodeView):
         assert write_number <= core.write_number, "a report of a write that was never handed out"
         if write_number <= core.durable_write:
             return
-        was_term_durable = core.is_term_durable
+        before = core.durable_write
         core.durable_write = write_number
         log.on_persisted(write_number, term=term, index=index)
-        if core.role is Role.LEADER:
+        if core.role is _LEADER:
             own = core.tracker.progress.get(core.member_id)
             if (own is not None and own.maybe_update(log.stable)) or core.change_to_commit > log.commit:
                 core.maybe_commit()
-        elif core.role is Role.CANDIDATE and not was_term_durable and core.is_term_durable:
+        elif core.role is _CANDIDATE and before < core.hard_state_write and core.is_term_durable:
             election.on_own_vote_durable(core)
 
     def applied_to(self, index: int) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from raftkv.raft.core import Core
 from raftkv.raft.heartbeat import start_read_round
-from raftkv.raft.messages import Entry, Message, MessageKind, Role
+from raftkv.raft.messages import Entry, Message, MessageKind, Role, new_append
 from raftkv.raft.storage import CompactedIndexError, SnapshotUnavailableError
 from raftkv.raft.trace import TraceKind
 from raftkv.raft.tracker import Progress, ProgressState
 
+_LEADER = Role.LEADER
+_PROBE, _REPLICATE, _SNAPSHOT = ProgressState.PROBE, ProgressState.REPLICATE, ProgressState.SNAPSHOT
 _Shared = dict[int, tuple[int, tuple[Entry, ...], int]]
 """next → (term before, entries, bytes of their data): what one flush has already cut out of the log."""
 
@@ -21,7 +23,7 @@ _Shared = dict[int, tuple[int, tuple[Entry, ...], int]]
 def flush(core: Core) -> None:
     """Sends every member what it can take now: entries, the commit index, a snapshot, a read round."""
     core.flush_due = False
-    if core.role is not Role.LEADER:
+    if core.role is not _LEADER:
         return
     if core.reads.is_waiting and core.has_committed_in_term:
         start_read_round(core)
@@ -42,7 +44,7 @@ def poke(core: Core, progress: Progress) -> None:
     """Sends an append, if need be an empty one, to a member that answered a heartbeat and lags: the answer to it shows
     which messages were lost, also when those lost ones fill the inflight window."""
     progress.probe_sent = False
-    if progress.state is not ProgressState.SNAPSHOT and (progress.match < core.log.last_index or progress.state is ProgressState.PROBE):
+    if progress.state is not _SNAPSHOT and (progress.match < core.log.last_index or progress.state is _PROBE):
         _send_append(core, progress, {}, is_empty=progress.is_paused)
 
 
@@ -90,12 +92,12 @@ def on_append_reply(core: Core, message: Message) -> None:
         return
     if message.index > core.log.last_index:
         return
-    was_probe_answer = progress.state is ProgressState.PROBE and progress.match == message.index
+    was_probe_answer = progress.state is _PROBE and progress.match == message.index
     if not progress.maybe_update(message.index) and not was_probe_answer:
         return
-    if progress.state is ProgressState.REPLICATE:
+    if progress.state is _REPLICATE:
         progress.free_to(message.index)
-    elif progress.state is ProgressState.PROBE or progress.match + 1 >= core.log.first_index:
+    elif progress.state is _PROBE or progress.match + 1 >= core.log.first_index:
         # Also out of SNAPSHOT, without waiting for its outcome, once entries can follow what the member has.
         progress.become_replicate()
     core.flush_due = True
@@ -130,7 +132,7 @@ def on_snapshot(core: Core, message: Message) -> None:
 def on_snapshot_outcome(core: Core, member_id: int, *, ok: bool) -> None:
     """The driver finished sending a snapshot, or failed to; after a failure the next heartbeat's answer starts another."""
     progress = core.tracker.progress.get(member_id)
-    if core.role is not Role.LEADER or progress is None or progress.state is not ProgressState.SNAPSHOT:
+    if core.role is not _LEADER or progress is None or progress.state is not _SNAPSHOT:
         return
     if not ok:
         progress.pending_snapshot = 0
@@ -142,7 +144,7 @@ def on_snapshot_outcome(core: Core, member_id: int, *, ok: bool) -> None:
 def on_unreachable(core: Core, member_id: int) -> None:
     """The driver lost what it was given for this member: stop pipelining to it."""
     progress = core.tracker.progress.get(member_id)
-    if core.role is Role.LEADER and progress is not None and progress.state is ProgressState.REPLICATE:
+    if core.role is _LEADER and progress is not None and progress.state is _REPLICATE:
         progress.become_probe()
 
 
@@ -160,7 +162,7 @@ def _on_reject(core: Core, progress: Progress, message: Message) -> None:
         # The member has a term we may hold further down only: skip all of ours that is newer (thesis §5.3, faster).
         hint, _ = core.log.find_probe(hint, message.log_term)
     if progress.maybe_decrease(rejected=message.index, hint=hint):
-        if progress.state is ProgressState.REPLICATE:
+        if progress.state is _REPLICATE:
             progress.become_probe()
         core.flush_due = True
 
@@ -184,7 +186,7 @@ def _send_append(core: Core, progress: Progress, shared: _Shared, *, is_empty: b
         _send_snapshot(core, progress)
         return False
     previous = following - 1
-    core.send(Message(MessageKind.APPEND, progress.member_id, core.member_id, core.term, log_term, previous, entries, log.commit))
+    core.send(new_append(progress.member_id, core.member_id, core.term, log_term, previous, entries, log.commit))
     progress.on_sent(last_index=previous + len(entries), size_bytes=size_bytes, commit=log.commit)
     return True
 
@@ -196,7 +198,7 @@ def _send_snapshot(core: Core, progress: Progress) -> None:
     try:
         snapshot = core.storage.snapshot()
     except SnapshotUnavailableError:
-        progress.probe_sent = progress.state is ProgressState.PROBE
+        progress.probe_sent = progress.state is _PROBE
         return
     assert snapshot.index + 1 >= core.log.first_index, "the log is cut only below its snapshot"
     progress.become_snapshot(snapshot.index)

@@ -15,12 +15,13 @@ from raftkv.raft.trace import TraceKind
 
 _Handler = Callable[[Core, Message], None]
 
-_FROM_LEADER = (MessageKind.APPEND, MessageKind.HEARTBEAT, MessageKind.SNAPSHOT)
+_FROM_LEADER = frozenset({MessageKind.APPEND, MessageKind.HEARTBEAT, MessageKind.SNAPSHOT})
+_FOLLOWER, _LEADER = Role.FOLLOWER, Role.LEADER
 
 
 def tick(core: Core) -> None:
     """One tick of logical time."""
-    if core.role is Role.LEADER:
+    if core.role is _LEADER:
         heartbeat.tick(core)
     else:
         election.tick(core)
@@ -28,7 +29,8 @@ def tick(core: Core) -> None:
 
 def step(core: Core, message: Message) -> None:
     """Takes one message."""
-    if message.to != core.member_id or message.sender in (0, core.member_id) or message.term <= 0:
+    sender = message.sender
+    if message.to != core.member_id or sender == core.member_id or not sender or message.term <= 0:
         return
     if message.term > core.term:
         if not _raise_term(core, message):
@@ -77,12 +79,13 @@ def _answer_lower_term(core: Core, message: Message) -> None:
 
 def _follow(core: Core, message: Message) -> bool:
     """Follows the sender, who leads the present term; False at a leader, whom no other leader of its term can exist beside."""
-    if core.role is Role.LEADER:
-        return False
-    if core.role is not Role.FOLLOWER:
+    if core.role is not _FOLLOWER:
+        if core.role is _LEADER:
+            return False
         core.become_follower(core.term, message.sender)
     core.election_elapsed = 0
-    core.set_leader(message.sender)
+    if core.leader_id != message.sender:
+        core.set_leader(message.sender)
     return True
 
 

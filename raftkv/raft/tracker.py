@@ -26,6 +26,9 @@ class ProgressState(IntEnum):
     """A snapshot is on its way: no appends until its outcome is known."""
 
 
+_PROBE, _REPLICATE = ProgressState.PROBE, ProgressState.REPLICATE
+
+
 class Progress:
     """One member seen from the leader.
 
@@ -68,9 +71,9 @@ class Progress:
     @property
     def is_paused(self) -> bool:
         """True when no entries may be sent now."""
-        if self.state is ProgressState.REPLICATE:
+        if self.state is _REPLICATE:
             return len(self._inflight) >= self._inflight_max or self.inflight_bytes >= self._bytes_max
-        return self.probe_sent if self.state is ProgressState.PROBE else True
+        return self.probe_sent if self.state is _PROBE else True
 
     @property
     def inflight_count(self) -> int:
@@ -97,7 +100,7 @@ class Progress:
 
     def on_sent(self, *, last_index: int, size_bytes: int, commit: int) -> None:
         """Notes one append: up to `last_index`, with `size_bytes` of data, telling of `commit`."""
-        if self.state is ProgressState.PROBE:
+        if self.state is _PROBE:
             self.probe_sent = True
         elif last_index >= self.next:
             self.next = last_index + 1
@@ -141,7 +144,7 @@ class Progress:
 
     def may_tell_commit(self, commit: int) -> bool:
         """True when an empty append would teach a follower in REPLICATE a newer commit index."""
-        return self.state is ProgressState.REPLICATE and self.sent_commit < commit and self.sent_commit < self.next - 1
+        return self.sent_commit < commit and self.sent_commit < self.next - 1 and self.state is _REPLICATE
 
     def check_invariants(self) -> None:
         """Asserts the class's invariants by number."""
