@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from resource_api.go_numbers import encode_written
+
 Json = Any
 """A decoded JSON value. Objects of the API are `dict[str, Json]`: the kinds are data, not classes."""
 
@@ -46,7 +48,7 @@ class FieldError:
 
 def shown(value: Json) -> str:
     """A value in a message, as upstream prints it: compact JSON, strings quoted."""
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=encode_written).decode()
 
 
 def required(path: str, detail: str = "") -> FieldError:

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object
+from resource_api.go_numbers import WrittenFloat
 from resource_api.http.negotiation import Media
 from resource_api.schema import json_fault
 from resource_api.schema.builtin import resource_types
@@ -30,6 +31,7 @@ ALIASED_NODES_MAX = 100_000
 """Nodes of a YAML document after its aliases are written out."""
 
 _decode_json = msgspec.json.Decoder().decode
+_decode_as_written = msgspec.json.Decoder(float_hook=WrittenFloat).decode
 _encode_json = msgspec.json.Encoder().encode
 
 DecodeEnvelope = Callable[[bytes, GroupVersionKind | None], Object]
@@ -57,13 +59,13 @@ class Bodies:
         taken as well (`DeleteOptions`).
         """
         try:
-            found = self._read(body, media, expected, strict)
+            custom = not _is_builtin_group(expected.group)
+            found = self._read(body, media, expected, strict, as_written=not custom)
         except StatusError:
             raise
         except (ValueError, RecursionError) as error:
             raise _undecodable(body, expected, str(error)) from error
         obj = found.obj
-        custom = not _is_builtin_group(expected.group)
         if custom:
             whole_numbers(obj)
         if custom and not obj.get("kind"):
@@ -95,14 +97,14 @@ class Bodies:
             raise bad_request(f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: {text}')
         return found
 
-    def _read(self, body: bytes, media: Media, expected: GroupVersionKind, strict: bool) -> Decoded:
+    def _read(self, body: bytes, media: Media, expected: GroupVersionKind, strict: bool, *, as_written: bool) -> Decoded:
         if media == "protobuf" or body.startswith(PROTOBUF_MAGIC):
             if not body.startswith(PROTOBUF_MAGIC):
                 raise ValueError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
             return Decoded(self._protobuf(body, expected))
         if media == "yaml" and body.lstrip()[:1] != b"{":
             return yaml_object(body)
-        return json_object(body, strict=strict)
+        return json_object(body, strict=strict, as_written=as_written)
 
 
 @functools.cache
@@ -130,17 +132,15 @@ def _check_kind(kind: str, api_version: str, expected: GroupVersionKind) -> None
     raise bad_request(f'{kind} in version "{version}" cannot be handled as a {expected.kind}: {why}')
 
 
-def json_object(body: bytes, *, strict: bool = True) -> Decoded:
-    """A JSON object and its duplicate fields. Raises ValueError in the words of Go's decoder."""
+def json_object(body: bytes, *, strict: bool = True, as_written: bool = False) -> Decoded:
+    """A JSON object and its duplicate fields; `as_written` is `json_value`'s. Raises ValueError in the words of Go's decoder."""
     try:
-        value = _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if too_large := json_fault.number_out_of_range(body):
-            # Looking for version and kind passes over numbers; only decoding the whole fails.
-            raise ValueError(too_large) from error
-        raise ValueError(f"couldn't get version/kind; json parse error: {json_fault.describe(body, str(error))}") from error
-    except RecursionError as error:
-        raise ValueError("couldn't get version/kind; json parse error: exceeded max depth") from error
+        value = json_value(body, as_written=as_written)
+    except OverflowError as error:
+        # Looking for version and kind passes over numbers; only decoding the whole fails.
+        raise ValueError(str(error)) from error
+    except ValueError as error:
+        raise ValueError(f"couldn't get version/kind; json parse error: {error}") from error
     if value is None:
         value = {}  # As Go reads null: nothing is set.
     if not isinstance(value, dict):
@@ -150,14 +150,22 @@ def json_object(body: bytes, *, strict: bool = True) -> Decoded:
     return Decoded(value, faults)
 
 
-def json_value(body: bytes) -> Json:
-    """Any JSON value, for patches. Raises ValueError in the words of Go's decoder."""
+def json_value(body: bytes, *, as_written: bool = False) -> Json:
+    """Any JSON value; floats keep their text, and may be infinite, when it goes through `decoding.decode` `as_written`.
+
+    What is no UTF-8 is U+FFFD. Raises ValueError, or OverflowError for a number past float64, in the words of Go's decoder.
+    """
+    decode = _decode_as_written if as_written else _decode_json
     try:
-        return _decode_json(body)
+        return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(json_fault.number_out_of_range(body) or json_fault.describe(body, str(error))) from error
+        if fault := json_fault.describe(body, ""):
+            raise ValueError(fault) from error
     except RecursionError as error:
         raise ValueError("exceeded max depth") from error
+    if not as_written and (too_large := json_fault.number_out_of_range(body)):
+        raise OverflowError(too_large)
+    return decode(json_fault.readable(body))
 
 
 def _may_repeat(body: bytes, value: Json) -> bool:
@@ -261,7 +269,7 @@ def yaml_value(body: bytes) -> tuple[Json, list[str]]:
         # Go's parser does not name the first line, and counts from 0 except in its scanner.
         line = 0 if mark is None or not mark.line else mark.line + isinstance(error, yaml.scanner.ScannerError)
         where = f"line {line}: " if line else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
         raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from error
     except RecursionError as error:
         raise ValueError("error converting YAML to JSON: yaml: exceeded max depth of 10000") from error
@@ -272,7 +280,10 @@ def yaml_value(body: bytes) -> tuple[Json, list[str]]:
         # Aliased parts are one object in memory: written out, they can be changed one by one.
         value = _decode_json(_encode_json(value))
     # Upstream makes JSON of YAML first, where Go writes 1.0 as 1.
-    return whole_numbers(value), loader.faults
+    try:
+        return whole_numbers(value), loader.faults
+    except OverflowError as error:
+        raise ValueError(f"error converting YAML to JSON: {error}") from error
 
 
 def _bound_aliases(value: Json) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from resource_api.errors import FieldError, Json, Object, StatusError, bad_request, invalid, invalid_object, not_supported
+from resource_api.go_numbers import WrittenFloat
 from resource_api.http.body import Bodies, go_type
 from resource_api.http.messages import Query, Request
 from resource_api.http.negotiation import body_media
@@ -61,7 +62,7 @@ def _typed(asked: Object, name: str, kind: type) -> Json:
     value = asked.get(name)
     if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
-    shown = go_type(value)
+    shown = go_type(value) + (f" {value.text}" if isinstance(value, WrittenFloat) and kind is int else "")
     raise bad_request(f"json: cannot unmarshal {shown} into Go struct field DeleteOptions.{name} of type {_GO_TYPES[kind]}")
 
 

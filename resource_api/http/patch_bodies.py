@@ -61,10 +61,11 @@ def decode_patch(kind: str, body: bytes, schema: Schema | None, validation: Fiel
     Whole floats become integers where upstream reads the patch as a value without types: for `custom` kinds and strategic merges.
     """
     try:
-        value = json_value(body)
-    except ValueError as error:
+        untyped = custom or kind == STRATEGIC_PATCH
+        value = json_value(body, as_written=not untyped)
+    except (ValueError, OverflowError) as error:
         raise bad_request(str(error) if kind == STRATEGIC_PATCH else f"error decoding patch: {error}") from error
-    if custom or kind == STRATEGIC_PATCH:
+    if untyped:
         value = whole_numbers(value)
     faults = duplicate_fields(body) if validation != "Ignore" else []
     if kind == JSON_PATCH:
@@ -121,7 +122,7 @@ def _as_json(body: bytes) -> tuple[Json, Sequence[str]]:
     """A body that begins like JSON; YAML in flow style begins so too."""
     try:
         return whole_numbers(json_value(body)), duplicate_fields(body)
-    except ValueError:
+    except (ValueError, OverflowError):
         return yaml_value(body)
 
 

@@ -12,13 +12,15 @@ from collections.abc import Callable
 import msgspec
 
 from resource_api.errors import Object, UndecodableError
+from resource_api.go_numbers import go_number
 from resource_api.registry.store import Stored
 from resource_api.schema.kinds import GroupVersionKind
 
 HEAD = b'{"metadata":{'
 PROTOBUF_MAGIC = b"k8s\x00"
 
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(float_hook=go_number).decode
+"""Whole floats are integers: another writer may have stored a count of 2.0, or a definition that defaults one."""
 _encode = msgspec.json.Encoder().encode
 
 DecodeProtobuf = Callable[[bytes], Object]
@@ -47,7 +49,7 @@ def decode_stored(stored: Stored, protobuf: DecodeProtobuf | None = None) -> Obj
     value = stored.value
     try:
         obj = protobuf(value) if protobuf is not None and value.startswith(PROTOBUF_MAGIC) else _decode(value)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise UndecodableError(stored.key, stored.revision, str(error)) from error
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
         raise UndecodableError(stored.key, stored.revision, "it is no object with metadata")

@@ -9,6 +9,7 @@ import msgspec
 
 from resource_api import errors
 from resource_api.errors import Object, StatusError
+from resource_api.go_numbers import encode_written
 from resource_api.registry.model import Model
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
@@ -97,7 +98,7 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
     """Fields the kind does not have go, with the outcry that was asked for: none, warnings, or StatusError."""
     shown = write.strict_as_patch
     if shown is not None and not write.strategic:
-        shown = msgspec.json.encode(obj, order="sorted").decode()
+        shown = msgspec.json.encode(obj, order="sorted", enc_hook=encode_written).decode()
     try:
         unknown = [f'unknown field "{path}"' for path in model.prune(obj)]
     except StatusError as error:

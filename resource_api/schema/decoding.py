@@ -12,7 +12,9 @@ import re
 from datetime import UTC, datetime
 
 from resource_api.errors import Json, Object, StatusError, bad_request
+from resource_api.go_numbers import WrittenFloat, plain_float
 from resource_api.schema.builtin import left_out_when_zero
+from resource_api.schema.json_values import whole_numbers
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.quantity import QuantityError, canonical
 from resource_api.schema.types import Schema
@@ -22,6 +24,9 @@ MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 
 _CANONICAL_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+_NUMBERS = ("int32", "int64", "float64")
+"""Go types that a number's text is told of when it does not fit."""
+_INT32 = Schema("integer", format="int32")
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
@@ -61,6 +66,8 @@ def _struct(schema: Schema, obj: Object, path: str, owner: str, unknown: list[st
     if not known or schema.preserve_unknown:
         if schema.additional is not None:
             _map(schema.additional, obj, path, owner, unknown)
+        else:
+            _free(obj, owner, path)
         return
     for name in list(obj):
         child = known.get(name)
@@ -96,9 +103,7 @@ def _value(schema: Schema, value: Json, path: str, owner: str, unknown: list[str
     if schema.name == QUANTITY:
         return _quantity(value)
     if schema.int_or_string:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise _mismatch(value, owner, path, "intstr.IntOrString" if not isinstance(value, float) else "int32")
-        return value
+        return value if isinstance(value, str) else _integer(_INT32, value, owner, path)
     if shape == "string":
         if not isinstance(value, str):
             raise _mismatch(value, owner, path, "string")
@@ -120,9 +125,9 @@ def _value(schema: Schema, value: Json, path: str, owner: str, unknown: list[str
         return _integer(schema, value, owner, path)
     if shape == "boolean" and not isinstance(value, bool):
         raise _mismatch(value, owner, path, "bool")
-    if shape == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise _mismatch(value, owner, path, "float64")
-    return value
+    if shape == "number":
+        return _number(value, owner, path)
+    return value if shape == "boolean" else _free(value, owner, path)
 
 
 def _items(schema: Schema, values: list[Json], path: str, owner: str, unknown: list[str]) -> None:
@@ -133,6 +138,27 @@ def _items(schema: Schema, values: list[Json], path: str, owner: str, unknown: l
             values[index] = {} if item.shape == "object" else "" if item.shape == "string" else 0 if item.shape == "integer" else None
         else:
             values[index] = _value(item, value, f"{path}[{index}]", owner, unknown)
+
+
+def _number(value: Json, owner: str, path: str) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _mismatch(value, owner, path, "float64")
+    if isinstance(value, int):
+        return value
+    try:
+        return plain_float(value)
+    except OverflowError as error:
+        raise _mismatch(value, owner, path, "float64") from error
+
+
+def _free(value: Json, owner: str, path: str) -> Json:
+    """What may be anything, with its numbers as Go would write them."""
+    if type(value) is dict or type(value) is list or isinstance(value, float):
+        try:
+            return whole_numbers(value)
+        except OverflowError as error:
+            raise DecodeError(str(error)) from error
+    return value
 
 
 def _integer(schema: Schema, value: Json, owner: str, path: str) -> int:
@@ -203,7 +229,7 @@ def go_type(schema: Schema) -> str:
 
 def _mismatch(value: Json, owner: str, path: str, wanted: str) -> DecodeError:
     given = {bool: "bool", str: "string", list: "array", dict: "object"}.get(type(value)) or (
-        f"number {value}" if wanted in ("int32", "int64") else "number"
+        f"number {value.text if isinstance(value, WrittenFloat) else value}" if wanted in _NUMBERS else "number"
     )
     plain = re.sub(r"\[\d+\]", "", path)
     text = f"json: cannot unmarshal {given} into Go struct field {owner}.{plain} of type {wanted}"

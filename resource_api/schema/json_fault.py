@@ -5,13 +5,20 @@ Runs only after the fast decoder has refused a body; a scanner of states, not a 
 
 from __future__ import annotations
 
+import codecs
 import math
+import re
 
 _SPACE = frozenset(b" \t\r\n")
 _DIGITS = frozenset(b"0123456789")
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 _ESCAPES = frozenset(b'"\\/bfnrt')
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+
+_ESCAPED = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+)
+"""Escapes of JSON from left to right: a pair of surrogates, half a one (the group), any other."""
 
 END = "unexpected end of JSON input"
 
@@ -21,12 +28,28 @@ class _Fault(Exception):
 
 
 def describe(body: bytes, otherwise: str) -> str:
-    """The sentence; `otherwise` when this scanner finds the text in order (broken UTF-8)."""
+    """The sentence; `otherwise` when this scanner finds the text in order."""
     try:
         _Scanner(body).document()
     except _Fault as fault:
         return str(fault)
     return otherwise
+
+
+def readable(body: bytes) -> bytes:
+    """The text with U+FFFD for every byte that is no UTF-8 and every escape that is half a surrogate pair, as Go reads both."""
+    text = body.decode(errors=_REPLACE)
+    return _ESCAPED.sub(lambda found: found[0] if found[1] is None else "\ufffd", text).encode()
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    # Python's own handler makes one character of several bytes that begin a sequence.
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd" * (error.end - error.start), error.end
+
+
+_REPLACE = "resource_api.json_fault.replace"
+codecs.register_error(_REPLACE, _replaced)
 
 
 def number_out_of_range(body: bytes) -> str:

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from resource_api.errors import Json
+from resource_api.go_numbers import WrittenFloat, plain_float
 
 T = TypeVar("T")
-
-_INT64 = 1 << 63
 
 
 def copied(value: T) -> T:
@@ -29,7 +28,7 @@ def copied(value: T) -> T:
 def whole_numbers(value: T) -> T:
     """`1.0` and `1e3` become 1 and 1000, in place where they stand in containers: Go writes whole floats so, and reads no others as ints.
 
-    Those past 64 bits stay floats.
+    Those past 64 bits stay floats; none is a `WrittenFloat` after it. Raises OverflowError on one that is infinite.
     """
     top: list[Json] = [value]
     stack: list[Json] = [top]
@@ -45,9 +44,9 @@ def whole_numbers(value: T) -> T:
             kind = type(child)
             if kind is dict or kind is list:
                 stack.append(child)
-            elif kind is float and child.is_integer() and -_INT64 <= child < _INT64:
+            elif kind is float or kind is WrittenFloat:
                 # No key is new: writing while walking is safe.
-                node[place] = int(child)
+                node[place] = plain_float(child)
     result: T = top[0]
     return result
 

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from resource_api.errors import Json
+from resource_api.go_numbers import WrittenFloat
 
 GRAMMAR = re.compile(r"^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$")
 MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -89,7 +90,7 @@ def _canonical(text: str) -> str:
 def _of_number(value: Json) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise QuantityError(MALFORMED)
-    return repr(value).replace("e+", "e")
+    return value.text if isinstance(value, WrittenFloat) else repr(value).replace("e+", "e")
 
 
 def rounded_to_milli(value: Json) -> str:

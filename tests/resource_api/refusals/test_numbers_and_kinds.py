@@ -119,6 +119,12 @@ def test_builtin_integers_take_no_whole_floats_in_json(server: Server) -> None:
     body = {"metadata": {"name": "floats"}, "spec": {"replicas": 2.0}}
     code, _, answer = server.ask("POST", path, json.dumps(body).encode())
     assert (code, json.loads(answer)["message"]) == (400, f'Deployment in version "v1" cannot be handled as a Deployment: {why}')
+    code, _, answer = server.ask("POST", path, json.dumps(body).replace("2.0", "1e3").encode())
+    exponent = why.replace("2.0", "1e3")
+    assert (code, json.loads(answer)["message"]) == (400, f'Deployment in version "v1" cannot be handled as a Deployment: {exponent}')
+    code, status = patched(server, f"{path}/web", MERGE, '{"spec": {"replicas": 1e3}}')
+    assert (code, status["message"].endswith(exponent)) == (422, True), status
+    assert '\\"replicas\\":1e3,' in status["message"], "the outcome is shown with the number as it was written"
     change = '{"spec": {"replicas": 2.0}}'
     code, status = patched(server, f"{path}/web", MERGE, change)
     assert (code, status["message"].endswith(why)) == (422, True), status
@@ -127,6 +133,28 @@ def test_builtin_integers_take_no_whole_floats_in_json(server: Server) -> None:
     applied = '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2.0}}'
     code, obj = patched(server, f"{path}/web?dryRun=All&fieldManager=m&force=true", APPLY, applied)
     assert (code, obj["spec"]["replicas"]) == (200, 2), obj
+
+
+def test_text_that_is_no_utf8_is_replaced(server: Server, gadgets: Server) -> None:
+    """Go's decoder puts U+FFFD for every byte it cannot read, and refuses nothing; its YAML reader does."""
+    path = f"/api/v1/{DEFAULT}/configmaps"
+    code, _, answer = server.ask("POST", f"{path}?dryRun=All", b'{"metadata":{"name":"n"},"data":{"a":"x\xff\xfey","b":"\\ud800"}}')
+    assert (code, json.loads(answer).get("data")) == (201, {"a": "x\ufffd\ufffdy", "b": "\ufffd"}), answer
+    code, obj = patched(server, f"{path}/here?dryRun=All", "application/merge-patch+json", '{"data":{"b":"\\udfff"}}')
+    assert (code, obj["data"]["b"]) == (200, "\ufffd")
+    free = b'{"apiVersion":"numbers.example.com/v1","kind":"Gadget","metadata":{"name":"n"},"spec":{"free":{"\xc3":"\xc3"}}}'
+    code, _, answer = gadgets.ask("POST", f"{GADGETS}?dryRun=All", free)
+    assert (code, json.loads(answer)["spec"]) == (201, {"free": {"\ufffd": "\ufffd"}}), answer
+    code, _, answer = server.ask("POST", path, b"metadata: {name: \xff}", {"Content-Type": "application/yaml"})
+    assert (code, "yaml: invalid leading UTF-8 octet (" in json.loads(answer)["message"]) == (400, True), answer
+
+
+def test_scale_takes_no_whole_floats_in_json(server: Server) -> None:
+    """It is a built-in kind, whatever it scales."""
+    why = "json: cannot unmarshal number 2.0 into Go struct field ScaleSpec.spec.replicas of type int32"
+    path = f"/apis/apps/v1/{DEFAULT}/deployments/web/scale"
+    code, _, answer = server.ask("PUT", path, b'{"metadata":{"name":"web","namespace":"default"},"spec":{"replicas":2.0}}')
+    assert (code, json.loads(answer)["message"]) == (400, f'Scale in version "v1" cannot be handled as a Scale: {why}')
 
 
 @pytest.mark.parametrize("field", ["template", "shaped"])

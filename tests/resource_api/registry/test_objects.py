@@ -66,3 +66,11 @@ def test_damaged_value_is_an_error_that_names_it(value: bytes):
 def test_object_without_a_name_has_none():
     """Whatever is missing on the way."""
     assert [name_of({}), name_of({"metadata": None}), name_of({"metadata": {}}), name_of({"metadata": {"name": "x"}})] == ["", "", "", "x"]
+
+
+def test_stored_whole_floats_are_read_as_integers() -> None:
+    """Another writer's count of 2.0 scales, and its default of 2.0 is an integer."""
+    obj = decode_stored(Stored("/k", b'{"metadata":{"name":"a"},"spec":{"replicas":2.0,"ratio":0.5}}', 7))
+    assert [(value, type(value)) for value in obj["spec"].values()] == [(2, int), (0.5, float)]
+    with pytest.raises(UndecodableError):
+        decode_stored(Stored("/k", b'{"metadata":{"name":"a"},"spec":1e400}', 7))

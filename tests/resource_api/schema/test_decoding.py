@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from resource_api.errors import StatusError
+from resource_api.go_numbers import WrittenFloat
 from resource_api.schema.builtin import schema_of
 from resource_api.schema.decoding import DecodeError, decode
 from resource_api.schema.kinds import GroupVersionKind
@@ -34,6 +35,8 @@ def refused(gvk: GroupVersionKind, obj: dict[str, Any]) -> str:
         ({"hostNetwork": "yes"}, "json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool"),
         ({"nodeName": 5}, "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeName of type string"),
         ({"priority": 2**31}, "json: cannot unmarshal number 2147483648 into Go struct field PodSpec.spec.priority of type int32"),
+        ({"priority": WrittenFloat("1e3")}, "json: cannot unmarshal number 1e3 into Go struct field PodSpec.spec.priority of type int32"),
+        ({"priority": WrittenFloat("1.0")}, "json: cannot unmarshal number 1.0 into Go struct field PodSpec.spec.priority of type int32"),
         ({"priority": 1.5}, "json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.priority of type int32"),
         ({"nodeSelector": {"a": 1}}, "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeSelector of type string"),
         (
@@ -106,3 +109,36 @@ def test_whole_float_is_no_integer(priority: float, said: str) -> None:
     """Go's decoder looks at how a number is written."""
     text = f"json: cannot unmarshal number {said} into Go struct field PodSpec.spec.priority of type int32"
     assert refused(POD, {"apiVersion": "v1", "kind": "Pod", "spec": {"priority": priority}}) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "given"),
+    [(True, "bool"), ([], "array"), ({}, "object"), (2**31, "number 2147483648"), (WrittenFloat("8e1"), "number 8e1")],
+)
+def test_int_or_string_is_an_int32_when_it_is_no_string(value: object, given: str) -> None:
+    """As its own decoder reads it upstream."""
+    text = f"json: cannot unmarshal {given} into Go struct field ServicePort.spec.ports.targetPort of type int32"
+    assert refused(GroupVersionKind("", "v1", "Service"), {"spec": {"ports": [{"port": 1, "targetPort": value}]}}) == text
+
+
+def test_written_floats_are_read_by_what_the_field_is() -> None:
+    """Quantities from their text; numbers, and what may be anything, as Go writes them."""
+    quota: dict[str, Any] = {"spec": {"hard": {"cpu": WrittenFloat("1e3"), "memory": WrittenFloat("1.0")}}}
+    gvk = GroupVersionKind("", "v1", "ResourceQuota")
+    assert decode(gvk, schema_of(gvk), quota) == []
+    assert quota["spec"]["hard"] == {"cpu": "1e3", "memory": "1"}
+    history: dict[str, Any] = {"data": {"a": [WrittenFloat("2.0"), WrittenFloat("2.5")]}}
+    gvk = GroupVersionKind("apps", "v1", "ControllerRevision")
+    decode(gvk, schema_of(gvk), history)
+    assert [(value, type(value)) for value in history["data"]["a"]] == [(2, int), (2.5, float)]
+    crd: dict[str, Any] = {
+        "spec": {"versions": [{"schema": {"openAPIV3Schema": {"minimum": WrittenFloat("1.0"), "default": WrittenFloat("2.0")}}}]}
+    }
+    gvk = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+    decode(gvk, schema_of(gvk), crd)
+    props = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert [(props[name], type(props[name])) for name in ("minimum", "default")] == [(1, int), (2, int)]
+    history = {"data": WrittenFloat("1e400")}
+    gvk = GroupVersionKind("apps", "v1", "ControllerRevision")
+    with pytest.raises(StatusError):
+        decode(gvk, schema_of(gvk), history)
