@@ -32,16 +32,17 @@ ROOT_CONSTANTS = ("raftkv.__version__", "raftkv.ETCD_VERSION")
 TRANSPORT_WITH_IO = tuple(f"raftkv.transport.{name}" for name in ("server", "client", "channel", "pair", "tls", "deadlines"))
 """The transport's asyncio modules; every other module of the package does no I/O."""
 
-API_LEAVES = ("resource_api.errors", "resource_api.histograms", "resource_api.turns", "raftkv.clock")
+API_LEAVES = ("resource_api.errors", "resource_api.go_numbers", "resource_api.histograms", "resource_api.turns", "raftkv.clock")
 
-API_SCHEMA = ("resource_api.schema", "resource_api.errors")
+API_SCHEMA = ("resource_api.schema", "resource_api.errors", "resource_api.go_numbers")
 
 API_SEAMS = tuple(f"resource_api.registry.{name}" for name in ("store", "requests", "objects", "model", "admission"))
 """What the registry is to those it is built on or looked into by; they know nothing of its machinery."""
 
 API_SERVER: dict[str, tuple[str, ...]] = {
     "resource_api": ("resource_api.embedded", "resource_api.config", "resource_api.client", "resource_api.errors"),
-    "resource_api.errors": (),
+    "resource_api.errors": ("resource_api.go_numbers",),
+    "resource_api.go_numbers": (),
     "resource_api.histograms": (),
     "resource_api.turns": (),
     "resource_api.schema": API_SCHEMA,
