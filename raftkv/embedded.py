@@ -145,8 +145,7 @@ class RunningMember:
         await self.core.stop()
         for server in self.servers:
             server.close()
-        await self.services.http1.close()
-        await self.services.monitoring.close()
+        await self.services.close()
 
 
 @asynccontextmanager
@@ -223,7 +222,9 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
     round_trips = metrics.family("etcd_network_peer_round_trip_time_seconds")
     core.peers.observe_round_trip = lambda peer_id, took_s: round_trips.histogram(f"{peer_id:x}").observe(took_s)
     service = Service(core, loop)
-    services = ClientServices(service, metrics, ServiceSettings(settings.max_request_bytes, settings.election_timeout_ms), loop)
+    services = ClientServices(
+        service, metrics, ServiceSettings(settings.max_request_bytes, settings.election_timeout_ms, settings.cors), loop
+    )
     member = RunningMember(core, service, services, metrics)
     client_server = GrpcServer(
         loop,
@@ -243,7 +244,7 @@ async def _start(settings: MemberSettings, environment: Environment) -> RunningM
         keepalive_s=PING_S,
         keepalive_timeout_s=PONG_TIMEOUT_S,
     )
-    peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), peer_limits)
+    peer_server = GrpcServer(loop, peer_routes(PeerPort(core)), peer_limits, http1=services.peer_http1)
     # A server without services: an HTTP/2 client is told so, HTTP/1.1 is the shell's.
     metrics_server = GrpcServer(loop, {}, ServerLimits(), http1=services.monitoring)
     member.servers = [client_server, peer_server, metrics_server]

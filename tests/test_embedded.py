@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import json
 
 import pytest
 
@@ -30,7 +31,7 @@ async def _get(port: int, path: str) -> tuple[int, bytes]:
 
 @pytest.mark.slow
 def test_metrics_urls_are_listened_on_besides_the_others(tmp_path):
-    """Three kinds of ports; that of the metrics takes no client's calls."""
+    """Three kinds of ports; that of the metrics takes no client's calls, that of the peers tells who they are."""
     settings = MemberSettings(
         name="m",
         data_dir=str(tmp_path / "data"),
@@ -52,6 +53,10 @@ def test_metrics_urls_are_listened_on_besides_the_others(tmp_path):
             assert await _get(ports[2], "/health") == (200, b'{"health":"true","reason":""}')
             assert (await _get(ports[2], "/version"))[0] == 404
             assert (await _get(ports[1], "/debug/vars"))[0] == 200
+            status, members = await _get(ports[0], "/members")
+            assert status == 200 and [one["name"] for one in json.loads(members)] == ["m"]
+            assert (await _get(ports[0], "/version"))[0] == 200
+            assert (await _get(ports[0], "/health"))[0] == 404
 
     asyncio.run(body())
 

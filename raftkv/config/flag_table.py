@@ -111,7 +111,7 @@ SECURITY: tuple[Row, ...] = (
     ("self-signed-cert-validity", UINT, "1", INERT, "Years a self-made certificate is valid."),
     ("peer-crl-file", STRING, "", REFUSED, "Revoked peer certificates."),
     ("cipher-suites", CSV, "", INERT, "Cipher suites of TLS."),
-    ("cors", CSV, "*", INERT, "Origins allowed to call over HTTP."),
+    ("cors", CSV, "*", USED, "Origins of web pages that may call over HTTP, separated by commas."),
     ("host-whitelist", CSV, "*", REFUSED, "Host names allowed in HTTP requests."),
     ("tls-min-version", STRING, "TLS1.2", INERT, "Lowest version of TLS."),
     ("tls-max-version", STRING, "", INERT, "Highest version of TLS."),

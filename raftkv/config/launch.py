@@ -188,6 +188,7 @@ def _member_settings(chosen: Chosen, advertised: tuple[str, ...], initial_cluste
         auto_compaction_revisions=int(retention) if mode == "revision" else 0,
         watch_progress_notify_interval_ms=_milliseconds(get("watch-progress-notify-interval"), 600_000),
         max_concurrent_streams=get("max-concurrent-streams"),
+        cors=tuple(get("cors")),
         unsafe_no_fsync=get("unsafe-no-fsync"),
         log_level=get("log-level"),
         extra={name: chosen.texts[name] for name in _without_effect(chosen)},

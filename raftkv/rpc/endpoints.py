@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from raftkv import ETCD_VERSION
@@ -18,7 +18,7 @@ from raftkv.metrics import CONTENT_TYPE, Metrics
 from raftkv.pb import rpc
 from raftkv.rpc import expvar
 from raftkv.rpc.maintenance import STORAGE_VERSION, alarm_name
-from raftkv.server.api import MemberApi, Result
+from raftkv.server.api import LocalApi, MemberApi, Result
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
@@ -31,6 +31,8 @@ class HttpRequest(NamedTuple):
     path: str
     query: str = ""
     body: bytes = b""
+    origin: str = ""
+    """The Origin header: the web page that asks; empty for all who are none."""
 
 
 class HttpResponse(NamedTuple):
@@ -46,9 +48,26 @@ Verdict = Callable[[str], None]
 """Takes what is wrong; an empty text means that the check passed."""
 
 
+class Answerer(Protocol):
+    """What answers requests."""
+
+    def serve(self, request: HttpRequest, reply: Reply) -> None:
+        """Calls `reply` once, on the loop, now or in a later turn."""
+
+
 def text_response(status: int, text: str, *headers: tuple[str, str]) -> HttpResponse:
     """Plain text the way Go's http.Error writes it, newline included."""
     return HttpResponse(status, (*headers, ("Content-Type", _TEXT), ("X-Content-Type-Options", "nosniff")), f"{text}\n".encode())
+
+
+def version_response(api: LocalApi) -> HttpResponse:
+    """What /version says on the client port and on the peer port."""
+    versions = {
+        "etcdserver": ETCD_VERSION,
+        "etcdcluster": api.status().cluster_version or "not_decided",
+        "storage": STORAGE_VERSION,
+    }
+    return HttpResponse(200, (("Content-Type", "application/json"),), _compact_json(versions))
 
 
 class Endpoints:
@@ -79,7 +98,7 @@ class Endpoints:
         elif request.path == "/health":
             self._health(parse_qs(request.query, keep_blank_values=True), reply)
         elif request.path == "/version":
-            reply(self._version())
+            reply(version_response(self._api))
         elif request.path == "/debug/vars":
             reply(self._variables())
         else:
@@ -89,19 +108,11 @@ class Endpoints:
         names = self._probes.get(parts[0] if parts else "")
         return names is not None and (len(parts) == 1 or (len(parts) == 2 and parts[1] in names))
 
-    # /metrics and /version
+    # /metrics and /debug/vars
 
     def _scrape(self) -> HttpResponse:
         self._metrics.family("promhttp_metric_handler_requests_total").number("200").value += 1
         return HttpResponse(200, (("Content-Type", CONTENT_TYPE),), self._metrics.render())
-
-    def _version(self) -> HttpResponse:
-        versions = {
-            "etcdserver": ETCD_VERSION,
-            "etcdcluster": self._api.status().cluster_version or "not_decided",
-            "storage": STORAGE_VERSION,
-        }
-        return HttpResponse(200, (("Content-Type", "application/json"),), _compact_json(versions))
 
     def _variables(self) -> HttpResponse:
         self._metrics.render()  # reads what the process holds

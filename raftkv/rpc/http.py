@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from raftkv.connection_log import connection_log
-from raftkv.rpc.endpoints import Endpoints, HttpRequest, HttpResponse
+from raftkv.rpc.endpoints import Answerer, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -28,7 +28,7 @@ IDLE_CONNECTION_S = 75.0
 """An idle connection is closed after this; clients and proxies expect about a minute."""
 
 
-def http1_factory(endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> Http1Shell:
+def http1_factory(endpoints: Answerer, loop: asyncio.AbstractEventLoop) -> Http1Shell:
     """What the transport calls for a connection that turned out to be HTTP/1.1."""
     return Http1Shell(endpoints, loop)
 
@@ -36,7 +36,7 @@ def http1_factory(endpoints: Endpoints, loop: asyncio.AbstractEventLoop) -> Http
 class Http1Shell:
     """Makes one protocol per HTTP/1.1 connection."""
 
-    def __init__(self, endpoints: Endpoints, loop: asyncio.AbstractEventLoop, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, endpoints: Answerer, loop: asyncio.AbstractEventLoop, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         self._endpoints = endpoints
         self._loop = loop
         self._timeout_s = request_timeout_s
@@ -80,7 +80,9 @@ class Http1Shell:
             if not answer.done():  # cancelled when the client went away
                 answer.set_result(response)
 
-        self._endpoints.serve(HttpRequest(request.method, request.path, request.query_string, body), reply)
+        self._endpoints.serve(
+            HttpRequest(request.method, request.path, request.query_string, body, request.headers.get("Origin", "")), reply
+        )
         return await answer
 
     def _cut(self, protocol: web.RequestHandler) -> None:

@@ -25,6 +25,8 @@ from raftkv.rpc.lease import add_lease
 from raftkv.rpc.maintenance import add_maintenance
 from raftkv.rpc.member_metrics import member_collector
 from raftkv.rpc.method import Calls
+from raftkv.rpc.origins import ANYWHERE, CrossOrigin
+from raftkv.rpc.peer_endpoints import PeerEndpoints
 from raftkv.rpc.router import Router
 from raftkv.rpc.watch import add_watch
 from raftkv.server.api import MemberApi
@@ -43,9 +45,12 @@ class ServiceSettings:
     election_timeout_ms: int = 1000
     """How often a stream that asked for a leader is looked after."""
 
+    cors: tuple[str, ...] = (ANYWHERE,)
+    """Origins of web pages that may call over HTTP; `*` stands for all."""
+
 
 class ClientServices:
-    """Everything on the client port of one member, to be handed to the transport's server."""
+    """Everything on the client port of one member, and the little HTTP of its other ports, to be handed to the transport's server."""
 
     def __init__(self, api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> None:
         """Registers the collectors of the member and the process with `metrics`."""
@@ -60,10 +65,12 @@ class ClientServices:
         add_auth(router, api)
         self.health = Health(router)
         self.routes: dict[str, Route] = router.routes
-        self.endpoints = Endpoints(api, metrics)
+        self.endpoints = CrossOrigin(Endpoints(api, metrics), settings.cors)
         self.http1: Http1Shell = http1_factory(self.endpoints, loop)
         self.monitoring: Http1Shell = http1_factory(Endpoints(api, metrics, monitoring_only=True), loop)
         """What the URLs of --listen-metrics-urls serve."""
+        self.peer_http1: Http1Shell = http1_factory(PeerEndpoints(api), loop)
+        """What the peer port serves to who is no member."""
         metrics.collect_with(member_collector(api, metrics))
         metrics.collect_with(process_collector(metrics))
         self._statistics: Callable[[], ServerStatistics] | None = None
@@ -78,13 +85,19 @@ class ClientServices:
         self.health.set_serving(False)
         self._calls.end_streams(StoppedError())
 
+    async def close(self) -> None:
+        """Ends the HTTP/1.1 connections of all ports."""
+        for shell in (self.http1, self.monitoring, self.peer_http1):
+            await shell.close()
+
     def plain(self, request: PlainRequest) -> None:
         """The transport's hook for HTTP/2 requests that are not gRPC."""
 
         def reply(response: HttpResponse) -> None:
             request.respond(response.status, response.headers, response.body)
 
-        self.endpoints.serve(HttpRequest(request.method, unquote(request.path), request.query, request.body), reply)
+        origin = next((value for name, value in request.headers if name == "origin"), "")
+        self.endpoints.serve(HttpRequest(request.method, unquote(request.path), request.query, request.body, origin), reply)
 
 
 def routes(api: MemberApi, metrics: Metrics, settings: ServiceSettings, loop: asyncio.AbstractEventLoop) -> dict[str, Route]:

@@ -102,6 +102,9 @@ class MemberSettings:
     max_concurrent_streams: int = 0xFFFF_FFFF
     """HTTP/2 streams of one client connection."""
 
+    cors: tuple[str, ...] = ("*",)
+    """Origins of web pages that may call the client port over HTTP; `*` stands for all, as does none."""
+
     unsafe_no_fsync: bool = False
     """Skips every sync. Loses acknowledged writes when the machine stops; for tests only."""
 

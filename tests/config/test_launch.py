@@ -231,14 +231,19 @@ def test_refused_flag_at_its_default_is_accepted():
 
 def test_flag_without_effect_is_named_in_a_warning():
     made = launch(
-        "--cors=http://a",
+        "--bcrypt-cost=12",
         "--metrics=extensive",
         "--max-wals=5",
         "--feature-gates=LeaseCheckpoint=true,FastLeaseKeepAlive=true",
     )
     named = {fields.get("flag"): fields.get("value") for _, fields in warnings(made)}
-    assert named == {"cors": "http://a", "metrics": "extensive", "feature-gates": "LeaseCheckpoint=true", None: None}
-    assert set(made.member.extra) == {"cors", "metrics", "feature-gates"}
+    assert named == {"bcrypt-cost": "12", "metrics": "extensive", "feature-gates": "LeaseCheckpoint=true", None: None}
+    assert set(made.member.extra) == {"bcrypt-cost", "metrics", "feature-gates"}
+
+
+def test_origins_are_a_list():
+    assert launch().member.cors == ("*",)
+    assert launch("--cors=http://a:1,https://b").member.cors == ("http://a:1", "https://b")
 
 
 def test_bad_level_ends_with_status_2_like_etcds_panic():

@@ -18,7 +18,7 @@ TEXT = ("Content-Type", "text/plain; charset=utf-8")
 def get(bench: Bench, target: str, method: str = "GET") -> HttpResponse:
     path, _, query = target.partition("?")
     answers: list[HttpResponse] = []
-    bench.services.endpoints.serve(HttpRequest(method, path, query), answers.append)
+    Endpoints(bench.member, bench.metrics).serve(HttpRequest(method, path, query), answers.append)
     bench.turns.run()
     assert len(answers) == 1
     return answers[0]

@@ -56,6 +56,14 @@ def test_wrong_method_and_path(connection):
     assert (response.status, body) == (404, b"404 page not found\n")
 
 
+def test_options_are_answered_for_browsers(connection):
+    """Before a page may call, its browser asks whether it may."""
+    response, body = ask(connection, "OPTIONS", "/health")
+    assert (response.status, body, response.getheader("Access-Control-Allow-Origin")) == (200, b"", "*")
+    response, _ = ask(connection, "GET", "/health")
+    assert (response.status, response.getheader("Access-Control-Allow-Origin")) == (200, "*")
+
+
 def test_head_is_refused_without_a_body(connection):
     response, body = ask(connection, "HEAD", "/health")
     assert (response.status, body) == (405, b"")
