@@ -278,10 +278,17 @@ def timeout(message: str, retry_after_s: int = 0, causes: Sequence[Cause] = ()) 
     return StatusError(504, "Timeout", f"Timeout: {message}", retry_after_s=retry_after_s, causes=causes, has_details=True)
 
 
+UNREAD = "ignoreStoreReadErrorWithClusterBreakingPotential"
+"""The option of a DELETE that removes what cannot be read (KEP-3926)."""
+
+UNREAD_ADVICE = f"mend it in the store, or delete it with the option {UNREAD}"
+
+
 class UndecodableError(StatusError):
     """A stored value cannot be read; names key and revision. It is never overwritten or removed silently."""
 
     def __init__(self, key: str, revision: int, why: str) -> None:
-        super().__init__(500, "StorageReadError", f"the object stored at {key} (revision {revision}) cannot be decoded: {why}")
+        text = f"the object stored at {key} (revision {revision}) cannot be decoded: {why}; {UNREAD_ADVICE}"
+        super().__init__(500, "StorageReadError", text)
         self.key = key
         self.revision = revision

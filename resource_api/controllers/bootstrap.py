@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resource_api.errors import Object, StatusError
+from resource_api.errors import Object, StatusError, UndecodableError
 from resource_api.registry.requests import loopback
 from resource_api.schema.json_values import copied
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api
+
+log = logging.getLogger("resource_api.controllers")
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE = "kubernetes"
@@ -75,19 +79,34 @@ async def namespace(api: Api, name: str) -> None:
 
 async def namespaces(api: Api) -> None:
     """The four namespaces; everything else stands in one."""
+
+    async def one(name: str) -> None:
+        with _served_without():
+            await namespace(api, name)
+
     async with asyncio.TaskGroup() as group:
         for name in NAMESPACES:
-            group.create_task(namespace(api, name), name=f"bootstrap namespace {name}")
+            group.create_task(one(name), name=f"bootstrap namespace {name}")
 
 
 async def service(api: Api, advertised: Advertised) -> None:
     """The ServiceCIDR, the Service `default/kubernetes`, its Endpoints and EndpointSlice."""
     for wanted in objects(advertised):
-        await make(api, wanted)
-        if wanted.renewed:
-            fields = {name: wanted.body[name] for name in wanted.renewed}
-            resource = api.find(wanted.group, wanted.plural)
-            await resource.patch(loopback(wanted.namespace), SERVICE, _with(fields), patch_text="")
+        with _served_without():
+            await make(api, wanted)
+            if wanted.renewed:
+                fields = {name: wanted.body[name] for name in wanted.renewed}
+                resource = api.find(wanted.group, wanted.plural)
+                await resource.patch(loopback(wanted.namespace), SERVICE, _with(fields), patch_text="")
+
+
+@contextmanager
+def _served_without() -> Iterator[None]:
+    """A start goes on when one of its objects is damaged: whoever is to mend or delete it needs the server."""
+    try:
+        yield
+    except UndecodableError as error:
+        log.error("what every cluster has is damaged", extra={"fields": {"key": error.key, "error": str(error)}})
 
 
 def _with(fields: Object) -> Callable[[Object], Object]:

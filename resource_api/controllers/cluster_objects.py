@@ -35,6 +35,12 @@ class ClusterObjects:
         self._advertised = advertised
         self.queue = WorkQueue("cluster objects")
         index.listen(self._on_change)
+        index.on_mended.append(self._look_again)
+
+    def _look_again(self) -> None:
+        """Something damaged is gone; perhaps one of ours, of which nothing was known."""
+        for key in (*NAMESPACES, SERVICE_KEY):
+            self.queue.add(key)
 
     def _on_change(self, old: Entry | None, new: Entry | None) -> None:
         entry = new or old

@@ -41,7 +41,8 @@ class GarbageCollector:
         self.queue = WorkQueue("garbage collector")
         self.deleted_total = 0
         index.listen(self._on_change)
-        api.on_change(self._on_api_change)
+        api.on_change(self._ask_again)
+        index.on_mended.append(self._ask_again)
 
     def _on_change(self, old: Entry | None, new: Entry | None) -> None:
         if new is not None:
@@ -61,8 +62,8 @@ class GarbageCollector:
             if entry is not None and self._waits(entry):
                 self.queue.add(entry.key)
 
-    def _on_api_change(self) -> None:
-        """A kind that was not served may be now: what waits for an answer about its owner asks again."""
+    def _ask_again(self) -> None:
+        """A kind that was not served may be now, an owner that could not be read is gone: what waits for an answer about it asks again."""
         for entry in self._index.by_key.values():
             if entry.metadata.owner_references:
                 self.queue.add(entry.key)

@@ -84,6 +84,8 @@ class ObjectIndex:
         """Keys whose values are no objects: bookkeeping of the store's users, and damage. Nobody may take them for gone."""
         self.by_namespace: dict[str, dict[str, Entry]] = {}
         self._listeners: list[Listener] = []
+        self.on_mended: list[Callable[[], None]] = []
+        """Called when something that could not be read, and of which nothing was known, is gone or can be read."""
         self._paths: dict[str, Resource] = {}
         self.ready = asyncio.Event()
         self.revision = 0
@@ -145,7 +147,9 @@ class ObjectIndex:
             if not page.more:
                 break
             start = page.items[-1].key + "\0"
-        self.unreadable &= seen
+        gone = self.unreadable - seen
+        self.unreadable -= gone
+        self._tell_mended(gone)
         for key in [key for key in self.by_key if key not in seen]:
             self._put(key, None, revision)
         self.revision = revision
@@ -154,6 +158,7 @@ class ObjectIndex:
         old = self.by_key.get(key)
         if old is not None and old.revision == revision and value is not None:
             return
+        was_unreadable = key in self.unreadable
         self.unreadable.discard(key)
         new = None if value is None else self._entry(key, value)
         if new is not None:
@@ -169,6 +174,14 @@ class ObjectIndex:
         if old is not None or new is not None:
             for listener in self._listeners:
                 listener(old, new)
+        if was_unreadable:
+            self._tell_mended((key,))
+
+    def _tell_mended(self, keys: Iterable[str]) -> None:
+        # Bookkeeping of the store's users comes and goes all the time, and is no object of ours.
+        if any(self._served_at(key) is not None for key in keys):
+            for listener in self.on_mended:
+                listener()
 
     def _entry(self, key: str, value: bytes) -> Entry | None:
         try:

@@ -28,6 +28,13 @@ class NamespaceContent:
         self._root_ca = root_ca
         self.queue = WorkQueue("namespace content")
         index.listen(self._on_change)
+        index.on_mended.append(self._look_again)
+
+    def _look_again(self) -> None:
+        """Something damaged is gone, perhaps in the place of what is to be made."""
+        for key in self._index.by_key:
+            if key.startswith("namespaces/"):
+                self.queue.add(key.removeprefix("namespaces/"))
 
     def _on_change(self, old: Entry | None, new: Entry | None) -> None:
         entry = new or old

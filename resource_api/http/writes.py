@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from resource_api.errors import Object, bad_request, method_not_allowed
+from resource_api.errors import UNREAD, Object, StatusError, bad_request, forbidden, invalid, method_not_allowed
 from resource_api.http.body import Bodies
-from resource_api.http.delete_options import delete_options
+from resource_api.http.delete_options import delete_options, refused
 from resource_api.http.messages import Answer, Request, Response
 from resource_api.http.negotiation import APPLY_PATCH, STRATEGIC_PATCH, body_media, patch_type, wanted
 from resource_api.http.patch_bodies import decode_configuration, decode_patch
@@ -18,6 +18,8 @@ from resource_api.registry.requests import Context, User
 from resource_api.registry.resource import AuthorizeCreate, Resource
 from resource_api.schema.kinds import GroupVersionKind, ResourceType
 from resource_api.schema.types import FREE_OBJECT
+
+UNREAD_VERB = "unsafe-delete-ignore-read-errors"
 
 Authorize = Callable[[User, RequestInfo], Awaitable[None]]
 
@@ -123,17 +125,28 @@ class Writes:
     async def _delete(self, request: Request, info: RequestInfo, resource: Resource) -> Answer:
         options, dry_run = await delete_options(request, self._bodies)
         ctx = replace(self.reading_context(request, info), dry_run=dry_run)
+        if options.ignore_store_read_error:
+            await self._authorize_unread(info, resource.type, ctx.user)
         code, answer = await resource.delete(ctx, info.name, options)
         return self._answer(request, resource.type, answer, code)
 
     async def _delete_collection(self, request: Request, info: RequestInfo, resource: Resource) -> Answer:
         options, dry_run = await delete_options(request, self._bodies)
+        if options.ignore_store_read_error:
+            raise refused([invalid(UNREAD, True, "is not allowed with DELETECOLLECTION, try again after removing the option")])
         ctx = replace(self.reading_context(request, info), dry_run=dry_run)
         gone = await resource.delete_collection(ctx, list_options(request.query), options)
         asked = wanted(request)
         shaped = self._representations.many(resource.type, gone, {}, asked, request)
         body, content_type = self._representations.encode(shaped, asked.media, pretty=wants_pretty(request))
         return Response(200, body, content_type)
+
+    async def _authorize_unread(self, info: RequestInfo, type: ResourceType, user: User) -> None:
+        """To delete what cannot be read takes a verb of its own besides `delete`."""
+        try:
+            await self._authorize(user, replace(info, verb=UNREAD_VERB))
+        except StatusError as error:
+            raise forbidden(type.group, type.plural, info.name, f'not permitted to do "{UNREAD_VERB}", reason: ') from error
 
     def _may_create(self, info: RequestInfo, user: User) -> AuthorizeCreate:
         async def ask() -> None:

@@ -1,14 +1,16 @@
 """How an object goes: at once, after a grace period, or when its finalizers are done (spec B.5; upstream's BeforeDelete and Store.Delete).
 
-Decisions are plain functions over the object; `delete` carries them out against the store.
+Decisions are plain functions over the object; `delete` carries them out against the store. What cannot be decoded is removed only for who
+says that it is to be, with the option `ignoreStoreReadErrorWithClusterBreakingPotential` (KEP-3926, on by default since 1.37).
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from resource_api import errors
-from resource_api.errors import FieldError, Object, StatusError
+from resource_api.errors import UNREAD, FieldError, Object, StatusError, UndecodableError
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context, DeleteOptions
@@ -18,6 +20,8 @@ from resource_api.schema.times import parse_time, rfc3339
 
 if TYPE_CHECKING:
     from resource_api.registry.resource import Resource
+
+log = logging.getLogger("resource_api.registry")
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
@@ -36,8 +40,19 @@ def is_finished(strategy: Strategy, obj: Object) -> bool:
     return not metadata.get("deletionGracePeriodSeconds")
 
 
-def check_options(options: DeleteOptions) -> list[FieldError]:
+def check_options(options: DeleteOptions, *, dry_run: bool = False) -> list[FieldError]:
     """What contradicts itself."""
+    if options.ignore_store_read_error:
+        others = {
+            "dryRun": dry_run,
+            "propagationPolicy": bool(options.propagation),
+            "orphanDependents": options.orphan_dependents is not None,
+            "gracePeriodSeconds": options.grace_period_s is not None,
+            "preconditions": options.precondition_uid is not None or options.precondition_resource_version is not None,
+        }
+        found = [errors.invalid(UNREAD, True, f"cannot be set together with .{name}") for name, is_set in others.items() if is_set]
+        if found:
+            return found
     if options.orphan_dependents is not None and options.propagation:
         detail = "orphanDependents and deletionPropagation cannot be both set"
         return [errors.invalid("propagationPolicy", options.propagation, detail)]
@@ -98,9 +113,11 @@ def mark(strategy: Strategy, obj: Object, options: DeleteOptions, now_s: float) 
 
 async def delete(resource: Resource, ctx: Context, name: str, options: DeleteOptions) -> tuple[int, Object]:
     """See `Resource.delete`."""
-    problems = check_options(options)
+    problems = check_options(options, dry_run=ctx.dry_run)
     if problems:
         raise errors.invalid_object("meta.k8s.io", "DeleteOptions", "", problems)
+    if options.ignore_store_read_error:
+        return await _delete_unread(resource, ctx, name)
     old, stored = await resource.read(ctx.namespace, name)
     while True:
         _check_preconditions(resource, old, options)
@@ -137,6 +154,35 @@ async def _attempt(resource: Resource, ctx: Context, name: str, options: DeleteO
             await resource.store.delete(stored.key, expected_revision=stored.revision)
             write.written = True
         return code, old if resource.model.strategy.returns_deleted else success(resource, old)
+
+
+async def _delete_unread(resource: Resource, ctx: Context, name: str) -> tuple[int, Object]:
+    """Removes what cannot be decoded, and nothing else: no finalizer, precondition or admission can be asked about it."""
+    while True:
+        try:
+            await resource.read(ctx.namespace, name)
+        except UndecodableError as error:
+            revision, why = error.revision, str(error)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            raise _not_corrupt(resource, name) from error
+        else:
+            raise _not_corrupt(resource, name)
+        key = resource.key(ctx.namespace, name)
+        try:
+            await resource.store.delete(key, expected_revision=revision)
+        except ChangedError:
+            continue  # Somebody mended it, or was faster: what stands there now is looked at.
+        log.warning("what cannot be read was deleted", extra={"fields": {"key": key, "user": ctx.user.name, "error": why}})
+        details = {"name": name, "kind": resource.type.kind}
+        return 200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details, "code": 200}
+
+
+def _not_corrupt(resource: Resource, name: str) -> StatusError:
+    """Upstream says the same of what is not there, and names the resource for a kind."""
+    problem = errors.invalid(UNREAD, True, "is exclusively used to delete corrupt object(s), try again by removing this option")
+    return errors.invalid_object(resource.type.group, resource.type.plural, name, [problem])
 
 
 def success(resource: Resource, obj: Object) -> Object:

@@ -7,10 +7,14 @@ import logging
 
 import pytest
 
-from resource_api.errors import Object, StatusError
+from resource_api.client import Kind
+from resource_api.errors import UNREAD, Object, StatusError
 from tests.resource_api.plane import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES, Served, served
 from tests.resource_api.world import config_map
 from tests.support.memory_store import MemoryStore
+
+RBAC = "rbac.authorization.k8s.io"
+QUOTAS = Kind("", "v1", "resourcequotas")
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -119,6 +123,74 @@ async def test_damaged_value_keeps_nobody_else_from_being_served(key: str):
         spec = {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}
         await server.client.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}, "default")
     assert [(await store.get(one)).value for one in (key, key + "2", "clusterroles/view")] == [b"damaged"] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("namespaces/default", NAMESPACES),
+        ("namespaces/kube-system", NAMESPACES),
+        ("services/specs/default/kubernetes", SERVICES),
+        ("serviceaccounts/kube-public/default", SERVICE_ACCOUNTS),
+    ],
+)
+async def test_damaged_object_of_the_cluster_itself_can_be_deleted_and_is_made_again(key: str, kind: Kind):
+    """The server starts without it: whoever is to look after it needs the server."""
+    store = MemoryStore()
+    store.put(key, b"damaged")
+    async with served(store=store) as server:
+        *_, namespace, name = key.split("/")
+        if kind is NAMESPACES:
+            namespace = ""
+        error = await server.refusal(server.client.get(kind, name, namespace))
+        assert (error.code, error.reason) == (500, "StorageReadError")
+        assert key in error.message
+        assert UNREAD in error.message
+        await server.client.delete(kind, name, namespace, **{UNREAD: "true"})
+        await idle(server)
+        await server.client.get(kind, name, namespace)
+
+
+async def test_damaged_quota_holds_its_namespace_until_who_may_deletes_it():
+    """Nobody knows what it allowed, so nothing is made; the refusal names it, and to delete it unread takes a right of its own."""
+    store = MemoryStore()
+    store.put("resourcequotas/default/q", b"damaged")
+    async with served(store=store) as server:
+        for verbs in (["delete"], ["delete", "unsafe-delete-ignore-read-errors"]):
+            rules = [{"apiGroups": [""], "resources": ["resourcequotas"], "verbs": verbs}]
+            role = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": f"r{len(verbs)}"}, "rules": rules}
+            await server.client.create(Kind(RBAC, "v1", "clusterroles"), role)
+        error = await server.refusal(server.client.create(CONFIG_MAPS, config_map(), "default"))
+        assert (error.code, error.reason) == (500, "StorageReadError")
+        assert "resourcequotas/default/q" in error.message
+        assert UNREAD in error.message
+        await bind(server, "r1")
+        error = await server.refusal(server.user.delete(QUOTAS, "q", "default", **{UNREAD: "true"}))
+        text = 'resourcequotas "q" is forbidden: not permitted to do "unsafe-delete-ignore-read-errors", reason: '
+        assert (error.code, error.message) == (403, text)
+        error = await server.refusal(server.client.request("DELETE", QUOTAS.path("default"), {UNREAD: "true"}))
+        assert error.code == 422
+        assert "is not allowed with DELETECOLLECTION" in error.message
+        await bind(server, "r2")
+        answer = await server.user.delete(QUOTAS, "q", "default", **{UNREAD: "true"})
+        assert (answer["status"], answer["code"]) == ("Success", 200)
+        await server.client.create(CONFIG_MAPS, config_map(), "default")
+
+
+async def bind(server: Served, role: str) -> None:
+    """Gives it to the user, and waits until it holds."""
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "jane"}],
+    }
+    # Authorization hears of it by a watch, which the answer does not wait for.
+    made = await server.client.create(Kind(RBAC, "v1", "clusterrolebindings"), body)
+    cache = server.plane.api.find(RBAC, "clusterrolebindings").reader.cache
+    await cache.fresh(int(made["metadata"]["resourceVersion"]))
+    await idle(server)
 
 
 class Faulty(MemoryStore):

@@ -204,6 +204,23 @@ def test_owner_that_cannot_be_read_keeps_its_dependents():
     run(scenario)
 
 
+def test_dependents_go_when_an_owner_that_could_never_be_read_is_deleted():
+    """It was damaged before the server started, so nothing was known of it but its place."""
+
+    async def scenario(world: World) -> None:
+        top = await world.create(config_map())
+        await owned(world, "b", top)
+        world.store.put("configmaps/default/a", b"damaged")
+        world.start_controllers()
+        await world.settle()
+        assert "configmaps/default/b" in world.index.by_key
+        await world.delete(top, ignore_store_read_error=True)
+        await world.settle()
+        assert await names(world) == []
+
+    run(scenario)
+
+
 def test_events_are_not_collected():
     """As upstream's collector ignores them."""
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from resource_api.errors import Object
+from resource_api.errors import Object, StatusError
+from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.deletion import Outcome, is_finished, mark
 from resource_api.registry.requests import DeleteOptions, ListOptions
 from resource_api.registry.store import ChangedError
 from resource_api.schema.times import rfc3339
+from resource_api.security.admission.plugin import PassivePlugin
 from tests.resource_api.registry.builtins import model_of, object_of
 from tests.resource_api.world import WALL_S, World, config_map, refusal, run
 from tests.support.memory_store import MemoryStore
@@ -374,5 +376,99 @@ def test_namespace_is_kept_with_its_phase_and_no_grace():
         assert held["metadata"]["deletionTimestamp"]
         assert "deletionGracePeriodSeconds" not in held["metadata"]
         assert (await world.delete(made))[1] == held
+
+    run(scenario)
+
+
+# What cannot be read.
+
+UNREAD = "ignoreStoreReadErrorWithClusterBreakingPotential"
+
+
+def test_damaged_value_is_deleted_for_who_says_so():
+    """Whatever held it: nothing of it can be asked. The name is free then."""
+
+    async def scenario(world: World) -> None:
+        world.plug(Refuses())
+        world.store.put("configmaps/default/a", b"{broken")
+        code, answer = await world.delete(config_map(), ignore_store_read_error=True)
+        assert (code, answer["status"], answer["details"], answer["code"]) == (200, "Success", {"name": "a", "kind": "ConfigMap"}, 200)
+        world.plug()
+        assert await world.find(config_map()) is None
+        await world.create(config_map())
+
+    run(scenario)
+
+
+class Refuses(PassivePlugin):
+    """Every deletion, when it is asked."""
+
+    name = "Refuses"
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        return request.operation == "DELETE"
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        raise StatusError(403, "Forbidden", "no")
+
+
+def test_readable_object_is_not_deleted_as_a_damaged_one():
+    """Nor is one that is not there: the option is for nothing else."""
+
+    async def scenario(world: World) -> None:
+        await world.create(config_map(finalizers=[HOLD]))
+        for name in ("a", "b"):
+            error = await refusal(world.delete(config_map(name), ignore_store_read_error=True))
+            assert error.code == 422
+            assert error.message == (
+                f'configmaps "{name}" is invalid: {UNREAD}: Invalid value: true: is exclusively used to delete corrupt object(s), '
+                "try again by removing this option"
+            )
+        assert await world.find(config_map()) is not None
+
+    run(scenario)
+
+
+def test_value_mended_meanwhile_is_not_deleted():
+    """What is removed is what was found damaged."""
+
+    class Mended(MemoryStore):
+        async def delete(self, key: str, *, expected_revision: int) -> int:
+            if expected_revision == damaged[0]:
+                self.put(key, b'{"metadata":{"name":"a","namespace":"default","uid":"u"},"apiVersion":"v1","kind":"ConfigMap"}')
+            return await super().delete(key, expected_revision=expected_revision)
+
+    damaged: list[int] = []
+
+    async def scenario(world: World) -> None:
+        damaged.append(world.store.put("configmaps/default/a", b"{broken"))
+        error = await refusal(world.delete(config_map(), ignore_store_read_error=True))
+        assert error.code == 422
+        assert await world.find(config_map()) is not None
+
+    run(scenario, store=Mended())
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("dryRun", {"dry_run": True}),
+        ("propagationPolicy", {"propagation": "Background"}),
+        ("orphanDependents", {"orphan_dependents": False}),
+        ("gracePeriodSeconds", {"grace_period_s": 0}),
+        ("preconditions", {"precondition_uid": "u"}),
+    ],
+)
+def test_option_for_damaged_values_goes_with_no_other(field: str, options: dict[str, Any]):
+    """It could not keep what the others promise."""
+
+    async def scenario(world: World) -> None:
+        revision = world.store.put("configmaps/default/a", b"{broken")
+        error = await refusal(world.delete(config_map(), ignore_store_read_error=True, **options))
+        assert error.code == 422
+        assert (
+            error.message == f'DeleteOptions.meta.k8s.io "" is invalid: {UNREAD}: Invalid value: true: cannot be set together with .{field}'
+        )
+        assert world.store.now == revision
 
     run(scenario)
