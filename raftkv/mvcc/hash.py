@@ -19,10 +19,11 @@ from typing import Final, NamedTuple
 from crc32c import crc32c
 
 from raftkv.errors import CompactedError, FutureRevError
-from raftkv.mvcc.record import body_of, key_of, unseal, varint
+from raftkv.mvcc.record import body_of, key_of, unseal
 from raftkv.mvcc.revision import TOMBSTONE_KEY_BYTES, main_of
 from raftkv.mvcc.store import Store
 from raftkv.storage.backend import Reader, Table
+from raftkv.wire import varint
 
 _BUCKET: Final = b"key"
 

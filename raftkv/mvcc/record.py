@@ -16,13 +16,7 @@ from crc32c import crc32c
 
 from raftkv.errors import CorruptionError
 from raftkv.mvcc.revision import describe_key
-
-_BYTES = tuple(bytes((n,)) for n in range(256))
-_SMALL: Final = (*_BYTES[:128], *(low + high for high in _BYTES[1:128] for low in _BYTES[128:]))
-"""Numbers below 2^14 as varints."""
-
-_LOW: Final = tuple(low + high for high in _BYTES[128:] for low in _BYTES[128:])
-"""The first two bytes of a number that has more."""
+from raftkv.wire import read_varint, varint
 
 _CHECKSUM_BYTES: Final = 4
 
@@ -42,39 +36,6 @@ class Header(NamedTuple):
     mod_revision: int
     version: int
     lease: int
-
-
-def varint(number: int) -> bytes:
-    """Protobuf's encoding of an int64; 10 bytes when negative."""
-    if 0 <= number < 16384:
-        return _SMALL[number]
-    if 0 < number < 268435456:
-        return _LOW[number & 16383] + _SMALL[number >> 14]
-    if number < 0:
-        number += 1 << 64
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    """The unsigned number at offset and the offset behind it."""
-    number = data[offset]
-    offset += 1
-    if number < 128:
-        return number, offset
-    number &= 127
-    shift = 7
-    while True:
-        byte = data[offset]
-        offset += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, offset
-        shift += 7
 
 
 def encode_put(key: bytes, value: bytes, create_revision: int, mod_revision: int, version: int, lease: int) -> bytes:

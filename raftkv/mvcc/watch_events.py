@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from raftkv.mvcc.kv import Event
-from raftkv.mvcc.record import varint
 from raftkv.mvcc.watch_state import NO_DELETE, NO_PUT, PREV_KV
+from raftkv.wire import varint
 
 Previous = Callable[[bytes, int], bytes | None]
 """Record of a key just before a revision; None when there was none or it is compacted."""

@@ -10,8 +10,8 @@ from raftkv.failpoints import FAILPOINTS, hit
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.status import Code
-from raftkv.rpc.wire import delimited
 from raftkv.server.api import MemberApi, Result
+from raftkv.wire import delimited
 
 FIRST_CHUNK_KEYS = 10
 """The first chunk is small, because nothing is known of the values yet."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from raftkv.pb import rpc
 from raftkv.rpc.method import Stream
 from raftkv.rpc.router import Router
-from raftkv.rpc.wire import delimited, field_end, varint
 from raftkv.server.api import MemberApi, WatchSpec, WatchStream
 from raftkv.transport.call import Kind, StreamHandler
+from raftkv.wire import delimited, field_end, varint
 
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
 """What gRPC's message limit is above max-request-bytes; a fragment is below the sum."""

@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from raftkv.errors import RaftKVError
-from raftkv.mvcc.record import varint
 from raftkv.pb import rpc
 from raftkv.server.api import Done, Member, MemberMeasures, MemberStatus, RaftView, WatchSink, WatchStream
 from raftkv.server.jobs import HashJob, HashKVJob
 from raftkv.server.measures import measures_of, members_of, raft_of, status_of
+from raftkv.wire import varint
 
 if TYPE_CHECKING:
     from raftkv.server.member import MemberCore

@@ -9,30 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_MASK_64 = 0xFFFF_FFFF_FFFF_FFFF
+from raftkv.wire import delimited, varint
+
 _MORE = b"\x18\x01"
 _COUNT_ONE = b"\x20\x01"
 
 RANGE_OP, PUT_OP, DELETE_OP, TXN_OP = 1, 2, 3, 4
 """Fields of ResponseOp."""
-
-
-def varint(number: int) -> bytes:
-    """Base-128; negative numbers in two's complement of 64 bits, as protobuf has it."""
-    if 0 <= number < 0x80:
-        return bytes((number,))
-    number &= _MASK_64
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def sized(tag: bytes, content: bytes) -> bytes:
-    """A length-delimited field."""
-    return tag + varint(len(content)) + content
 
 
 def of_range(records: Sequence[bytes], count: int, more: bool = False) -> bytes:
@@ -62,7 +45,7 @@ def of_alarms(alarms: Iterable[tuple[int, int]]) -> bytes:
     out = []
     for member_id, alarm in alarms:
         content = (b"\x08" + varint(member_id) if member_id else b"") + (b"\x10" + varint(alarm) if alarm else b"")
-        out.append(sized(b"\x12", content))
+        out.append(delimited(b"\x12", content))
     return b"".join(out)
 
 
@@ -74,15 +57,15 @@ def of_hash(value: int) -> bytes:
 def of_txn(succeeded: bool, responses: Iterable[bytes]) -> bytes:
     """TxnResponse: succeeded, responses (each an encoded ResponseOp)."""
     out = [b"\x10\x01"] if succeeded else []
-    out += [sized(b"\x1a", response) for response in responses]
+    out += [delimited(b"\x1a", response) for response in responses]
     return b"".join(out)
 
 
 def response_op(field: int, revision: int, body: bytes) -> bytes:
     """ResponseOp of a range, put or delete inside a txn: its header carries the revision alone."""
-    return sized(bytes((field << 3 | 2,)), sized(b"\x0a", b"\x18" + varint(revision)) + body)
+    return delimited(bytes((field << 3 | 2,)), delimited(b"\x0a", b"\x18" + varint(revision)) + body)
 
 
 def nested_txn(body: bytes) -> bytes:
     """ResponseOp of a txn inside a txn: its header is there and empty."""
-    return sized(b"\x22", b"\x0a\x00" + body)
+    return delimited(b"\x22", b"\x0a\x00" + body)

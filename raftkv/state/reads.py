@@ -16,6 +16,7 @@ from raftkv.errors import CompactedError
 from raftkv.mvcc.kv import KV
 from raftkv.pb import kv, rpc
 from raftkv.state import bodies
+from raftkv.wire import delimited
 
 SLICE_KEYS = 500
 """Keys looked at in one step: 0.1 ms when their records are cached, 1 ms when not."""
@@ -131,7 +132,7 @@ class _Shape:
 def _without_value(record: bytes) -> bytes:
     item = rpc.RangeResponse.FromString(record).kvs[0]
     item.value = b""
-    return bodies.sized(b"\x12", item.SerializeToString())
+    return delimited(b"\x12", item.SerializeToString())
 
 
 class RangeJob:

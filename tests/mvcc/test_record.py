@@ -36,13 +36,6 @@ def test_tombstone_record_has_key_and_mod_revision_alone() -> None:
     assert record.encode_tombstone(b"k" * 200, 300) == encode(kv.KeyValue(key=b"k" * 200, mod_revision=300))
 
 
-@given(number=INT64)
-@settings(max_examples=100, derandomize=True, deadline=None)
-def test_varint_any_number_reads_back(number: int) -> None:
-    encoded = record.varint(number)
-    assert record.read_varint(encoded, 0) == (number & (1 << 64) - 1, len(encoded))
-
-
 def test_unseal_any_flipped_bit_is_corruption_naming_the_revision() -> None:
     """No damaged byte of a record, and no record under another's key, is ever handed out."""
     table_key = revision.put_key(7, 3)

@@ -25,6 +25,7 @@ from raftkv.server.api import (
     WatchSink,
     WatchSpec,
 )
+from raftkv.wire import varint
 from tests.rpc.memory_watch import MemoryWatchStream
 
 Schedule = Callable[..., Any]
@@ -39,14 +40,6 @@ def in_range(key: bytes, start: bytes, end: bytes) -> bool:
     if not end:
         return key == start
     return key >= start and (end == b"\0" or key < end)
-
-
-def varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*encoded, value))
 
 
 @dataclass

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftkv.pb import kv, rpc
+from raftkv.wire import varint
 from tests.rpc.fake_call import Bench
-from tests.rpc.memory_member import varint
 
 PATH = "/etcdserverpb.Watch/Watch"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from raftkv.errors import LeaderChangedError, RequestTooLargeError, UnavailableError
-from raftkv.rpc.wire import varint
 from raftkv.server.proposals import Proposals, RequestIds
 from raftkv.state.requests import RequestKind
+from raftkv.wire import varint
 
 
 class Writes:

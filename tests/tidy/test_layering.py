@@ -19,10 +19,10 @@ OURS = ("raftkv", "resource_api", "raftctl", "jepsen_like", "tests")
 ROOTS = ("raftkv", "resource_api")
 """Products with many packages, each of which has a row."""
 
-LEAVES = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.clock", "raftkv.failpoints")
+LEAVES = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.clock", "raftkv.failpoints", "raftkv.wire")
 """May be imported by everybody, except where a row says less."""
 
-TIMELESS = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.failpoints")
+TIMELESS = ("raftkv.pb", "raftkv.errors", "raftkv.metrics", "raftkv.failpoints", "raftkv.wire")
 
 COMPOSITION = ("raftkv",)
 
@@ -128,6 +128,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "raftkv.failpoints": ("raftkv.errors",),
     "raftkv.failpoint_http": ("raftkv.failpoints", "raftkv.errors"),
     "raftkv.logs": (),
+    "raftkv.wire": (),
     "raftkv.process": (),
     "raftkv.connection_log": (),
     "raftkv.raft": ("raftkv.raft", "raftkv.errors"),
@@ -171,6 +172,7 @@ SANS_IO = (*SOCKETS, *THREADS, *CLOCKS, *DISK, "logging")
 BANNED: dict[str, tuple[str, ...]] = {
     "raftkv.raft": SANS_IO,
     "raftkv.transport": SANS_IO,
+    "raftkv.wire": SANS_IO,
     **dict.fromkeys(TRANSPORT_WITH_IO, ()),
     "raftkv.storage": SOCKETS,
     "raftkv.mvcc": (*SOCKETS, *THREADS),

@@ -6,13 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftkv.pb import rpc
-from raftkv.rpc.wire import delimited, field_end, varint
+from raftkv.wire import delimited, field_end, read_varint, varint
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1).filter(bool))
 def test_varint_is_protobufs(value):
     assert b"\x10" + varint(value) == rpc.WatchResponse(watch_id=value).SerializeToString()
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.one_of(st.integers(-(2**63), 2**64 - 1), st.integers(0, 63).map(lambda bits: 1 << bits)))
+def test_varint_reads_back_as_an_unsigned_number(number):
+    encoded = varint(number)
+    assert read_varint(encoded, 0) == (number & 2**64 - 1, len(encoded))
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)
