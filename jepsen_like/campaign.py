@@ -18,6 +18,7 @@ from jepsen_like import places
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
+from jepsen_like.ddmin import smaller
 from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
@@ -186,23 +187,9 @@ def shrink(path: pathlib.Path, workload: str | None) -> int:
 
 
 def _smallest(history: History, fails: Callable[[History], bool]) -> History:
-    """By halves, then by smaller and smaller chunks (ddmin), of operations and watches together."""
-    tries = SHRINK_TRIES_MAX
-    kept: list[Operation | Watch] = [*history.watches, *history.operations]
-    chunk = max(1, len(kept) // 2)
-    while tries > 0:
-        place, before = 0, len(kept)
-        while place < len(kept) and tries > 0:
-            tries -= 1
-            candidate = kept[:place] + kept[place + chunk :]
-            if fails(_part(history, candidate)):
-                kept = candidate
-            else:
-                place += chunk
-        if chunk == 1 and len(kept) == before:
-            break
-        chunk = max(1, chunk // 2)
-    return _part(history, kept)
+    """Of operations and watches together."""
+    whole: list[Operation | Watch] = [*history.watches, *history.operations]
+    return _part(history, smaller(whole, lambda kept: fails(_part(history, kept)), tries_max=SHRINK_TRIES_MAX))
 
 
 def _part(history: History, kept: Sequence[Operation | Watch]) -> History:

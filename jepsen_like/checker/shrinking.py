@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from jepsen_like.checker.verdict import Anomaly, Verdict
+from jepsen_like.ddmin import smaller
 from jepsen_like.history import UNKNOWN, Operation
 
 TRIALS_MAX = 600
@@ -40,22 +41,7 @@ def around(operations: Sequence[Operation], anomaly: Anomaly, check: Check, *, t
         if shows(part):
             kept = part
             break
-    chunk = max(len(kept) // 2, 1)
-    while trials_max > 0:
-        place, before = 0, len(kept)
-        while place < len(kept) and trials_max > 0:
-            staying = [one for one in kept[place : place + chunk] if one in proof]
-            rest = kept[:place] + staying + kept[place + chunk :]
-            trials_max -= len(rest) < len(kept)
-            if len(rest) < len(kept) and shows(rest):
-                kept = rest
-                place += len(staying)
-            else:
-                place += chunk
-        if chunk == 1 and len(kept) == before:
-            break
-        chunk = max(chunk // 2, 1)
-    return tuple(kept)
+    return tuple(smaller(kept, shows, tries_max=trials_max, staying=lambda _, part: [one for one in part if one in proof]))
 
 
 def _keys(operation: Operation) -> set[str]:
@@ -80,29 +66,18 @@ def smallest(calls: Sequence[Operation], stuck: Operation, fails: Fails, *, vers
         kept = list(calls)
     if versioned and fails(kept, False):
         versioned = False
-    trials = TRIALS_MAX
-    chunk = max(len(kept) // 2, 1)
-    while trials > 0:
-        place = 0
-        before = len(kept)
-        while place < len(kept) and trials > 0:
-            staying = _staying(kept, place, chunk, versioned)
-            rest = kept[:place] + staying + kept[place + chunk :]
-            trials -= len(rest) < len(kept)
-            if len(rest) < len(kept) and fails(rest, versioned):
-                kept = rest
-                place += len(staying)
-            else:
-                place += chunk
-        if chunk == 1 and len(kept) == before:
-            break
-        chunk = max(chunk // 2, 1)
-    return tuple(kept)
+    return tuple(
+        smaller(
+            kept,
+            lambda part: fails(part, versioned),
+            tries_max=TRIALS_MAX,
+            staying=lambda whole, part: _staying(whole, part, versioned=versioned),
+        )
+    )
 
 
-def _staying(kept: list[Operation], place: int, chunk: int, versioned: bool) -> list[Operation]:
-    """What of the chunk cannot be left out: writes that may matter to what stays."""
-    part = kept[place : place + chunk]
+def _staying(kept: Sequence[Operation], part: Sequence[Operation], *, versioned: bool) -> list[Operation]:
+    """What of the part cannot be left out: writes that may matter to what stays."""
     writes = [call for call in part if not _observes_only(call)]
     if versioned or not writes:
         return writes

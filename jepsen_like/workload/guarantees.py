@@ -17,7 +17,7 @@ from jepsen_like.history import History, TxnArgument
 from jepsen_like.workload import keyspace
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import Session, prefix_end
-from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, converge, events_of
+from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, events_of, read_to
 from jepsen_like.workload.workload import World
 from raftkv.errors import RaftKVError
 
@@ -30,7 +30,6 @@ COMPACT_EVERY_S = 2.0
 KEEP_REVISIONS = 400
 PROGRESS_EVERY_S = 0.1
 SLOW_S = 0.02
-CONVERGE_WITHIN_S = 60.0
 
 PROGRESS_FIXED_IN = (3, 4, 25)
 """Older etcd answers a progress request with a revision whose events are still to come (its own changelog)."""
@@ -138,11 +137,7 @@ class WatchGuarantees:
     async def finish(self, world: World) -> None:
         """A last write, which every collector must reach."""
         last = await answered(world, lambda session: session.put(f"{self._prefix}last", "last"))
-        async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(one.run(), name=f"collector {one.member}") for one in self._collectors]
-            await converge(world, self._collectors, last.revision, within_s=CONVERGE_WITHIN_S)
-            for task in reading:
-                task.cancel()
+        await read_to(world, self._collectors, last.revision)
 
     def check(self, history: History) -> Verdict:
         """See `Workload`."""

@@ -17,14 +17,13 @@ from jepsen_like.history import Event, History, Operation, TxnArgument
 from jepsen_like.workload import keyspace
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import Answer, Session, prefix_end
-from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, converge, events_of
+from jepsen_like.workload.watching import CONVERGE_WITHIN_S, Wanted, Watcher, awaited_of, converge, events_of
 from jepsen_like.workload.workload import World
 
 OBJECTS = 20
 PAGE = 6
 COMPACT_EVERY_S = 1.0
 KEEP_REVISIONS = 50
-CONVERGE_WITHIN_S = 60.0
 
 CACHE = "cache"
 """The operation that records an informer's cache: argument the revision it stands at, result its (key, mod revision) pairs."""

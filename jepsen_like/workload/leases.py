@@ -18,7 +18,7 @@ from jepsen_like.ledger import FAULT, FaultRecord
 from jepsen_like.workload import keyspace, leasing
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import prefix_end
-from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, converge, events_of
+from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, events_of, read_to
 from jepsen_like.workload.workload import World
 
 TTLS_S = (2, 3)
@@ -27,8 +27,6 @@ LOOKS_MAX = 5
 CLIENTS_PER_MEMBER = 3
 GONE_WITHIN_S = 5.0
 """How long past its TTL an abandoned lease is looked at."""
-
-CONVERGE_WITHIN_S = 60.0
 
 BENDING = ("clock-skew", "clock-rate")
 """Faults that make a member's time run at another rate."""
@@ -107,11 +105,7 @@ class Leases:
     async def finish(self, world: World) -> None:
         """A last write, which every collector must reach."""
         last = await answered(world, lambda session: session.put(f"{self._prefix}last", "last"))
-        async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(one.run(), name=f"collector {one.member}") for one in self._collectors]
-            await converge(world, self._collectors, last.revision, within_s=CONVERGE_WITHIN_S)
-            for task in reading:
-                task.cancel()
+        await read_to(world, self._collectors, last.revision)
 
     def check(self, history: History) -> Verdict:
         """See `Workload`."""

@@ -7,6 +7,7 @@ history begins. What is watched, and what must be true of it, is the workload's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from raftkv.errors import RaftKVError
 
 REOPEN_S = 0.1
 """Before another try at a member that does not answer."""
+
+CONVERGE_WITHIN_S = 60.0
+"""How long after the last write its event is waited for."""
 
 AWAITED = "awaited watches"
 
@@ -169,6 +173,15 @@ async def converge(world: World, watchers: Sequence[Watcher], revision: int, *, 
         await world.sleep(0.05)
     awaited = [[watcher.number, revision] for watcher in watchers]
     world.recorder.write(note({AWAITED: awaited}, began_ns, world.recorder.now_ns()))
+
+
+async def read_to(world: World, watchers: Sequence[Watcher], revision: int) -> None:
+    """Lets watchers that nobody runs read until each was shown `revision`, or `CONVERGE_WITHIN_S` are over."""
+    async with asyncio.TaskGroup() as group:
+        reading = [group.create_task(one.run(), name=f"collector {one.member}") for one in watchers]
+        await converge(world, watchers, revision, within_s=CONVERGE_WITHIN_S)
+        for task in reading:
+            task.cancel()
 
 
 def awaited_of(history: History) -> dict[int, int]:
