@@ -1,418 +1,86 @@
 """Random histories of a whole registry with crashes: what every answer, list and watch says is held against the store's own log.
 
-Several clients write and read through the pipeline and the caches; answers get lost, calls are given up, servers stop and others start
-over the same store. Every write adds a token that nothing takes away, so that a lost update shows. `RAFTKV_API_HISTORIES=N` runs more.
+Over the store in memory, where most examples are played, and over an embedded member, whose every batch, lease, watch and restart is the
+product's own; both on virtual time, one seed one run. `RAFTKV_API_HISTORIES=N` runs more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import pathlib
 import random
-from typing import Any
+import tempfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepsen_like.sim.loop import VirtualLoop
-from resource_api.cache.item import Event
-from resource_api.cache.watch_cache import CacheSettings
-from resource_api.cache.watching import Bookmark, Failure
-from resource_api.errors import Object, StatusError
-from resource_api.registry.objects import decode_stored
-from resource_api.registry.requests import ListOptions
-from resource_api.registry.store import Change, OutcomeUnknownError, Stored, StoreUnavailableError
-from tests.resource_api.world import World, WorldClock, config_map, owner
-from tests.support.memory_store import MemoryStore
+from tests.resource_api.histories import HAPPENINGS, PROGRAMS, Client, Informer, Server, check, play
+from tests.resource_api.logs import History, Log, MemberLog, MemoryLog, Trouble
+from tests.resource_api.world import WorldClock
 
-HOLD = "example.com/hold"
-NAMES = ("a", "b", "c")
 EXAMPLES = int(os.environ.get("RAFTKV_API_HISTORIES", "60"))
-SETTINGS = CacheSettings(window_events_min=4, window_fresh_s=-1, subscriber_events_max=3, history_revisions=5)
-
-VERBS = (
-    "create",
-    "create",
-    "update",
-    "update",
-    "patch",
-    "patch",
-    "apply",
-    "delete",
-    "delete",
-    "hold",
-    "release",
-    "adopt",
-    "get",
-    "list",
-    "page",
-)
-OPERATION = st.tuples(st.sampled_from(VERBS), st.sampled_from(NAMES), st.integers(0, 3))
-PROGRAMS = st.lists(st.lists(OPERATION, max_size=9), min_size=1, max_size=4)
-TROUBLE = st.lists(st.sampled_from(["restart", "abandon", "abandon", "outage", "compact", "pause", "pause"]), max_size=8)
 
 
-class Log(MemoryStore):
-    """Remembers everything; answers late, loses answers and refuses calls as the dice say."""
-
-    def __init__(self, dice: random.Random) -> None:
-        super().__init__()
-        self.dice = dice
-        self.troubled = True
-        self.history: list[Change] = []
-
-    def commit(self, writes: Any) -> int:
-        revision = super().commit(writes)
-        self.history += [change for change in self._log if change.revision == revision]
-        return revision
-
-    async def dawdle(self) -> None:
-        if self.troubled:
-            await asyncio.sleep(self.dice.choice((0, 0, 0.001, 0.01)))
-
-    async def get(self, key: str, *, revision: int = 0) -> Stored:
-        await self.dawdle()
-        return await super().get(key, revision=revision)
-
-    async def create(self, key: str, value: bytes, *, ttl_s: int = 0) -> int:
-        return await self.write(super().create(key, value, ttl_s=ttl_s))
-
-    async def update(self, key: str, value: bytes, *, expected_revision: int, ttl_s: int = 0) -> int:
-        return await self.write(super().update(key, value, expected_revision=expected_revision, ttl_s=ttl_s))
-
-    async def delete(self, key: str, *, expected_revision: int) -> int:
-        return await self.write(super().delete(key, expected_revision=expected_revision))
-
-    async def write(self, work: Any) -> int:
-        try:
-            await self.dawdle()
-            if self.troubled and self.dice.random() < 0.03:
-                raise StoreUnavailableError("not now")
-            revision: int = await work
-        finally:
-            work.close()
-        await self.dawdle()
-        if self.troubled and self.dice.random() < 0.05:
-            raise OutcomeUnknownError("the answer was lost")
-        return revision
-
-    # What is true.
-
-    def state(self, key: str, revision: int) -> Object | None:
-        """The object at a key as of a revision."""
-        found: Object | None = None
-        for change in self.history:
-            if change.key == key and change.revision <= revision:
-                found = None if change.value is None else decode_stored(Stored(key, change.value, change.revision))
-        return found
-
-    def states(self, prefix: str, revision: int) -> dict[str, Object]:
-        """All objects as of a revision."""
-        keys = {change.key for change in self.history if change.key.startswith(prefix)}
-        found = {key: self.state(key, revision) for key in keys}
-        return {key: obj for key, obj in sorted(found.items()) if obj is not None}
-
-
-class Server:
-    """The one that runs now; another takes its place."""
-
-    def __init__(self, store: Log, group: asyncio.TaskGroup, clock: WorldClock) -> None:
-        self.store = store
-        self.world = World(store, group, clock, cache=SETTINGS)
-        self.world.start_controllers()
-        self._group = group
-        self._clock = clock
-
-    def restart(self) -> None:
-        """Nothing of the old one goes on; the new one knows only the store."""
-        self.world.stop()
-        self.world = World(self.store, self._group, self._clock, cache=SETTINGS)
-        self.world.start_controllers()
-
-
-class Client:
-    """Runs its program; knows what it was told."""
-
-    def __init__(self, server: Server, number: int, program: list[tuple[str, str, int]]) -> None:
-        self.server = server
-        self.number = number
-        self.program = program
-        self.task: asyncio.Task[None] | None = None
-        self.group: asyncio.TaskGroup
-        self.tokens: dict[str, str] = {}
-        """What became of each: "said" (acknowledged), "refused", "unknown"."""
-        self.released: set[str] = set()
-        self.doomed: set[str] = set()
-
-    async def run(self, group: asyncio.TaskGroup) -> None:
-        for count, (verb, name, more) in enumerate(self.program):
-            token = f"t{self.number}x{count}"
-            self.tokens[token] = "refused"
-            self.task = group.create_task(self.one(verb, name, more, token))
-            await asyncio.wait([self.task])
-            if self.task.cancelled():
-                self.tokens[token] = "unknown"
-            else:
-                self.task.result()
-            await asyncio.sleep(more / 100)
-
-    async def one(self, verb: str, name: str, more: int, token: str) -> None:
-        store, world = self.server.store, self.server.world
-        try:
-            if verb in ("get", "list", "page"):
-                await getattr(self, verb)(world, name, more)
-                return
-            answer = await getattr(self, verb)(world, name, more, token)
-        except StatusError as error:
-            assert error.code in (404, 409, 422, 500, 503, 504, 429, 410), error
-            if error.code in (503, 504) or (error.code == 500 and verb != "get"):
-                self.tokens[token] = "unknown"
-            return
-        if answer is None:
-            return
-        version = int(answer["metadata"]["resourceVersion"])
-        key = f"configmaps/default/{name}"
-        if token in answer.get("data", {}):
-            self.tokens[token] = "said"
-            # What was answered is what was stored under that version.
-            assert store.state(key, version) == answer, (verb, token)
-
-    # Writes.
-
-    async def create(self, world: World, name: str, more: int, token: str) -> Object:
-        return await world.create(config_map(name, data={token: "1"}))
-
-    async def update(self, world: World, name: str, more: int, token: str) -> Object:
-        found = await world.of("configmaps").get_object("default", name)
-        found.setdefault("data", {})[token] = "1"
-        return await world.update(found)
-
-    async def patch(self, world: World, name: str, more: int, token: str) -> Object:
-        return await world.change(config_map(name), lambda obj: obj.setdefault("data", {}).update({token: "1"}))
-
-    async def apply(self, world: World, name: str, more: int, token: str) -> Object:
-        async def allow() -> None:
-            return
-
-        ctx = world.context(field_manager=token)
-        found, _ = await world.of("configmaps").apply(ctx, name, config_map(name, data={token: "1"}), force=False, may_create=allow)
-        return found
-
-    async def delete(self, world: World, name: str, more: int, token: str) -> None:
-        options: Any = [{}, {}, {"propagation": "Orphan"}, {"propagation": "Foreground"}][more]
-        self.doomed.add(name)
-        await world.delete(config_map(name), **options)
-
-    async def hold(self, world: World, name: str, more: int, token: str) -> Object:
-        def held(obj: Object) -> None:
-            obj.setdefault("data", {})[token] = "1"
-            obj["metadata"].setdefault("finalizers", []).append(HOLD)
-
-        return await world.change(config_map(name), held)
-
-    async def release(self, world: World, name: str, more: int, token: str) -> Object:
-        def free(obj: Object) -> None:
-            self.released.add(obj["metadata"]["uid"])
-            obj["metadata"]["finalizers"] = [one for one in obj["metadata"].get("finalizers", []) if one != HOLD]
-
-        return await world.change(config_map(name), free)
-
-    async def adopt(self, world: World, name: str, more: int, token: str) -> None:
-        """A child of the object; only the collector ever takes it away."""
-        found = await world.of("configmaps").get_object("default", name)
-        child = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": token, "namespace": "default"}}
-        block = {"blockOwnerDeletion": True} if more % 2 else {}
-        await world.create({**child, "metadata": {**child["metadata"], "ownerReferences": [owner(found, **block)]}})  # type: ignore[dict-item]
-
-    # Reads.
-
-    async def get(self, world: World, name: str, more: int) -> None:
-        """The newest state: one that stood while the question was under way."""
-        store, key = self.server.store, f"configmaps/default/{name}"
-        before = store.now
-        try:
-            found: Object | None = await world.of("configmaps").get_object("default", name)
-        except StatusError as error:
-            if error.code != 404:
-                raise
-            found = None
-        assert any(store.state(key, revision) == found for revision in range(before, store.now + 1)), (name, before, store.now, found)
-
-    async def list(self, world: World, name: str, more: int) -> None:
-        """The state at the version it names, which is not older than the question; with an old version, exactly that."""
-        store = self.server.store
-        before = store.now
-        if more == 3:
-            old = max(1, before - 3)
-            options = ListOptions(resource_version=str(old), resource_version_match="Exact")
-            listing = await world.of("configmaps").reader.list("default", options)
-            assert listing.resource_version == old
-        else:
-            listing = await world.of("configmaps").reader.list("default", ListOptions())
-            assert before <= listing.resource_version <= store.now
-        found = {item.key: item.object() for item in listing.items}
-        assert found == store.states("configmaps/default/", listing.resource_version)
-
-    async def page(self, world: World, name: str, more: int) -> None:
-        """All pages show one state."""
-        found: Object = {}
-        token, version = "", None
-        while True:
-            listing = await self.server.world.of("configmaps").reader.list("default", ListOptions(limit=1, continue_token=token))
-            assert version in (None, listing.resource_version)
-            version = listing.resource_version
-            found.update({item.key: item.object() for item in listing.items})
-            token = listing.continue_token
-            if not token:
-                break
-            await asyncio.sleep(0.005 * more)
-        assert found == self.server.store.states("configmaps/default/", version)
-
-
-class Informer:
-    """Lists and watches; every change once and in order, over restarts."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.state: dict[str, Object] = {}
-        self.version = 0
-        self.relists = 0
-
-    async def run(self) -> None:
-        while True:
-            reader = self.server.world.of("configmaps").reader
-            try:
-                if not self.version:
-                    listing = await reader.list("", ListOptions())
-                    self.state = {item.key: item.object() for item in listing.items}
-                    self.version = listing.resource_version
-                    self.relists += 1
-                options = ListOptions(resource_version=str(self.version), allow_bookmarks=True, timeout_s=40)
-                async with await reader.watch("", options) as watching:
-                    async for batch in watching:
-                        for notice in batch:
-                            self.take(notice)
-            except StatusError as error:
-                assert error.code in (429, 500, 504, 410), error
-            await asyncio.sleep(0.02)
-
-    def take(self, notice: Event | Bookmark | Failure) -> None:
-        if isinstance(notice, Failure):
-            assert notice.error.code == 410
-            self.version = 0
-            return
-        assert notice.revision >= self.version
-        skipped = [
-            one for one in self.server.store.history if self.version < one.revision < notice.revision and one.key.startswith("configmaps/")
-        ]
-        if isinstance(notice, Bookmark):
-            skipped += [
-                one
-                for one in self.server.store.history
-                if one.revision == notice.revision > self.version and one.key.startswith("configmaps/")
-            ]
-        assert not skipped, (self.version, notice.revision)
-        if isinstance(notice, Event):
-            assert notice.revision > self.version
-            key, obj = notice.item.key, notice.item.object()
-            assert (key in self.state) == (notice.type != "ADDED")
-            if notice.type == "DELETED":
-                last = self.state.pop(key)
-                assert {**last, "metadata": {**last["metadata"], "resourceVersion": str(notice.revision)}} == obj
-            else:
-                assert obj == self.server.store.state(key, notice.revision)
-                self.state[key] = obj
-        self.version = notice.revision
-
-
-async def play(server: Server, clients: list[Client], informers: list[Informer], trouble: list[str]) -> None:
-    store = server.store
-    async with asyncio.TaskGroup() as group:
-        watching = [group.create_task(one.run()) for one in informers]
-        running = [group.create_task(one.run(group)) for one in clients]
-        for what in trouble:
-            await asyncio.sleep(store.dice.choice((0.001, 0.01, 0.03)))
-            busy = [one.task for one in clients if one.task is not None and not one.task.done()]
-            if what == "restart":
-                for task in busy:
-                    task.cancel()
-                server.restart()
-            elif what == "abandon" and busy:
-                store.dice.choice(busy).cancel()
-            elif what == "compact":
-                store.forget(store.now)
-            elif what == "outage":
-                store.fail()
-                await asyncio.sleep(0.05)
-                store.outage = False
-        await asyncio.wait(running)
-        store.troubled = False
-        await asyncio.sleep(300)
-        for task in watching:
-            task.cancel()
-
-
-def check(store: Log, clients: list[Client], informers: list[Informer]) -> None:
-    """The log itself: lives of objects, tokens, finalizers; and who ended with it."""
-    fates = {token: fate for one in clients for token, fate in one.tokens.items()}
-    released, doomed = set[str]().union(*(one.released for one in clients)), set[str]().union(*(one.doomed for one in clients))
-    uids: set[str] = set()
-    seen: set[str] = set()
-    live: dict[str, Object] = {}
-    for change in store.history:
-        before = live.pop(change.key, None)
-        if change.value is None:
-            assert before is not None
-            metadata = before["metadata"]
-            if HOLD in metadata.get("finalizers", []):
-                assert metadata.get("deletionTimestamp"), "removed without being deleted"
-                assert metadata["uid"] in released, "removed although it was held"
-            continue
-        obj = live[change.key] = decode_stored(Stored(change.key, change.value, change.revision))
-        tokens = set(obj.get("data", {}))
-        if before is None:
-            assert obj["metadata"]["uid"] not in uids
-            uids.add(obj["metadata"]["uid"])
-        else:
-            assert obj["metadata"]["uid"] == before["metadata"]["uid"]
-            assert set(before.get("data", {})) <= tokens, "an update was lost"
-            assert not before["metadata"].get("deletionTimestamp") or obj["metadata"].get("deletionTimestamp")
-            assert change.value != change.previous, "a write that changes nothing"
-        seen |= tokens
-    assert all(token in seen for token, fate in fates.items() if fate == "said")
-    assert not [token for token in seen if fates[token] == "refused"]
-    final = {key: obj for key, obj in live.items() if key.startswith("configmaps/")}
-    for one in informers:
-        assert one.state == final, (one.version, store.now)
-    owners = {obj["metadata"]["uid"] for obj in final.values()}
-    for key, obj in live.items():
-        if key.startswith("secrets/"):
-            references = obj["metadata"].get("ownerReferences", [])
-            assert not references or any(one["uid"] in owners for one in references), "a dependent outlived its owner"
-    for key, obj in final.items():
-        # What nobody wanted gone is there as it was; what waits, waits for a reason.
-        if obj["metadata"].get("deletionTimestamp"):
-            assert obj["metadata"]["name"] in doomed
-            assert set(obj["metadata"].get("finalizers", ())) == {HOLD}, key
+async def run(log: Log, group: asyncio.TaskGroup, clock: WorldClock, programs: list, happenings: list[str]) -> None:
+    """One history, and the judgement."""
+    server = Server(log, group, clock)
+    clients = [Client(server, number, program) for number, program in enumerate(programs)]
+    informers = [Informer(server), Informer(server)]
+    await play(server, clients, informers, happenings)
+    server.world.stop()
+    check(log.history, clients, informers)
 
 
 @pytest.mark.slow
-@given(PROGRAMS, TROUBLE, st.integers(0, 2**16))
+@given(PROGRAMS, HAPPENINGS, st.integers(0, 2**16))
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 60)
-def test_every_history_is_that_of_the_store(programs, trouble, seed):
+def test_every_history_is_that_of_the_store(programs, happenings, seed):
     """No update is lost, no event is told twice or skipped, every list is a state that was, and the collector ends its work."""
     loop = VirtualLoop(seed)
-    store = Log(random.Random(seed))
 
     async def body() -> None:
         async with asyncio.TaskGroup() as group:
-            server = Server(store, group, WorldClock(loop, seed))
-            clients = [Client(server, number, program) for number, program in enumerate(programs)]
-            informers = [Informer(server), Informer(server)]
-            await play(server, clients, informers, trouble)
-            server.world.stop()
-            check(store, clients, informers)
+            await run(MemoryLog(Trouble(random.Random(seed))), group, WorldClock(loop, seed), programs, happenings)
 
     loop.run_until_complete(asyncio.wait_for(body(), 100_000))
     assert not loop.callback_errors, loop.callback_errors
+
+
+@pytest.mark.slow
+@given(PROGRAMS, HAPPENINGS, st.integers(0, 2**16))
+@settings(max_examples=max(1, EXAMPLES // 5), deadline=None, derandomize=EXAMPLES == 60)
+def test_every_history_is_that_of_an_embedded_member(programs, happenings, seed):
+    """The same through the client, the channel in memory, consensus of one, LMDB; the member stops and starts with its server."""
+    over_a_member(programs, happenings, seed)
+
+
+@pytest.mark.slow
+def test_history_of_an_embedded_member_is_the_same_each_time():
+    """A found seed can be played again."""
+    programs = [[("create", "a", 0), ("hold", "a", 1), ("adopt", "a", 1), ("delete", "a", 3), ("release", "a", 0)], [("patch", "a", 1)] * 5]
+    happenings = ["pause", "restart", "outage", "compact", "abandon", "restart"]
+    first, second = (over_a_member(programs, happenings, 7) for _ in range(2))
+    assert first.changes == second.changes
+    assert len(first.changes) >= 3
+
+
+def over_a_member(programs: list, happenings: list[str], seed: int) -> History:
+    """Plays and judges it."""
+    loop = VirtualLoop(seed)
+
+    async def body(folder: pathlib.Path) -> History:
+        clock = WorldClock(loop, seed)
+        async with asyncio.TaskGroup() as group:
+            log = MemberLog(folder, Trouble(random.Random(seed)), loop, group, clock)
+            await log.start()
+            await run(log, group, clock, programs, happenings)
+            await log.stop()
+        return log.history
+
+    with tempfile.TemporaryDirectory() as folder:
+        history = loop.run_until_complete(asyncio.wait_for(body(pathlib.Path(folder)), 100_000))
+    assert not loop.callback_errors, loop.callback_errors
+    return history
