@@ -38,6 +38,20 @@ its shutdown ioctl (NS as root, members as shipped). Clocks and the log's files 
 |---|---|---|---|---|---|---|
 """
 
+SIMULATED = """
+## In the simulator
+
+A simulated fault waits for its moment instead of doing nothing: for other faults that have its machine, for a process that it can be
+done to, for a leader, and up to ten virtual seconds beyond its time for its effect to show. Of 886 faults in seeds 1 to 20 of 30 virtual
+seconds 97 % were seen to work (by seed 69 to 100 %). What is still skipped or unverified:
+
+- *Other faults had it until the load ended*: drawn late in a run with many faults that take processes down (1 %).
+- *compact*: nobody takes a compaction without a leader or a quorum, and where elections are slow and faults many that can last longer than
+  ten seconds (6 %).
+- *place*: a member that other faults keep from the others comes by no place of a compaction, a snapshot or a commit (one in eight).
+- *flap*, *swizzle*, *disk-full*, *lag*: the member, or whoever speaks with it, is down or cut off by another fault all the while.
+"""
+
 
 class Availability:
     """Asks faults about clusters of one back end that is not started."""
@@ -74,7 +88,7 @@ def render() -> str:
         f"\nOf {len(ROWS)} rows, {sum(map(max, px, ns))} can be done to real processes, {sum(px)} of them without privileges, "
         f"and {sum(line.sim != '—' for line in lines)} in the simulator.\n"
     )
-    return HEAD + "".join(f"| {' | '.join(line)} |\n" for line in (line.cells for line in lines)) + counts
+    return HEAD + "".join(f"| {' | '.join(line)} |\n" for line in (line.cells for line in lines)) + counts + SIMULATED
 
 
 class Line:

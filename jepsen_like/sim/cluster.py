@@ -47,7 +47,8 @@ class SimulatedMember:
         self.rate = 1.0
         """Of the monotonic clock, from the next start on; `set_rate` changes a running process's."""
         self.disk: SimulatedDisk | None = None
-        """The running process's view of its files."""
+        """The running process's view of its files, or the last one's."""
+        self._calls_before = 0
         self.life: Life | None = None
         self.running: RunningMember | None = None
         self.failed: BaseException | None = None
@@ -76,6 +77,11 @@ class SimulatedMember:
         """No process runs on this machine."""
         return self.life is None or self.life.over
 
+    @property
+    def disk_calls(self) -> int:
+        """Calls that changed files, of all its processes so far."""
+        return self._calls_before + (len(self.disk.log) if self.disk is not None else 0)
+
     def start(self) -> None:
         """Starts a process on this machine."""
         assert self.is_down
@@ -92,6 +98,7 @@ class SimulatedMember:
         loop.create_task(self._run(self.life, self._stop, self._ended), context=context, name=f"process {self.host}")
 
     async def _run(self, life: Life, stop: asyncio.Event, ended: asyncio.Future[None]) -> None:
+        self._calls_before = self.disk_calls
         disk = self.disk = SimulatedDisk(self.fs)
         disk.rot = self.rot
         try:

@@ -114,8 +114,13 @@ class SimulatedDisk(FaultyFileSystem):
         """Bytes that can still be written to new places; None: plenty."""
         self.rot: Rot | None = None
         """What comes back in place of the bytes read."""
-        self.fired = 0
+        self.failed: list[str] = []
+        """Calls that failed by a fault, with their files."""
+
+    @property
+    def fired(self) -> int:
         """Faults that took effect."""
+        return len(self.failed)
 
     def count(self, operation: str, path: str) -> Fault | None:
         """See the base class."""
@@ -123,7 +128,7 @@ class SimulatedDisk(FaultyFileSystem):
         if self.cut_after is not None and len(self.log) > self.cut_after:
             raise PowerCutError
         if fault is not None:
-            self.fired += 1
+            self.failed.append(f"{operation} {path}")
         return fault
 
     def open(self, path: str, *, write: bool = False, create: bool = False) -> File:
@@ -137,7 +142,7 @@ class SimulatedDisk(FaultyFileSystem):
         room = min(size_bytes, self.full_after_bytes)
         self.full_after_bytes -= room
         if room < size_bytes:
-            self.fired += 1
+            self.failed.append(f"pwrite {path}")
         return room
 
 

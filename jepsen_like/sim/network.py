@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +125,8 @@ class Network:
         """Of links nobody used yet."""
         self.checksum = 0
         """Of all bytes sent so far, in order."""
-        self.stalled: set[str] = set()
-        """Machines whose listeners take no connection; who asks waits."""
+        self.stalled: Counter[str] = Counter()
+        """Machine -> faults that keep its listeners from taking a connection now; who asks waits."""
         self.streams: dict[Stream, None] = {}
         self._links: dict[tuple[str, str], Link] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
@@ -163,7 +164,7 @@ class Network:
                 connected.set_exception(ConnectionRefusedError(111, f"{host}:{port} refused the connection"))
                 return
             server = listener.context.get(LIFE)
-            if host in self.stalled or (server is not None and server.paused):
+            if self.stalled[host] or (server is not None and server.paused):
                 self._waiting.append((host, arrive))
                 return
             near = Stream(self, self.link(source, host), context)
@@ -175,8 +176,7 @@ class Network:
         return await connected
 
     def accept_again(self, host: str) -> int:
-        """Lets in who waited at the machine's listeners; returns how many."""
-        self.stalled.discard(host)
+        """Lets in who waited at the machine's listeners, unless it is stalled; returns how many waited."""
         waiting, self._waiting = self._waiting, []
         for target, arrive in waiting:
             if target == host:
@@ -184,6 +184,14 @@ class Network:
             else:
                 self._waiting.append((target, arrive))
         return len(waiting) - len(self._waiting)
+
+    def waiting(self, host: str) -> int:
+        """Connections that wait at the machine's listeners."""
+        return sum(target == host for target, _arrive in self._waiting)
+
+    def connected(self, host: str) -> list[str]:
+        """The machines it has connections with, in the order of the oldest."""
+        return list(dict.fromkeys(stream.remote for stream in self.streams if stream.host == host))
 
     def cut(self, source: str, target: str) -> None:
         """Holds everything from one machine to another."""
@@ -200,7 +208,8 @@ class Network:
             self.cut(other, host)
 
     def heal(self) -> None:
-        """Restores every link; what was held arrives now, in order."""
+        """Restores every link and listener; what was held arrives now, in order."""
+        self.stalled.clear()
         for link in self._links.values():
             if link.cuts:
                 link.cuts = 1

@@ -58,7 +58,6 @@ POINTS = (
     "leader_crashed",
     "leader_moved_under_a_snapshot",
     "leader_partitioned",
-    "member_outlived_a_disk_fault",
     "members_compared",
     "one_way_partition",
     "paused_process_killed",
@@ -180,7 +179,7 @@ class _Run:
         self.cluster = SimulatedCluster(loop, scenario.members, **scenario.settings)
         self.cluster.disk_s = scenario.disk_s
         self.world = SimulatedWorld(self.cluster, history)
-        self.injector = Injector(self.cluster, self.world, ACTS)
+        self.injector = Injector(self.cluster, self.world, ACTS, may_compact="lease" not in scenario.workloads)
         self.invariants = Invariants()
         self.cluster.on_running = self.invariants.attach
         self.invariants.on_leader = lambda host, term: self.world.recorder.write(ledger.leader(host, term, self.world.now_ns()))
@@ -226,7 +225,7 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 for workload in self.workloads:
                     group.create_task(workload.run(self.world, until_s=until_s, rate=scenario.rate), name=workload.name)
-                group.create_task(self.injector.run(scenario.faults, began_s), name="faults")
+                group.create_task(self.injector.run(scenario.faults, began_s, until_s), name="faults")
             self.injector.heal()
             await cluster.serving(WHOLE_WITHIN_S + 10 * scenario.election_s)
             for workload in self.workloads:

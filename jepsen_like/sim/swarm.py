@@ -36,6 +36,14 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """Family -> its faults, one of which is drawn each time."""
 
+ONE_AT_A_TIME = ("crash", "disaster", "stop", "disk", "rot", "wipe", "place", "snapshot")
+"""Families whose faults have machines to themselves: the next one of a family comes after the last one's time."""
+
+CROWD = 2
+"""So many of these families come as often as they like; more of them come less often, or they would wait for each other to the end."""
+
+MEMBERS_MIN: Mapping[str, int] = {"ring": 4, "bridge": 3}
+
 NOT_WITH_LEASES = ("clock-rate", "compact")
 """A lease ends by the leader's clock, so on one that runs fast it ends early; what bound holds then is nobody's promise. And a
 compaction takes the events away that tell when expired leases took their keys."""
@@ -163,8 +171,9 @@ def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
     usable = [name for name in FAMILIES if members > 1 or name in ALONE]
     choice = stream(seed, "swarm", "families")
     chosen = [name for name in usable if choice.random() < 0.5] or [choice.choice(usable)]
+    crowd = max(1.0, sum(family in ONE_AT_A_TIME for family in chosen) / CROWD)
     for family in chosen:
-        yield from _family(seed, family, members, virtual_s, LENGTH_S)
+        yield from _family(seed, family, members, virtual_s, LENGTH_S, rarity=crowd if family in ONE_AT_A_TIME else 1.0)
 
 
 def _family(
@@ -177,7 +186,10 @@ def _family(
         at_s += rng.expovariate(1 / mean_s) + 0.05
         if at_s >= virtual_s - 0.5:
             break
-        yield _fault(rng, family, members, at_s, length_s)
+        fault = _fault(rng, family, members, at_s, length_s)
+        yield fault
+        if family in ONE_AT_A_TIME:
+            at_s += fault.for_s
 
 
 ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction", "place")
@@ -185,7 +197,7 @@ ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "d
 
 
 def _fault(rng: random.Random, family: str, members: int, at_s: float, length_s: tuple[float, float]) -> Fault:
-    kind = rng.choice(FAMILIES[family])
+    kind = rng.choice([kind for kind in FAMILIES[family] if members >= MEMBERS_MIN.get(kind, 1)])
     count = 2 if members > 2 and rng.random() < 0.15 else 1
     targets = tuple(_target(rng, members) for _ in range(count))
     return Fault(kind, round(at_s, 3), round(_log_uniform(rng, *length_s), 3), targets, round(rng.random(), 4), rng.getrandbits(32))

@@ -1,31 +1,11 @@
-"""Every kind of fault by its name, and the one that is a request: a compaction under load."""
+"""Every kind of fault by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jepsen_like.sim.faults import disks, links, places, processes
-from jepsen_like.sim.faults.injector import Act, Injury, SkippedError
-from jepsen_like.workload.session import Session
-
-KEEP_REVISIONS = 50
-
-
-async def compact(injury: Injury) -> str:
-    """History is forgotten up to 0 to 50 revisions before the newest."""
-    leader = injury.cluster.leader()
-    if leader is None or leader.running is None:
-        raise SkippedError("no leader")
-    revision = leader.running.core.store.revision - int(KEEP_REVISIONS * injury.fault.amount)
-    if revision < 2:
-        raise SkippedError("there is nothing to forget")
-    session = Session(injury.injector.world, injury.target.host)
-    try:
-        answer = await session.compact(revision)
-    finally:
-        await session.aclose()
-    return f"compacted at {revision}" if answer is not None else ""
-
+from jepsen_like.sim.faults import disks, links, places, processes, requests
+from jepsen_like.sim.faults.injector import Act
 
 ACTS: Mapping[str, Act] = {
     "kill": processes.kill,
@@ -38,7 +18,7 @@ ACTS: Mapping[str, Act] = {
     "clock-strobe": processes.clock_strobe,
     "clock-rate": processes.clock_rate,
     "wipe": processes.wipe,
-    "transfer": processes.transfer,
+    "transfer": requests.transfer,
     "isolate": links.isolate,
     "halves": links.halves,
     "ring": links.ring,
@@ -56,7 +36,7 @@ ACTS: Mapping[str, Act] = {
     "disk-error": disks.disk_error,
     "disk-full": disks.disk_full,
     "rot": disks.rot,
-    "compact": compact,
+    "compact": requests.compact,
     "place": places.place,
 }
 """Kind -> act."""

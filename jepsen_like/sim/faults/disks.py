@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
+from collections.abc import Callable
 
 from jepsen_like.sim.cluster import SimulatedMember
-from jepsen_like.sim.faults.injector import Injury, SkippedError
+from jepsen_like.sim.faults.injector import SEEN_WITHIN_S, Injury, SkippedError, UnseenError
+from jepsen_like.sim.faults.processes import running
 from jepsen_like.sim.reached import reached
+from raftkv.storage.fs import read_all
+from raftkv.storage.record import Frame, decode_frame
+from raftkv.storage.wal import list_segments
 
-ROT_START_S = 3.0
+LOG_FOLDER = "/data/member/wal"
+
+ROT_START_S = 5.0
 """How long a start on a rotten disk is watched."""
+
+MET_WITHIN_S = 10.0
+"""How long a disk that is to fail is watched, at least, until the process has met it."""
+
+ENDED_WITHIN_S = 1.0
+"""A failed write must end the member; this is the time of its next turns."""
 
 
 async def slow_disk(injury: Injury) -> str:
     """Each job of a disk's threads takes 50 ms to 1.5 s."""
-    member = injury.target
-    jobs = len(member.disk.log) if member.disk is not None else 0
+    member = await injury.some(lambda one: one.running is not None and one.disk_s is None, "runs")
+    before = member.disk_calls
     member.disk_s = (0.05, 0.1 + 1.4 * injury.fault.amount)
     await injury.last()
+    await injury.until(lambda: member.disk_calls > before, SEEN_WITHIN_S)
     member.disk_s = None
-    done = len(member.disk.log) - jobs if member.disk is not None else 0
-    return f"{done} slow calls" if done > 0 else ""
+    done = member.disk_calls - before
+    if not done:
+        raise UnseenError(f"{member.host} did not use its disk")
+    return f"{done} slow calls"
 
 
 async def disk_error(injury: Injury) -> str:
@@ -34,82 +51,100 @@ async def disk_error(injury: Injury) -> str:
 
 
 async def disk_full(injury: Injury) -> str:
-    """There is room for up to 20 kB more; the write that does not fit lands in part."""
+    """There is room for up to 8 kB more; the write that does not fit lands in part."""
 
     def fill(member: SimulatedMember) -> None:
         assert member.disk is not None
-        member.disk.full_after_bytes = injury.random.randint(0, 20_000)
+        member.disk.full_after_bytes = injury.random.randint(0, 8_000)
 
     return await _ended_by_its_disk(injury, fill, "full_disk_ended_a_member")
 
 
-async def _ended_by_its_disk(injury: Injury, act: object, point: str) -> str:
+async def _ended_by_its_disk(injury: Injury, act: Callable[[SimulatedMember], None], point: str) -> str:
+    """Waits until the process that meets the fault has ended by itself: none may go on. Then it is started again."""
     member = injury.target
-    with injury.hold(member):
-        if member.disk is None or member.is_down:
-            raise SkippedError(f"{member.host} does not run")
-        assert callable(act)
+    async with injury.hold(member):
+        await running(injury, member)
         act(member)
-        disk = member.disk
-        for _ in range(1 + int(injury.fault.for_s / 0.05)):
-            await asyncio.sleep(0.05)
-            if member.is_down:
-                reached(point)
-                break
+        disk, life = member.disk, member.life
+        assert disk is not None and life is not None
+        await injury.until(lambda: disk.fired or member.is_down, max(injury.fault.for_s, MET_WITHIN_S))
+        # What failed is reported to the loop, whose turn ends the member; a paused one does so when it goes on.
+        ended = await injury.until(lambda: member.is_down, ENDED_WITHIN_S if disk.fired and not life.paused else 0.0)
         fired = disk.fired
-        injury.injector.look_for_failures()
-        if fired and not member.is_down and member.running is not None:
-            # A failed write must end the member; it has had the time of its next turn.
-            await asyncio.sleep(0.5)
-            if not member.is_down and not (member.life is not None and member.life.paused):
-                reached("member_outlived_a_disk_fault")
+        if ended:
+            reached(point)
+        elif fired and not life.paused:
+            injury.injector.unexpected.append(f"{member.host} went on after {', '.join(disk.failed)} failed")
         injury.injector.look_for_failures()
         member.crash(power=injury.random.random() < 0.5)
         await asyncio.sleep(injury.random.uniform(0.1, 1.0))
         member.start()
-    return f"{fired} failed calls" if fired else ""
+    if not fired:
+        raise UnseenError(f"{member.host} did not use its disk so far")
+    return f"{fired} failed calls"
 
 
 async def rot(injury: Injury) -> str:
-    """A bit of the log is wrong when the process starts and reads it: it must refuse, or not meet it. Then the disk is whole again.
+    """A bit of the log is wrong when the process starts and reads it: it must refuse. Then the disk is whole again.
 
-    Only the first half of a file that more was written behind: the very end cannot be told from a torn write.
+    Only of what a later record proves to have been durable: the very end cannot be told from a torn write.
     """
     member, rng = injury.target, injury.random
-    with injury.hold(member):
+    async with injury.hold(member):
+        await running(injury, member)
         member.crash()
         await asyncio.sleep(rng.uniform(0.05, 0.5))
+        rotten_path, place = _place_to_rot(member, rng)
         rotten = 0
 
-        def flip(path: str, offset: int, data: bytes, size_bytes: int) -> bytes:
+        def flip(path: str, offset: int, data: bytes, _size_bytes: int) -> bytes:
             nonlocal rotten
-            if rotten or not path.endswith(".wal") or not any(data) or rng.random() < 0.5:
-                return data
-            filled = [place for place, byte in enumerate(data) if byte and offset + place < size_bytes // 2]
-            if not filled or path == newest:
+            if rotten or path != rotten_path or not offset <= place < offset + len(data):
                 return data
             rotten += 1
-            place = rng.choice(filled)
-            return data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :]
+            at = place - offset
+            return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
 
-        segments = sorted(name for name in _segments(member))
-        newest = segments[-1] if segments else ""
         injury.injector.blamed.add(member.host)
         member.rot = flip
         member.start()
-        for _ in range(int(ROT_START_S / 0.05)):
-            await asyncio.sleep(0.05)
-            if member.is_down:
-                reached("rotten_log_refused")
-                break
+        await injury.until(lambda: member.is_down or (rotten and member.running is not None), ROT_START_S)
+        refused = member.is_down and rotten
+        if refused:
+            reached("rotten_log_refused")
+        elif rotten and member.running is not None:
+            injury.injector.unexpected.append(f"{member.host} started though byte {place} of {rotten_path} was rotten")
         injury.injector.look_for_failures()
         member.rot = None
         member.crash()
         injury.injector.blamed.discard(member.host)
         member.start()
-    return f"{rotten} bits flipped" if rotten else ""
+    if not refused:
+        raise UnseenError(f"{member.host} did not get as far as its log" if not rotten else f"{member.host} has not refused its log yet")
+    return f"refused a wrong bit at byte {place} of {rotten_path}"
 
 
-def _segments(member: SimulatedMember) -> list[str]:
-    folder = "/data/member/wal"
-    return [f"{folder}/{name}" for name in member.fs.listdir(folder)] if member.fs.exists(folder) else []
+def _place_to_rot(member: SimulatedMember, rng: random.Random) -> tuple[str, int]:
+    """A file of the log and a byte of it, in a record that must be taken for durable. Raises SkippedError when there is none."""
+    found = []
+    segments = list_segments(member.fs, LOG_FOLDER) if member.fs.exists(LOG_FOLDER) else []
+    for segment in segments:
+        path = f"{LOG_FOLDER}/{segment.name}"
+        frames = _frames(read_all(member.fs, path))
+        if segment is segments[-1] and frames:
+            frames = [frame for frame in frames if frame.sequence <= frames[-1].synced_sequence]
+        if frames:
+            found.append((path, frames[-1].end))
+    if not found:
+        raise SkippedError(f"nothing in the log of {member.host} is certainly durable")
+    path, end = rng.choice(found)
+    return path, rng.randrange(end)
+
+
+def _frames(blob: bytes) -> list[Frame]:
+    """A segment's records."""
+    frames: list[Frame] = []
+    while (frame := decode_frame(blob, frames[-1].end if frames else 0)) is not None:
+        frames.append(frame)
+    return frames

@@ -7,15 +7,28 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from jepsen_like.sim.cluster import SimulatedMember
-from jepsen_like.sim.faults.injector import Injury, SkippedError, chance
+from jepsen_like.sim.faults.injector import SEEN_WITHIN_S, Injury, SkippedError, UnseenError, chance
 from jepsen_like.sim.faults.processes import end
 from jepsen_like.sim.reached import reached
+from raftkv.client import AsyncClient
+from raftkv.errors import RaftKVError
 
 CLIENTS = "client"
 """The machine all clients run on."""
 
 RESET_SHARE = 0.3
 """Of partitions that end with broken connections instead of with what was held."""
+
+BEHIND_WITHIN_S = 10.0
+"""How long a follower is kept away until it needs a snapshot, at least."""
+
+LOG_BURST = 20
+"""Leases granted and revoked at once to fill the log."""
+
+LEASE_TTL_S = 60
+
+LEFT_BEHIND = "a follower left behind"
+"""For `Injury.alone`."""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -43,13 +56,24 @@ async def _partition(injury: Injury, pairs: Pairs) -> str:
     for pair in pairs:
         network.cut(*pair)
     await injury.last()
-    held = sum(len(network.link(*pair).held) for pair in pairs)
+
+    def held_now() -> int:
+        return sum(len(network.link(*pair).held) for pair in pairs)
+
+    await injury.until(held_now, SEEN_WITHIN_S)
+    held = held_now()
     if chance(injury.random, RESET_SHARE):
         for source, target in pairs:
             network.reset(source, target)
     for pair in pairs:
         network.mend(*pair)
-    return f"{held} messages held" if held else ""
+    return _held(held)
+
+
+def _held(count: int) -> str:
+    if not count:
+        raise UnseenError("nothing was sent on the cut links")
+    return f"{count} messages held"
 
 
 async def isolate(injury: Injury) -> str:
@@ -115,7 +139,7 @@ async def swizzle(injury: Injury) -> str:
             held += len(injury.network.link(*pair).held)
             injury.network.mend(*pair)
         await asyncio.sleep(pause_s)
-    return f"{held} messages held" if held else ""
+    return _held(held)
 
 
 async def flap(injury: Injury) -> str:
@@ -133,7 +157,7 @@ async def flap(injury: Injury) -> str:
             held += len(injury.network.link(*pair).held)
             injury.network.mend(*pair)
         await asyncio.sleep(injury.random.uniform(0.05, 0.5))
-    return f"{held} messages held" if held else ""
+    return _held(held)
 
 
 async def slow_link(injury: Injury) -> str:
@@ -154,43 +178,50 @@ async def _shaped(injury: Injury, delay_s: tuple[float, float], **shape: float) 
         link.shape(delay_s, **shape)
     before = sum(link.sent for link in links)
     await injury.last()
+    await injury.until(lambda: sum(link.sent for link in links) > before, SEEN_WITHIN_S)
     for link in links:
         link.shape(network.delay_s)
     sent = sum(link.sent for link in links) - before
-    return f"{sent} messages at {links[0].source}'s pace" if sent else ""
+    if not sent:
+        raise UnseenError(f"nothing went from or to {name}")
+    return f"{sent} messages at {name}'s pace"
 
 
 async def reset(injury: Injury) -> str:
     """Connections of one member break, those of clients too, up to five times."""
-    name, broken = injury.target.host, 0
+    network = injury.network
+    name = (await injury.some(lambda member: network.connected(member.host), "has a connection")).host
+    broken = 0
     for _ in range(1 + int(injury.fault.amount * 5)):
-        other = injury.random.choice([CLIENTS, *_names(injury.others(injury.target))])
-        broken += injury.network.reset(name, other)
+        others = network.connected(name)
+        broken += network.reset(name, injury.random.choice(others)) if others else 0
         await asyncio.sleep(injury.random.uniform(0.0, 0.3))
-    return f"{broken} connections broken" if broken else ""
+    return f"{broken} connections broken"
 
 
 async def accept_stall(injury: Injury) -> str:
     """A member takes no connection, while those it has are broken once."""
-    network, name = injury.network, injury.target.host
-    network.stalled.add(name)
+    network = injury.network
+    name = (await injury.some(lambda member: network.is_up(member.host), "listens")).host
+    network.stalled[name] += 1
     for other in [CLIENTS, *_names(injury.others(injury.target))]:
         network.reset(name, other)
     await injury.last()
+    await injury.until(lambda: network.waiting(name), SEEN_WITHIN_S)
+    network.stalled[name] -= 1
     waiting = network.accept_again(name)
-    return f"{waiting} connections waited" if waiting else ""
+    if not waiting:
+        raise UnseenError(f"nobody tried to reach {name}")
+    return f"{waiting} connections waited"
 
 
 async def lag(injury: Injury) -> str:
     """A follower is cut off until the log it needs is gone, and let in again. While it takes the snapshot in its disk may be slow, the
     leader may change so that another one comes, and it may crash or lose power."""
     _needs(injury, 3)
-    leader = injury.cluster.leader()
-    member = injury.target if injury.target is not leader else injury.random.choice(injury.others(injury.target))
-    if leader is None or member.running is None:
-        raise SkippedError("no leader, or the follower does not run")
-    if not await _left_behind(injury, member):
-        return ""
+    await injury.leader()
+    member = await injury.some(lambda one: one.running is not None and one is not injury.cluster.leader(), "follows")
+    await left_behind(injury, member)
     reached("follower_needs_a_snapshot")
     slow = chance(injury.random, 0.5) and member.disk_s is None
     if slow:
@@ -202,8 +233,8 @@ async def lag(injury: Injury) -> str:
             await asyncio.sleep(injury.random.uniform(0.0, 0.2))
             await _other_leader(injury, member)
         await asyncio.sleep(injury.random.uniform(0.0, 1.0 if slow else 0.05))
-        if member.running is not None and member.host not in injury.injector.held and chance(injury.random, 0.5):
-            with injury.hold(member):
+        if member.running is not None and not injury.injector.turns.is_held(member.host) and chance(injury.random, 0.5):
+            async with injury.hold(member):
                 end(injury, member)
                 reached("crash_around_a_snapshot")
                 await asyncio.sleep(injury.random.uniform(0.05, 0.5))
@@ -213,24 +244,63 @@ async def lag(injury: Injury) -> str:
     return f"{member.host} needed a snapshot"
 
 
-async def _left_behind(injury: Injury, member: SimulatedMember) -> bool:
-    """Cuts the member off until the leader's log begins behind its end; False when that took too long."""
+async def left_behind(injury: Injury, member: SimulatedMember) -> None:
+    """Cuts the member off until the leader's log begins behind its end, while the others write to theirs.
+
+    Raises:
+        UnseenError: that took too long.
+        SkippedError: others were left behind until the load ended; several at once can be all that a majority needs.
+    """
+    async with injury.alone(LEFT_BEHIND):
+        await _cut_off(injury, member)
+
+
+async def _cut_off(injury: Injury, member: SimulatedMember) -> None:
     others = _names(injury.others(member))
     injury.network.isolate(member.host, others)
     for other in others:
         # The log is kept for whoever is connected, and a connection that only holds its bytes is one for seconds.
         injury.network.reset(member.host, other)
-    behind = False
-    for _ in range(int(30 + injury.fault.for_s * 10)):
-        await asyncio.sleep(0.1)
-        leader = injury.cluster.leader()
-        if leader is not None and leader.running is not None and member.running is not None:
-            behind = leader.running.core.raft_storage.first_index() > member.running.core.node.last_index + 1
-            if behind:
-                break
-    for pair in _both_ways([member.host], others):
-        injury.network.mend(*pair)
-    return behind
+    try:
+        end_s = injury.cluster.loop.now_s + BEHIND_WITHIN_S + injury.fault.for_s * 10
+        while not _is_behind(injury, member):
+            if injury.cluster.loop.now_s >= end_s:
+                raise UnseenError(f"the others' logs still hold what {member.host} lacks")
+            await write_log(injury, LOG_BURST)
+            await asyncio.sleep(0.1)
+    finally:
+        for pair in _both_ways([member.host], others):
+            injury.network.mend(*pair)
+
+
+def _is_behind(injury: Injury, member: SimulatedMember) -> bool:
+    leader = injury.cluster.leader()
+    if leader is None or leader.running is None or member.running is None:
+        return False
+    return leader.running.core.raft_storage.first_index() > member.running.core.node.last_index + 1
+
+
+async def write_log(injury: Injury, count: int) -> None:
+    """Has the cluster write so many entries to its log, twice, that change no key and no revision; whatever fails, fails."""
+    leader = injury.cluster.leader()
+    if leader is None:
+        return
+    client = injury.injector.world.client(leader.host, timeout_s=1.0)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(_grant(client), name=f"log entry {number}")
+    finally:
+        await client.aclose()
+
+
+async def _grant(client: AsyncClient) -> None:
+    try:
+        lease = await client.leases.grant(LEASE_TTL_S)
+        await client.leases.revoke(lease.id)
+    except RaftKVError:
+        # The member it was meant for may be just what was broken.
+        return
 
 
 async def _until_receiving(member: SimulatedMember) -> None:

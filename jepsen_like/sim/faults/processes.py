@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from jepsen_like.sim.cluster import SimulatedMember
-from jepsen_like.sim.faults.injector import Injury, SkippedError, chance
+from jepsen_like.sim.faults.injector import ABLE_WITHIN_S, SEEN_WITHIN_S, Injury, SkippedError, UnseenError, chance
+from jepsen_like.sim.loop import VirtualLoop
 from jepsen_like.sim.machine import WALL_START_S
+from jepsen_like.sim.process import Life
 from jepsen_like.sim.reached import reached
 from raftkv.storage.memory_fs import MemoryFileSystem
 
@@ -14,6 +17,13 @@ STOP_WITHIN_S = 20.0
 """Of a graceful stop; after it the process is killed."""
 
 READY_WITHIN_S = 3.0
+
+EMPTY_DISK = "an empty disk"
+"""For `Injury.alone`."""
+
+RATE_TOLERANCE = 1e-6
+
+CLOCK_LOOK_S = 0.1
 
 
 def _down(injury: Injury, member: SimulatedMember) -> str:
@@ -38,7 +48,7 @@ def _note_crash(member: SimulatedMember) -> None:
 
 async def kill(injury: Injury) -> str:
     """kill -9, and a start after `for_s`."""
-    with injury.hold(*injury.targets):
+    async with injury.hold(*injury.targets):
         for member in injury.targets:
             _note_crash(member)
             member.crash()
@@ -51,7 +61,7 @@ async def kill(injury: Injury) -> str:
 
 async def power(injury: Injury) -> str:
     """Power cuts; with an `amount` below one half nobody is told that the connections are gone."""
-    with injury.hold(*injury.targets):
+    async with injury.hold(*injury.targets):
         for member in injury.targets:
             _note_crash(member)
             member.crash(power=True, silent=injury.fault.amount < 0.5)
@@ -65,7 +75,7 @@ async def power(injury: Injury) -> str:
 async def power_all(injury: Injury) -> str:
     """Every machine loses power at once; they come back one by one."""
     members = injury.cluster.members
-    with injury.hold(*members):
+    async with injury.hold(*members):
         for member in members:
             _note_crash(member)
             member.crash(power=True)
@@ -80,14 +90,23 @@ async def power_all(injury: Injury) -> str:
 async def stop(injury: Injury) -> str:
     """SIGTERM, and a start after `for_s`."""
     member = injury.target
-    with injury.hold(member):
-        if member.running is None:
-            raise SkippedError(f"{member.host} does not run")
+    async with injury.hold(member):
+        await running(injury, member)
         await _stop(member)
         effect = _down(injury, member)
         await injury.last(0.3)
         member.start()
     return effect
+
+
+async def running(injury: Injury, member: SimulatedMember) -> None:
+    """Waits until the process that was just started has come up.
+
+    Raises:
+        SkippedError: it has not in time.
+    """
+    if not await injury.until(lambda: member.running is not None, ABLE_WITHIN_S):
+        raise SkippedError(f"{member.host} did not run within {ABLE_WITHIN_S:g} s")
 
 
 async def _stop(member: SimulatedMember) -> None:
@@ -103,52 +122,65 @@ async def _stop(member: SimulatedMember) -> None:
 async def rolling_restart(injury: Injury) -> str:
     """Each member in turn is stopped and started, as an upgrade does."""
     members = injury.cluster.members
-    with injury.hold(*members):
+    async with injury.hold(*members):
+        restarted = 0
         for member in members:
             if member.running is None:
                 continue
             await _stop(member)
+            restarted += 1
             await asyncio.sleep(injury.random.uniform(0.0, 0.3))
             member.start()
-            for _ in range(int(READY_WITHIN_S / 0.05)):
-                await asyncio.sleep(0.05)
-                if member.running is not None and member.running.ready.is_set():
-                    break
-    return f"{len(members)} restarted"
+            await injury.until(lambda one=member: one.running is not None and one.running.ready.is_set(), READY_WITHIN_S)  # type: ignore[misc]
+    return f"{restarted} restarted" if restarted else ""
 
 
 async def pause(injury: Injury) -> str:
-    """SIGSTOP for `for_s`; with two targets both at once."""
+    """SIGSTOP for `for_s`; with two targets both at once. It lasts until something has come due for the process, or come to it."""
     cluster = injury.cluster
-    paused = [(member, member.life) for member in injury.targets if member.life is not None and not member.life.paused]
-    if not paused:
-        raise SkippedError("no process to pause")
+    members = [member for member in injury.targets if _can_pause(member)] or [await injury.some(_can_pause, "has a process to pause")]
+    paused = [(member, member.life) for member in members if member.life is not None]
     for _, life in paused:
-        assert life is not None
         life.paused = True
-    await injury.last()
-    held = sum(len(life.due) + len(life.arrived) for _, life in paused if life is not None)
+    held = 0
+
+    def look() -> int:
+        nonlocal held
+        held = max(held, sum(len(life.due) + len(life.arrived) for _, life in paused))
+        return held
+
+    end_s = cluster.loop.now_s + injury.fault.for_s
+    # Looked at early, too: a process that another fault ends holds nothing any more.
+    await injury.until(look, injury.fault.for_s)
+    await asyncio.sleep(max(0.0, end_s - cluster.loop.now_s))
+    await injury.until(lambda: look() or all(life.over for _, life in paused), SEEN_WITHIN_S)
     for member, life in paused:
-        if life is None or life.over:
+        if life.over:
             reached("paused_process_killed")
             continue
         if life.arrived and injury.fault.for_s > 1.0:
             reached("resumed_after_a_second")
         cluster.loop.resume(life)
         injury.network.accept_again(member.host)
-    return f"{held} events held" if held else ""
+    if not held:
+        raise UnseenError("the process ended before anything came due")
+    return f"{held} events held"
+
+
+def _can_pause(member: SimulatedMember) -> bool:
+    return member.life is not None and not member.life.over and not member.life.paused
 
 
 async def clock_jump(injury: Injury) -> str:
     """The wall clock is wrong by up to five minutes, either way."""
-    member = injury.target
+    member = await injury.some(lambda one: one.running is not None, "runs")
     offset_s = (injury.fault.amount - 0.5) * 600
     member.wall_offset_s += offset_s
     shown = member.run(lambda running: running.core.clock.wall_s())
     await injury.last()
     member.wall_offset_s -= offset_s
     if shown is None:
-        return ""
+        raise UnseenError(f"{member.host} read no clock")
     return f"the wall clock shows {shown - WALL_START_S - injury.cluster.loop.now_s:+.1f} s"
 
 
@@ -169,24 +201,39 @@ async def clock_strobe(injury: Injury) -> str:
 
 async def clock_rate(injury: Injury) -> str:
     """The monotonic clock runs at 0.9 to 1.1 of its rate; heals with `for_s`, three times as long as asked for."""
-    member = injury.target
-    if member.rate != 1.0:
-        raise SkippedError(f"the clock of {member.host} is wrong already")
+    member = await injury.some(lambda one: one.running is not None and one.rate == 1.0, "runs at the right rate")
     rate = 0.9 + 0.2 * injury.fault.amount
     member.set_rate(rate)
     loop = injury.cluster.loop
-    before_s = member.run(lambda running: _local_s(member, loop.now_s)), loop.now_s
-    await injury.last(3.0)
-    effect = ""
-    if before_s[0] is not None and member.life is not None and member.life.skewed:
-        effect = f"rate {rate:.3f}"
+    end_s = loop.now_s + 3 * injury.fault.for_s
+    reading = _Reading()
+    while not reading.rate or loop.now_s < end_s:
+        # As a callback of the process's own: only its own code sees its clock.
+        member.run(lambda running: loop.call_soon(reading.take, member.life, running.core.clock.monotonic_s, loop))
+        if loop.now_s > end_s + SEEN_WITHIN_S:
+            break
+        await asyncio.sleep(CLOCK_LOOK_S)
     member.set_rate(1.0)
-    return effect
+    if abs(reading.rate / rate - 1) > RATE_TOLERANCE:
+        raise UnseenError(f"the clock of {member.host} ran at {reading.rate:.3f}")
+    return f"rate {reading.rate:.3f}"
 
 
-def _local_s(member: SimulatedMember, now_s: float) -> float:
-    assert member.life is not None
-    return member.life.local_s(now_s)
+class _Reading:
+    """How fast a process's clock runs, by what the process read of it."""
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self._life: Life | None = None
+        self._began = (0.0, 0.0)
+
+    def take(self, life: Life | None, clock: Callable[[], float], loop: VirtualLoop) -> None:
+        """Runs inside the process; the next one on the machine begins a new measurement."""
+        read_s = clock()
+        if life is not self._life:
+            self._life, self._began = life, (read_s, loop.now_s)
+        elif loop.now_s > self._began[1]:
+            self.rate = (read_s - self._began[0]) / (loop.now_s - self._began[1])
 
 
 async def wipe(injury: Injury) -> str:
@@ -194,48 +241,26 @@ async def wipe(injury: Injury) -> str:
     member = injury.target
     if len(injury.cluster.members) < 3:
         raise SkippedError("the cluster is too small to notice")
-    if injury.injector.wiped:
-        raise SkippedError("another disk is lost: two could be a majority, which may begin anew")
-    with injury.hold(member):
-        injury.injector.wiped = True
+    # One disk at a time: two could be a majority, which may begin anew.
+    async with injury.hold(member), injury.alone(EMPTY_DISK):
         member.crash()
         disk, member.fs = member.fs, MemoryFileSystem()
         injury.injector.blamed.add(member.host)
         member.start()
         refused = ""
-        for _ in range(100):
-            await asyncio.sleep(0.05)
-            if member.is_down:
-                refused = f"refused: {member.failed}"
-                reached("wiped_member_refused")
-                break
+        if await injury.until(lambda: member.is_down, SEEN_WITHIN_S):
+            refused = f"refused: {member.failed}"
+            reached("wiped_member_refused")
         injury.injector.look_for_failures()
         if member.running is not None and member.running.core.pipeline.is_leader():
             injury.injector.unexpected.append(f"{member.host} leads with a wiped disk")
         member.crash()
         injury.injector.blamed.discard(member.host)
         member.fs = disk
-        injury.injector.wiped = False
         member.start()
+    if not refused:
+        raise UnseenError(f"{member.host} with an empty disk was not refused")
     return refused
-
-
-async def transfer(injury: Injury) -> str:
-    """The leader is asked to hand over, to a member of the draw's choice; again after a moment with a larger `amount`."""
-    leader = injury.cluster.leader()
-    target = injury.random.choice(injury.cluster.members)
-    if leader is None or target.running is None:
-        raise SkippedError("no leader, or nobody to hand over to")
-    target_id = target.running.member_id
-    before = leader.host
-    for _ in range(1 + int(injury.fault.amount * 3)):
-        for member in injury.cluster.members:
-            member.run(lambda running: running.core.transfer_leader(target_id, lambda error: None))
-        await asyncio.sleep(injury.random.uniform(0.05, 0.5))
-    after = injury.cluster.leader()
-    if after is None or (target.host != before and after.host != target.host):
-        return ""
-    return f"{before} to {after.host}"
 
 
 def end(injury: Injury, member: SimulatedMember) -> None:
