@@ -256,6 +256,18 @@ def declared_defaults(definitions: dict[str, Node]) -> dict[str, dict[str, Any]]
     return declared
 
 
+def always_written(types: dict[str, Node]) -> dict[str, dict[str, Any]]:
+    """always_written.tsv: definition -> member -> what stands there when nobody set it."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows("always_written.tsv"):
+        members = dict(word.split("=", 1) for word in row["members"].split(" "))
+        unknown = members.keys() - types.get(row["definition"], {}).get("properties", {}).keys()
+        if unknown:
+            sys.exit(f"always_written.tsv: {row['definition']} has no {', '.join(sorted(unknown))}")
+        found[row["definition"]] = {member: json.loads(zero) for member, zero in members.items()}
+    return found
+
+
 def build() -> dict[str, Any]:
     """Returns part -> content."""
     definitions = load_definitions()
@@ -276,6 +288,7 @@ def build() -> dict[str, Any]:
         "types": types,
         "prose": {name: value for name, value in prose.items() if value},
         "protobuf": message_table(types, list(rows("proto_fields.tsv")), list(rows("zeros.tsv"))),
+        "written": always_written(types),
     }
 
 
@@ -301,8 +314,16 @@ def main() -> None:
     """Writes the file, or checks it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the committed file is out of date")
+    parser.add_argument(
+        "--definitions", action="store_true", help="only print the names of the definitions, for tools/kube/always_written.go"
+    )
+    arguments = parser.parse_args()
+    if arguments.definitions:
+        definitions = load_definitions()
+        print(*reachable(definitions, served_roots(kind_index(definitions), resource_entries())), sep="\n")
+        return
     parts = build()
-    if not parser.parse_args().check:
+    if not arguments.check:
         OUT.parent.mkdir(exist_ok=True)
         OUT.write_bytes(packed(parts))
         return

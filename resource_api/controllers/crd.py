@@ -71,7 +71,7 @@ def settle(
             set_condition(settled, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
     _set_structural(faults, settled, now)
     _set_approval(crd, settled, now)
-    stored = status.setdefault("storedVersions", [])
+    stored = status["storedVersions"] = status.get("storedVersions") or []
     if storage_version(crd) not in stored:
         stored.append(storage_version(crd))
     return status

@@ -17,7 +17,7 @@ from resource_api.registry.strategies.batch import DaemonSetStrategy, JobStrateg
 from resource_api.registry.strategies.core import NamespaceStrategy, PodStrategy, ServiceStrategy, SigningRequestStrategy, VolumeStrategy
 from resource_api.registry.strategies.table import BuiltinStrategy, Traits
 from resource_api.schema import names
-from resource_api.schema.builtin import resource_types, schema_of
+from resource_api.schema.builtin import always_written, resource_types, schema_of
 from resource_api.schema.decoding import decode
 from resource_api.schema.defaults import apps as defaults_apps
 from resource_api.schema.defaults import core as defaults_core
@@ -126,7 +126,7 @@ class BuiltinModel:
 
     @cached_property
     def _defaulter(self) -> Defaulter:
-        return Defaulter(self.schema, DEFAULTS)
+        return Defaulter(self.schema, DEFAULTS, always_written)
 
     @cached_property
     def _schema_rules(self) -> SchemaRules:

@@ -21,7 +21,9 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 def set_condition(crd: Object, kind: str, status: str, reason: str, message: str, now: str) -> None:
     """Sets one condition; the time of transition moves when its status does."""
-    conditions: list[Object] = crd.setdefault("status", {}).setdefault("conditions", [])
+    told = crd.setdefault("status", {})
+    conditions: list[Object] = told.get("conditions") or []
+    told["conditions"] = conditions
     fresh = {"lastTransitionTime": now, "message": message, "reason": reason, "status": status, "type": kind}
     for index, condition in enumerate(conditions):
         if condition.get("type") == kind:
@@ -53,7 +55,7 @@ class DefinitionStrategy(Strategy):
 
     def prepare_create(self, ctx: Context, obj: Object) -> None:
         """A new definition has no conditions yet."""
-        obj["status"] = {"acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
         obj["metadata"]["generation"] = 1
         _note_storage_version(obj)
 
@@ -110,7 +112,8 @@ def _unknown_formats(props: Object, path: str, found: list[str]) -> None:
 
 
 def _note_storage_version(crd: Object) -> None:
-    stored: list[str] = crd["status"].setdefault("storedVersions", [])
+    stored: list[str] = crd["status"].get("storedVersions") or []
+    crd["status"]["storedVersions"] = stored
     for version in (crd.get("spec") or {}).get("versions") or []:
         if version.get("storage") and version.get("name") not in stored:
             stored.append(version.get("name", ""))
@@ -132,6 +135,7 @@ class DefinitionModel:
     def default(self, obj: Object) -> None:
         """Fills in defaults, in place."""
         default_definition(obj)
+        self._plain.default(obj)
 
     def prune(self, obj: Object) -> list[str]:
         """Drops unknown fields, in place; their paths. Raises StatusError 400 when a field has the wrong type."""

@@ -36,7 +36,7 @@ def _file() -> tuple[bytes, int, dict[str, tuple[int, int]]]:
 
 
 def read_part(name: str) -> Object:
-    """A part of the data file, decoded anew: resources, kinds, types, prose, protobuf. About 1 ms per 100 kB."""
+    """A part of the data file, decoded anew: resources, kinds, types, prose, protobuf, written. About 1 ms per 100 kB."""
     data, start, index = _file()
     offset, size = index[name]
     return cast(Object, msgspec.json.decode(zlib.decompress(data[start + offset : start + offset + size])))
@@ -65,6 +65,16 @@ def protobuf_table() -> Object:
 
 
 @functools.cache
+def _always_written() -> dict[str, Object]:
+    return read_part("written")
+
+
+def always_written(name: str) -> Object:
+    """The members of a type that upstream writes even when nobody set them, and what it writes then: null, {}, "", 0, false. Read only."""
+    return _always_written().get(name, {})
+
+
+@functools.cache
 def left_out_when_zero(name: str) -> frozenset[str]:
     """The members of a type that upstream does not write when they are `""`, 0, false, `[]` or `{}`; structs and quantities always are.
 
@@ -72,12 +82,12 @@ def left_out_when_zero(name: str) -> frozenset[str]:
     """
     found: set[str] = set()
     todo = ["k8s.io." + name.removeprefix("io.k8s.").replace("-", "_")]
-    required = definitions()[name].get("required", ())
+    written = {*definitions()[name].get("required", ()), *always_written(name)}
     while todo:
         for _, member, label, target, keep in protobuf_table()["messages"].get(todo.pop(), ()):
             if label == "inline":
                 todo.append(target)
-            elif (label == "one" and target in SCALARS and not keep) or (label in ("many", "map") and member not in required):
+            elif (label == "one" and target in SCALARS and not keep) or (label in ("many", "map") and member not in written):
                 found.add(member)
     return frozenset(found)
 

@@ -148,6 +148,7 @@ class TokenIssuer:
         if self._expiration_max_s:
             expires_s = min(expires_s, self._expiration_max_s)
         bound = await self._bound(account, spec.get("boundObjectRef"))
+        spec.setdefault("boundObjectRef", None)  # As Go writes a pointer without omitempty.
         now_s = int(self._clock.wall_s())
         token = self._issue(account, audiences, bound, now_s, expires_s)
         metadata.setdefault("creationTimestamp", rfc3339(now_s))

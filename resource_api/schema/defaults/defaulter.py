@@ -78,14 +78,43 @@ class _Step:
                         step.run(item)
 
 
+Always = Callable[[str], Object]
+"""By the name of a type: what upstream writes of it even when nobody set it."""
+
+STORED_AS_JSON = ("io.k8s.apiextensions-apiserver.", "io.k8s.kube-aggregator.")
+"""Types that upstream stores as JSON: an empty list stays one. Protobuf, in which it stores all others, has only absent ones."""
+
+
+def unset(schema: Schema, always: Object) -> Fill | None:
+    """What no default gave: structs that are kept by value, and nulls where Go writes them. Other zeros are for validation to miss."""
+    structs = [name for name, zero in always.items() if isinstance(zero, dict)]
+    nulls = [name for name, zero in always.items() if zero is None]
+    lossy = () if schema.name.startswith(STORED_AS_JSON) else [name for name in nulls if schema.properties[name].shape == "array"]
+    if not structs and not nulls:
+        return None
+
+    def fill(obj: Object) -> None:
+        for name in structs:
+            if name not in obj:
+                obj[name] = {}
+        for name in nulls:
+            if name not in obj:
+                obj[name] = None
+        for name in lossy:
+            if not obj[name]:
+                obj[name] = None
+
+    return fill
+
+
 class Defaulter:
     """Defaults of one kind.
 
     Invariant: a type from which no filled type can be reached is never visited.
     """
 
-    def __init__(self, schema: Schema, table: Mapping[str, Sequence[Fill]]) -> None:
-        self._step = _Compiler(table).step(schema)
+    def __init__(self, schema: Schema, table: Mapping[str, Sequence[Fill]], always: Always = lambda _: {}) -> None:
+        self._step = _Compiler(table, always).step(schema)
 
     def __call__(self, obj: Object) -> None:
         """Fills in `obj`, in place."""
@@ -94,8 +123,9 @@ class Defaulter:
 
 
 class _Compiler:
-    def __init__(self, table: Mapping[str, Sequence[Fill]]) -> None:
+    def __init__(self, table: Mapping[str, Sequence[Fill]], always: Always) -> None:
         self._table = table
+        self._always = always
         self._known: dict[str, _Step | None] = {}
 
     def step(self, schema: Schema) -> _Step | None:
@@ -104,7 +134,8 @@ class _Compiler:
             return self._known[schema.name]
         if schema.name:
             self._known[schema.name] = None
-        step = _Step(tuple(self._table.get(schema.name, ())), [])
+        last = unset(schema, self._always(schema.name))
+        step = _Step((*self._table.get(schema.name, ()), *([last] if last is not None else [])), [])
         for name, child in schema.properties.items():
             shape: Literal["struct", "list", "map"] = "struct"
             if child.items is not None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from resource_api.errors import Object
+from resource_api.errors import Json, Object
 from resource_api.registry.builtin import builtin_models
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
@@ -203,11 +203,17 @@ class Walk:
 
 
 def _as_message(obj: Object) -> Object:
-    """Whole objects inside of one have no type in protobuf."""
-    obj = copy.deepcopy(obj)
+    """Whole objects inside of one have no type in protobuf, and nothing is null."""
+    obj = _without_nulls(obj)
     for one in (obj.get("spec") or {}).get("volumeClaimTemplates") or ():
         del one["apiVersion"], one["kind"]
     return obj
+
+
+def _without_nulls(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _without_nulls(child) for name, child in value.items() if child is not None}
+    return [_without_nulls(child) for child in value] if isinstance(value, list) else value
 
 
 def _timeless(obj: Object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resource_api.errors import Object, StatusError
+from resource_api.errors import Json, Object, StatusError
 from resource_api.registry.builtin import builtin_models
+from resource_api.schema.builtin import always_written
 from resource_api.schema.types import Schema
 from tests.resource_api.registry.builtins import CONTEXT, HERE, faults, merged, model_of, object_of, objects, prepared
 
@@ -36,7 +38,8 @@ def test_defaults_applied_twice_change_nothing_more(obj: Object) -> None:
     model_of(made).default(again)
     assert again == made
     assert model_of(made).prune(again) == []
-    assert again == made
+    model_of(made).default(again)
+    assert again == made, "nulls that pruning drops come back"
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case['kind']}-{case['errors'][0][:40]}")
@@ -156,3 +159,71 @@ def test_any_object_is_pruned_defaulted_and_judged_without_a_fault_of_ours(data:
     faults(obj)
     model.strategy.prepare_update(CONTEXT, again, obj)
     faults(again, obj)
+
+
+def _unwritten(schema: Schema, value: Json, path: str) -> Iterator[str]:
+    """Where a struct or a null is missing that upstream always writes."""
+    if isinstance(value, dict):
+        for member, zero in always_written(schema.name).items():
+            if member not in value and not isinstance(zero, bool | int | str):
+                yield f"{path}.{member}"
+        for name, child in value.items():
+            below = schema.properties.get(name) or schema.additional
+            if below is not None:
+                yield from _unwritten(below, child, f"{path}.{name}")
+    elif isinstance(value, list) and schema.items is not None:
+        for item in value:
+            yield from _unwritten(schema.items, item, path)
+
+
+@pytest.mark.parametrize("obj", objects(), ids=_title)
+def test_what_upstreams_types_always_write_is_there(obj: Object) -> None:
+    """Structs that Go keeps by value and lists without omitempty, however deep: clients of other languages count on them."""
+    made = prepared(obj)
+    assert list(_unwritten(model_of(made).schema, made, "")) == []
+
+
+EVENT = {"apiVersion": "v1", "kind": "Event", "involvedObject": {"kind": "Pod", "name": "p"}}
+SLICE = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4"}
+ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}
+SCALER = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "Deployment", "name": "d"}},
+}
+POD_STATUS = {"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{"name": "c", "state": {"running": {}}}]}
+
+
+@pytest.mark.parametrize(
+    ("obj", "path"),
+    [
+        (EVENT, "firstTimestamp"),
+        (EVENT, "lastTimestamp"),
+        (EVENT, "eventTime"),
+        (SLICE, "endpoints"),
+        (SLICE | {"ports": []}, "ports"),
+        (ROLE, "rules"),
+        (ROLE | {"rules": []}, "rules"),
+        (SCALER, "status.currentMetrics"),
+        ({"apiVersion": "v1", "kind": "Pod", "status": POD_STATUS}, "status.conditions.0.lastProbeTime"),
+        ({"apiVersion": "v1", "kind": "Pod", "status": POD_STATUS}, "status.containerStatuses.0.state.running.startedAt"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_nobody_set_is_null_where_go_writes_null(obj: Object, path: str) -> None:
+    """An empty list too: stored as protobuf upstream, it is absent."""
+    made: Json = copy.deepcopy(obj)
+    model_of(made).default(made)
+    *parents, last = path.split(".")
+    for name in parents:
+        made = made[int(name)] if name.isdigit() else made[name]
+    assert made[last] is None
+
+
+def test_empty_lists_of_what_is_stored_as_json_stay() -> None:
+    """Definitions are; clients of old releases write their status with empty lists, and find them again."""
+    crd: Object = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "spec": {}}
+    crd["status"] = {"storedVersions": []}
+    assert model_of(crd).prune(crd) == []
+    model_of(crd).default(crd)
+    assert (crd["status"]["storedVersions"], crd["status"]["conditions"]) == ([], None)

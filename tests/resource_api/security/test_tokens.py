@@ -51,7 +51,7 @@ def test_token_carries_upstreams_claims_and_is_verified():
     clock = SetClock(1_800_000_000)
     one = issuer(FakeCluster(account()), clock)
     answer = ask(one)
-    assert answer["spec"] == {"audiences": [tokens.DEFAULT_ISSUER], "expirationSeconds": 3600}
+    assert answer["spec"] == {"audiences": [tokens.DEFAULT_ISSUER], "expirationSeconds": 3600, "boundObjectRef": None}
     assert answer["status"]["expirationTimestamp"] == "2027-01-15T09:00:00Z"
     assert answer["metadata"]["name"] == "robot"
     said = claims(answer)
