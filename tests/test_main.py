@@ -13,8 +13,7 @@ import sys
 import pytest
 
 from raftkv import __main__ as entry
-
-CLIENT_PORT, PEER_PORT = 22150, 22151
+from tests.support.ports import free_port
 
 
 def run(*arguments: str, python: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
@@ -143,7 +142,7 @@ class TestProcess:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "draining\n"
         process.send_signal(signal.SIGINT)
-        _, log_lines = process.communicate(timeout=30)
+        _, log_lines = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGINT
         assert "received a second signal" in log_lines.splitlines()[-1]
 
@@ -152,7 +151,7 @@ class TestProcess:
         assert process.stdout is not None
         assert process.stdout.readline() == "entering\n"
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert process.returncode == -signal.SIGTERM
 
     @pytest.mark.parametrize(
@@ -165,14 +164,14 @@ class TestProcess:
     )
     def test_failed_start_is_one_fatal_line(self, error, status, message, text):
         process = stand_in(f"raise {error}")
-        _, log_lines = process.communicate(timeout=30)
+        _, log_lines = process.communicate(timeout=60)
         fatal = [entry_line for entry_line in map(json.loads, log_lines.splitlines()) if entry_line["level"] == "fatal"]
         assert process.returncode == status
         assert [(entry_line["msg"], entry_line["error"]) for entry_line in fatal] == [(message, text)]
 
 
-def member_command(tmp_path) -> list[str]:
-    client, peer = f"http://127.0.0.1:{CLIENT_PORT}", f"http://127.0.0.1:{PEER_PORT}"
+def member_command(tmp_path, *, client_port: int = 0) -> list[str]:
+    client, peer = f"http://127.0.0.1:{client_port or free_port()}", f"http://127.0.0.1:{free_port()}"
     return [
         *(sys.executable, "-m", "raftkv", "server", "--name=n1", f"--data-dir={tmp_path / 'data'}", f"--initial-cluster=n1={peer}"),
         *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
@@ -187,7 +186,7 @@ def started(tmp_path) -> subprocess.Popen[str]:
     for line in process.stderr:
         if json.loads(line)["msg"] == "ready to serve client requests":
             return process
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     raise AssertionError(f"ended with {process.returncode} before it was ready")
 
 
@@ -199,7 +198,7 @@ class TestSignals:
     def test_signal_stops_in_order_and_is_raised_again(self, tmp_path, number):
         process = started(tmp_path)
         process.send_signal(number)
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=60)
         messages = [json.loads(line)["msg"] for line in rest.splitlines()]
         assert process.returncode == -number
         assert "received signal; shutting down" in messages
@@ -209,7 +208,7 @@ class TestSignals:
         for _ in range(2):
             process = started(tmp_path)
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
             assert process.returncode == -signal.SIGTERM
 
     def test_dump_signal_writes_the_state_and_ends_nothing(self, tmp_path):
@@ -222,14 +221,12 @@ class TestSignals:
             assert process.poll() is None
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
     def test_taken_port_is_one_fatal_line(self, tmp_path):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", CLIENT_PORT))
-            listener.listen()
-            done = subprocess.run(member_command(tmp_path), capture_output=True, text=True, timeout=30, check=False)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            done = subprocess.run(member_command(tmp_path, client_port=port), capture_output=True, text=True, timeout=60, check=False)
         fatal = [entry_line for entry_line in map(json.loads, done.stderr.splitlines()) if entry_line["level"] == "fatal"]
         assert done.returncode == 1
-        assert [entry_line["error"] for entry_line in fatal] == [f"listen tcp 127.0.0.1:{CLIENT_PORT}: bind: address already in use"]
+        assert [entry_line["error"] for entry_line in fatal] == [f"listen tcp 127.0.0.1:{port}: bind: address already in use"]

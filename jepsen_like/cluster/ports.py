@@ -29,7 +29,7 @@ class PortBlock:
             self._lock = os.open(f"{tempfile.gettempdir()}/jepsen-like-ports-{base}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self.ports = [port for port in range(base, base + PORTS_PER_BLOCK) if _is_free(port)][:count]
+                self.ports = [port for port in range(base, base + PORTS_PER_BLOCK) if is_free(port)][:count]
                 if len(self.ports) == count:
                     return
             except BlockingIOError:
@@ -44,7 +44,8 @@ class PortBlock:
             os.close(lock)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether this process could listen there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

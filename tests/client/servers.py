@@ -9,14 +9,15 @@ import contextlib
 import http.client
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-START_TIMEOUT_S = 20.0
+from tests.support.ports import free_port
+
+START_TIMEOUT_S = 60.0
 POLL_S = 0.02
 
 
@@ -27,13 +28,6 @@ class Server(NamedTuple):
     endpoint: str
     peer_url: str
     process: subprocess.Popen[bytes]
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def etcd_unavailable() -> str:

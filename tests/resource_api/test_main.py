@@ -15,7 +15,7 @@ import urllib.request
 import pytest
 
 from resource_api.__main__ import LogLines, main
-from tests.client.servers import free_port
+from tests.support.ports import free_port
 
 
 def test_help_and_version_answer_at_once(capsys):

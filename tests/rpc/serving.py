@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import threading
@@ -27,11 +26,15 @@ from raftkv.rpc.services import ClientServices, ServiceSettings
 from raftkv.transport.server import GrpcServer, ServerLimits
 from tests.rpc.client import Client
 from tests.rpc.memory_member import MemoryMember
+from tests.support.ports import free_port
 
 CHOICES = os.environ.get("RAFTKV_RPC_SERVERS", "memory,raftkv").split(",")
 
 COMMANDS = {"raftkv": (sys.executable, "-m", "raftkv"), "etcd": ("etcd",)}
 """Both take etcd's flags."""
+
+WITHIN_S = 60.0
+"""For whatever takes a moment on an idle machine."""
 
 T = TypeVar("T")
 
@@ -53,7 +56,7 @@ class MemoryServer:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._main, name="rpc-server", daemon=True)
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(WITHIN_S)
 
     def on_loop(self, work: Callable[[], T]) -> T:
         """Runs `work` on the server's loop, where all of it lives."""
@@ -61,12 +64,12 @@ class MemoryServer:
         async def call() -> T:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(WITHIN_S)
 
     def close(self) -> None:
         """Ends the server and its thread."""
         self._loop.call_soon_threadsafe(self._stop.set_result, None)
-        self._thread.join(10)
+        self._thread.join(WITHIN_S)
         self._loop.close()
 
     def _main(self) -> None:
@@ -109,14 +112,14 @@ def running(choice: str, data_dir: pathlib.Path) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _process(program: tuple[str, ...], data_dir: pathlib.Path) -> Iterator[str]:
-    client, peer = _free_port(), _free_port()
+    client, peer = free_port(), free_port()
     url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
     command: list[Any] = [*program, "--data-dir", data_dir, "--listen-client-urls", url, "--advertise-client-urls", url]
     command += ["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with grpc.insecure_channel(f"127.0.0.1:{client}") as channel:
-            grpc.channel_ready_future(channel).result(20)
+            grpc.channel_ready_future(channel).result(WITHIN_S)
         _wait_for_leader(f"127.0.0.1:{client}")
         yield f"127.0.0.1:{client}"
     finally:
@@ -127,19 +130,14 @@ def _process(program: tuple[str, ...], data_dir: pathlib.Path) -> Iterator[str]:
 def _wait_for_leader(address: str) -> None:
     """Until a linearizable read is answered."""
     with Client(address) as client:
-        for _ in range(200):
+        deadline_s = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline_s:
             try:
                 client.range(b"\0")
                 return
             except grpc.RpcError:
                 time.sleep(0.1)  # another process starts; there is nothing to be told by
     raise AssertionError(f"no leader at {address}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _version(address: str) -> tuple[int, ...]:

@@ -16,8 +16,7 @@ import pytest
 import yaml
 
 from resource_api.client import ApiClient, Kind, read_kubeconfig
-
-BASE_PORT = 22160
+from tests.support.ports import free_ports
 
 
 def command(folder, *arguments: str) -> list[str]:
@@ -59,7 +58,7 @@ def ups() -> Iterator[list[Up]]:
 
 
 def health(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
         return json.load(answer)["health"]
 
 
@@ -69,12 +68,12 @@ class TestUp:
 
     def test_three_members_serve_stop_and_go_on(self, tmp_path, ups):
         """Ctrl-C ends every process and keeps the data; the next run is the same cluster on the same ports."""
-        folder = tmp_path / "cluster"
+        folder, base_port = tmp_path / "cluster", free_ports(6)[0]
         for _ in range(2):
-            up = Up(folder, "--members=3", f"--base-port={BASE_PORT}")
+            up = Up(folder, "--members=3", f"--base-port={base_port}")
             ups.append(up)
             up.read_until("Ctrl-C stops the cluster")
-            assert [health(BASE_PORT + 2 * i) for i in range(3)] == ["true"] * 3
+            assert [health(base_port + 2 * i) for i in range(3)] == ["true"] * 3
             processes = [int((folder / f"n{i}" / "pid").read_text()) for i in (1, 2, 3)]
             assert up.end() == 0, "".join(up.lines)
             for process in processes:
@@ -83,7 +82,7 @@ class TestUp:
         assert (folder / "n1" / "log.1").exists()
 
     def test_second_run_on_one_directory_is_refused(self, tmp_path, ups):
-        up = Up(tmp_path, "--members=1", f"--base-port={BASE_PORT + 10}")
+        up = Up(tmp_path, "--members=1", f"--base-port={free_ports(2)[0]}")
         ups.append(up)
         up.read_until("Ctrl-C stops the cluster")
         done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=60, check=False)
@@ -91,7 +90,7 @@ class TestUp:
         assert f"process {up.process.pid}" in done.stderr
 
     def test_member_that_dies_is_reported_and_stays_down(self, tmp_path, ups):
-        up = Up(tmp_path, "--members=1", f"--base-port={BASE_PORT + 12}")
+        up = Up(tmp_path, "--members=1", f"--base-port={free_ports(2)[0]}")
         ups.append(up)
         up.read_until("Ctrl-C stops the cluster")
         os.kill(int((tmp_path / "n1" / "pid").read_text()), signal.SIGKILL)
@@ -101,7 +100,7 @@ class TestUp:
 
     def test_members_stop_when_the_run_is_killed(self, tmp_path, ups):
         """Nothing of a run is left behind that holds its ports and its directory."""
-        up = Up(tmp_path, "--members=3", f"--base-port={BASE_PORT + 16}")
+        up = Up(tmp_path, "--members=3", f"--base-port={free_ports(6)[0]}")
         ups.append(up)
         up.read_until("Ctrl-C stops the cluster")
         up.process.kill()
@@ -115,7 +114,7 @@ class TestUp:
 
     def test_member_that_cannot_start_ends_the_run_with_its_log(self, tmp_path):
         done = subprocess.run(
-            command(tmp_path, "--members=1", f"--base-port={BASE_PORT + 14}", "--", "--heartbeat-interval=900"),
+            command(tmp_path, "--members=1", f"--base-port={free_ports(2)[0]}", "--", "--heartbeat-interval=900"),
             capture_output=True,
             text=True,
             timeout=60,
@@ -127,10 +126,10 @@ class TestUp:
 
     def test_api_server_stands_beside_the_cluster_and_goes_with_it(self, tmp_path, ups):
         """`--kubernetes`: what was created is there after a stop and a start, on the same port; the kubeconfig is for its owner alone."""
-        folder = tmp_path / "cluster"
+        folder, base_port = tmp_path / "cluster", free_ports(2)[0]
         kubeconfig, servers = folder / "kubernetes" / "kubeconfig", []
         for turn in range(2):
-            up = Up(folder, "--members=1", f"--base-port={BASE_PORT + 20}", "--kubernetes")
+            up = Up(folder, "--members=1", f"--base-port={base_port}", "--kubernetes")
             ups.append(up)
             up.read_until("export KUBECONFIG=")
             up.read_until("Ctrl-C stops the cluster")

@@ -16,10 +16,10 @@ kubernetes = pytest.importorskip("kubernetes")
 from kubernetes import client  # noqa: E402
 from kubernetes.client.exceptions import ApiException  # noqa: E402
 
-from tests.client.servers import free_port  # noqa: E402
 from tests.resource_api.clients.conftest import widgets  # noqa: E402
 from tests.resource_api.clients.test_kubernetes_typed import established  # noqa: E402
 from tests.resource_api.kubectl.session import Cluster  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

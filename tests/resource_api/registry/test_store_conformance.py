@@ -28,8 +28,9 @@ from resource_api.registry.store import (
     Stored,
     ValueTooLargeError,
 )
-from tests.client.servers import etcd_unavailable, free_port, running
+from tests.client.servers import etcd_unavailable, running
 from tests.support.memory_store import MemoryStore
+from tests.support.ports import free_port
 
 TIMEOUT_S = 20.0
 EMBEDDED = "embedded"

@@ -1,0 +1,33 @@
+"""Ports for servers of tests."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from jepsen_like.cluster.ports import HOST, PORTS, PORTS_PER_BLOCK
+from tests.support.ports import Ports
+
+
+def test_runs_are_consecutive_and_come_again_last() -> None:
+    """None is given twice before all others were."""
+    with contextlib.closing(Ports()) as ports:
+        given = [ports.take(6) for _ in range(PORTS_PER_BLOCK // 6)]
+    assert all(run == list(range(run[0], run[0] + 6)) for run in given)
+    assert len({port for run in given for port in run}) == 6 * len(given)
+    assert set(sum(given, [])) <= set(PORTS)
+
+
+def test_port_somebody_listens_on_is_passed_over() -> None:
+    """Also when its turn comes again."""
+    with contextlib.closing(Ports()) as ports:
+        first = ports.take(1)[0]
+        with socket.create_server((HOST, first)):
+            assert first not in {ports.take(1)[0] for _ in range(2 * PORTS_PER_BLOCK)}
+        assert first in {ports.take(1)[0] for _ in range(PORTS_PER_BLOCK)}
+
+
+def test_two_runs_of_tests_share_no_port() -> None:
+    """A block is held for as long as its owner lives."""
+    with contextlib.closing(Ports()) as mine, contextlib.closing(Ports()) as other:
+        assert not set(mine.take(PORTS_PER_BLOCK)) & set(other.take(PORTS_PER_BLOCK))
