@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from raftkv.errors import CorruptionError, RequestError
@@ -111,6 +112,7 @@ def apply_change(conf: ConfState, change: ConfChange) -> ConfState:
     return ConfState(_ids(voters), _ids(learners), conf.voters, _ids(learners_next), change.transition is not Transition.JOINT_EXPLICIT)
 
 
+@lru_cache(maxsize=64)
 def check_conf_state(conf: ConfState) -> None:
     """Asserts what holds of every configuration: ids sorted and unique, learners vote in no half that counts for them."""
     for ids in (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next):

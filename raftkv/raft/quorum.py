@@ -5,7 +5,7 @@ Pure functions of a configuration. In a joint configuration both majorities must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from enum import IntEnum
 
 from raftkv.raft.messages import ConfState
@@ -27,13 +27,13 @@ class VoteResult(IntEnum):
     """A quorum said yes."""
 
 
-def quorum_index(conf: ConfState, value_of: Callable[[int], int]) -> int:
-    """The largest value that a quorum of `conf` has reached; 0 without voters."""
+def quorum_index(conf: ConfState, reached_by: Mapping[int, int]) -> int:
+    """The largest value that a quorum of `conf` has reached, given what each member has, 0 when it is missing; 0 without voters."""
     voters = conf.voters
-    values = sorted([value_of(member_id) for member_id in voters])
+    values = sorted([reached_by.get(member_id, 0) for member_id in voters])
     reached = values[(len(values) - 1) // 2] if values else NO_LIMIT
     if conf.voters_outgoing:
-        values = sorted([value_of(member_id) for member_id in conf.voters_outgoing])
+        values = sorted([reached_by.get(member_id, 0) for member_id in conf.voters_outgoing])
         reached = min(reached, values[(len(values) - 1) // 2])
     return 0 if reached == NO_LIMIT else reached
 

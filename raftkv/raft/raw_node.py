@@ -27,7 +27,7 @@ from raftkv.raft.confchange import ConfChange
 from raftkv.raft.config import RaftConfig
 from raftkv.raft.core import Core
 from raftkv.raft.heartbeat import add_read
-from raftkv.raft.messages import ConfState, Entry, HardState, Message, MessageKind, Ready, Role, SoftState
+from raftkv.raft.messages import ConfState, Entry, HardState, Message, MessageKind, ReadState, Ready, Role, SoftState
 from raftkv.raft.status import NodeView
 from raftkv.raft.storage import Storage
 from raftkv.raft.trace import Trace
@@ -143,21 +143,26 @@ class RawNode(NodeView):
             # Never more than this write and those before it hold: entries behind a snapshot come with the next.
             hard_state = _new(HardState, (core.term, core.vote, commit if commit < log.written else log.written))
             core.on_hard_state(write_number)
-        messages, held, held_after = core.messages, core.held, core.write_number
+        messages, held, held_after = core.messages, core.held, 0
         if messages:
             core.messages = []
-        if held and log.written < log.last_index:
-            # Some may acknowledge what only the next Ready hands out.
-            held = []
-        elif held:
-            core.held = []
-        if core.durable_write >= held_after:
-            messages, held = messages + held, []
-        read_states = core.read_states
-        if read_states:
+        if held:
+            if log.written < log.last_index:
+                # Some may acknowledge what only the next Ready hands out.
+                held = []
+            else:
+                core.held = []
+                if core.durable_write >= core.write_number:
+                    messages, held = messages + held, []
+                else:
+                    held_after = core.write_number
+        read_states: tuple[ReadState, ...] = ()
+        if core.read_states:
+            read_states = tuple(core.read_states)
             core.read_states = []
         soft_state = None
-        if self._soft_state[0] != core.leader_id or self._soft_state[1] is not core.role:
+        known = self._soft_state
+        if known[0] != core.leader_id or known[1] is not core.role:
             soft_state = self._soft_state = SoftState(core.leader_id, core.role)
         # As `Ready(...)` makes it, without Python code of its own in between: 0.2 instead of 0.4 µs.
         return _new(
@@ -170,10 +175,10 @@ class RawNode(NodeView):
                 tuple(messages),
                 tuple(held),
                 log.take_committed(core.config.committed_bytes_max) if log.applying < log.commit else (),
-                tuple(read_states),
+                read_states,
                 soft_state,
                 write_number > 0,
-                held_after if held else 0,
+                held_after,
             ),
         )
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 from raftkv.raft.messages import ConfState
@@ -116,8 +115,7 @@ class ReadRounds:
         """Removes and returns the rounds that a quorum of `conf` has confirmed, oldest first."""
         if not self._rounds:
             return []
-        answered: Callable[[int], int] = lambda member_id: self._answered.get(member_id, 0)  # noqa: E731
-        confirmed = quorum_index(conf, answered)
+        confirmed = quorum_index(conf, self._answered)
         done: list[Round] = []
         while self._rounds and self._rounds[0].number <= confirmed:
             done.append(self._rounds.popleft())

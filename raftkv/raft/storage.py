@@ -90,13 +90,15 @@ class MemoryStorage:
 
     def term(self, index: int) -> int:
         """See `Storage`."""
-        if index < self._base_index:
-            raise CompactedIndexError
-        if index == self._base_index:
-            return self._base_term
-        if index > self.last_index():
+        entries = self._entries
+        position = index - self._base_index
+        if 0 < position <= len(entries):
+            return entries[position - 1].term
+        if position > 0:
             raise UnavailableIndexError
-        return self._entries[index - self._base_index - 1].term
+        if position < 0:
+            raise CompactedIndexError
+        return self._base_term
 
     def first_index(self) -> int:
         """See `Storage`."""
@@ -150,6 +152,8 @@ class MemoryStorage:
 
 def cut_to_bytes(entries: Sequence[Entry], size_bytes_max: int) -> tuple[Sequence[Entry], int]:
     """The longest prefix whose data fits the size, but at least one entry when there is one; and the size of its data."""
+    if len(entries) == 1:
+        return entries, len(entries[0].data)
     size = sum(map(len, map(_DATA, entries)))
     if size <= size_bytes_max:
         return entries, size

@@ -210,8 +210,7 @@ class Tracker:
 
     def match_of_quorum(self) -> int:
         """The largest index that a quorum has durable."""
-        progress = self.progress
-        return quorum_index(self.conf, lambda member_id: progress[member_id].match)
+        return quorum_index(self.conf, {member_id: one.match for member_id, one in self.progress.items()})
 
     def record_vote(self, member_id: int, *, granted: bool) -> VoteResult:
         """Notes a member's first vote and tells how the election stands."""

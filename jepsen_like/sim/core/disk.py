@@ -97,6 +97,6 @@ def to_disk(member: Member, write: Write) -> None:
     storage.write(ready.hard_state, ready.snapshot, ready.entries)
     if ready.snapshot is not None:
         assert write.checkpoint is not None, "a snapshot was taken whose state never arrived"
-        member.saved = write.checkpoint
+        member.keep(write.checkpoint)
         member.states = {write.checkpoint.index: write.checkpoint}
     member.invariants.on_durable(member, before, storage.hard_state)

@@ -28,7 +28,7 @@ from raftkv.raft.storage import MemoryStorage
 from raftkv.raft.trace import Trace
 
 _APPEND_REPLY = int(MessageKind.APPEND_REPLY)
-_VOTE, _PRE_VOTE = int(MessageKind.VOTE), int(MessageKind.PRE_VOTE)
+_VOTES = frozenset({int(MessageKind.VOTE), int(MessageKind.PRE_VOTE)})
 _HEARTBEAT_REPLY = int(MessageKind.HEARTBEAT_REPLY)
 _LEADER = Role.LEADER
 _CONTEXT = Struct(">QQ")
@@ -90,6 +90,7 @@ class Member:
         "reports",
         "restarted_commit",
         "rounds",
+        "save_at",
         "saved",
         "scenario",
         "seen_applied",
@@ -128,7 +129,7 @@ class Member:
         self.trace = trace
         self.storage = MemoryStorage(conf)
         self.store = Store(conf)
-        self.saved = self.store.checkpoint()
+        self.keep(self.store.checkpoint())
         self.states: dict[int, Checkpoint] = {}
         self.disk = Disk(
             disk_random,
@@ -254,7 +255,7 @@ class Member:
         self.invariants.on_turn(self)
         if self.read_calls:
             self._serve()
-        if self.store.applied - self.saved.index >= self.scenario.store_every:
+        if self.store.applied >= self.save_at:
             self._save()
         if self.to_apply or (self.proposals and self.disk.idle and self.core.leader_id):
             self.world.arm(self)
@@ -271,24 +272,24 @@ class Member:
 
     def _take_messages(self, node: RawNode) -> None:
         inbox, self.inbox = self.inbox, []
-        log = self.log
-        core, heard = self.core, self.heard
+        core, log, step = self.core, self.log, node.step
         for message in inbox:
+            kind = message.kind
             if message.term < core.term:
-                self.invariants.on_late(self, message, node.step)
-            elif message.kind == _VOTE or message.kind == _PRE_VOTE:
-                self.invariants.on_vote_asked(self, message, node.step)
-            elif message.kind == _HEARTBEAT_REPLY and message.context:
-                self.invariants.on_round_answered(self, message, node.step)
+                self.invariants.on_late(self, message, step)
+            elif kind in _VOTES:
+                self.invariants.on_vote_asked(self, message, step)
+            elif kind == _HEARTBEAT_REPLY and message.context:
+                self.invariants.on_round_answered(self, message, step)
             else:
-                node.step(message)
-            if core.role is _LEADER:
-                heard[message.sender] = self.led_ticks
+                step(message)
             if log.commit != self.seen_commit:
                 self.invariants.on_commit_told(self, message)
                 self.invariants.on_commit(self)
-            if message.kind == _APPEND_REPLY:
-                self.invariants.on_match(self, message.sender)
+            if core.role is _LEADER:
+                self.heard[message.sender] = self.led_ticks
+                if kind == _APPEND_REPLY:
+                    self.invariants.on_match(self, message.sender)
 
     def _take_outcomes(self, node: RawNode) -> None:
         outcomes, self.outcomes = self.outcomes, []
@@ -426,16 +427,22 @@ class Member:
 
     def _save(self) -> None:
         """The store commits; when enough was applied since, its state becomes the snapshot and the log is cut below it."""
-        self.saved = self.store.checkpoint()
+        self.keep(self.store.checkpoint())
         if self.saved.index - self.storage.snapshot().index >= self.scenario.snapshot_count:
             self.cut_log(keep=self.scenario.catch_up)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """What a restart will begin with."""
+        self.saved = checkpoint
+        self.save_at = checkpoint.index + self.scenario.store_every
 
     def cut_log(self, keep: int) -> None:
         """Make a snapshot of the store as it stands and cut the log, but for `keep` entries below it."""
         storage = self.storage
         if self.log.has_pending_snapshot or self.store.applied <= storage.snapshot().index:
             return
-        self.saved = saved = self.store.checkpoint()
+        saved = self.store.checkpoint()
+        self.keep(saved)
         storage.make_snapshot(saved.index, saved.conf)
         storage.compact(max(saved.index - keep, storage.first_index() - 1))
         states = self.states

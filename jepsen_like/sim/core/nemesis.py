@@ -203,19 +203,19 @@ class Nemesis:
 
     def _slow_network(self, _: int, fault: Fault, __: list[Member]) -> _End:
         network = self.world.network
-        network.slow_us += int(fault.amount * 1000)
+        network.worsen(slow_us=int(fault.amount * 1000))
 
         def end() -> None:
-            network.slow_us = max(0, network.slow_us - int(fault.amount * 1000))
+            network.worsen(slow_us=-int(fault.amount * 1000))
 
         return end
 
     def _lossy(self, _: int, fault: Fault, __: list[Member]) -> _End:
         network = self.world.network
-        network.loss += fault.amount
+        network.worsen(loss=fault.amount)
 
         def end() -> None:
-            network.loss = max(0.0, network.loss - fault.amount)
+            network.worsen(loss=-fault.amount)
 
         return end
 

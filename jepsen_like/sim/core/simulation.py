@@ -1,16 +1,17 @@
 """One run: members, network, clients and faults on a heap of events in virtual time.
 
-There is no asyncio and no wall clock here: an event is a tuple on a heap, ordered by its time and then by its number, and
-everything random comes from the scenario's seed. Hot path: a run of a minute is a hundred thousand events.
+There is no asyncio and no wall clock here: events come by their time and then by their number (`events.py`), and everything
+random comes from the scenario's seed. Hot path: a run of a minute is a hundred thousand events.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+from heapq import heappop
 from typing import Any
 
+from jepsen_like.sim.core.events import BURST, DELIVER, FAULT, FAULT_END, FLAP, PHASE, REPLAY, RETIRE, SYNCED, TICK, TURN, Events
 from jepsen_like.sim.core.invariants import Invariants
 from jepsen_like.sim.core.load import Load
 from jepsen_like.sim.core.member import Member
@@ -23,11 +24,10 @@ from jepsen_like.sim.core.scenario import Scenario
 from jepsen_like.sim.core.trace import TraceHash
 from jepsen_like.sim.reached import reached
 from jepsen_like.sim.streams import stream
-from raftkv.raft.messages import ConfState, Message, MessageKind, Role
+from raftkv.raft.messages import ConfState, Message, Role, SnapshotMeta
 from raftkv.raft.trace import TraceEvent, TraceKind
 
-DELIVER, TURN, TICK, SYNCED, BURST, FAULT, FAULT_END, FLAP, RETIRE, PHASE, REPLAY = range(11)
-_SNAPSHOT = int(MessageKind.SNAPSHOT)
+_LEADER = Role.LEADER
 RETIRE_US = 500_000
 """A member that learned of its removal runs on for so long."""
 
@@ -44,30 +44,29 @@ class Simulation:
         voters = tuple(range(1, scenario.voters + 1))
         self.conf = ConfState(voters, tuple(range(scenario.voters + 1, scenario.voters + 1 + scenario.learners)))
         self.invariants = Invariants(self.members, self.conf)
-        self.network = Network(scenario, self._post)
+        self.events = Events()
+        self.network = Network(scenario, self.events)
         self.load = Load(scenario)
         self.nemesis = Nemesis(self)
         self.recovery = Recovery(self)
         self.finished = False
-        self._heap: list[tuple[int, int, int, int, Any, Any]] = []
-        self._sequence = 0
         self._random = stream(scenario.seed, "simulation")
         self._survival = stream(scenario.seed, "survival")
         self._next_id = 1
         for _ in range(scenario.voters + scenario.learners):
             self.join()
         for number, fault in enumerate(scenario.faults):
-            self._push(fault.at_ms * 1000, FAULT, number)
-        self._push(self.load.next_gap_us(), BURST, 0)
+            self.events.push(fault.at_ms * 1000, FAULT, number)
+        self.events.push(self.load.next_gap_us(), BURST, 0)
         self.after(self.recovery.begins_us, "phase", 0)
 
     # What happens next.
 
     def run(self) -> None:
         """Run to the end. Raises InvariantError, and whatever consensus raises."""
-        heap = self._heap
-        members = self.members
-        network = self.network
+        events, members, network = self.events, self.members, self.network
+        heap, turns = events.heap, events.turns
+        turn_us = self.scenario.turn_us
         note = self.trace.numbers.extend
         others: dict[int, Callable[[int, Any], None]] = {
             SYNCED: self._on_synced,
@@ -79,7 +78,14 @@ class Simulation:
             PHASE: self._on_phase,
             REPLAY: self._on_replay,
         }
-        while not self.finished:
+        while True:
+            if turns and turns[0] < heap[0]:
+                now, _, member, epoch = turns.popleft()
+                self.now_us = now
+                if epoch == member.epoch:
+                    member.turn()
+                    note((now, member.id << 4 | TURN, (member.log.commit << 32) + member.store.digest))
+                continue
             now, _, kind, subject, what, more = heappop(heap)
             self.now_us = now
             if kind == DELIVER:
@@ -92,12 +98,10 @@ class Simulation:
                 if more is not None:
                     self._on_state(member, what, more)
                 if not member.armed:
-                    self.arm(member)
-            elif kind == TURN:
-                member = members[subject]
-                if what == member.epoch:
-                    member.turn()
-                    note((now, subject << 4 | TURN, (member.log.commit << 32) + member.store.digest))
+                    # As `arm` does it, which would cost as much as the rest of the event.
+                    member.armed = True
+                    events.number = number = events.number + 1
+                    turns.append((now + turn_us, number, member, member.epoch))
             elif kind == TICK:
                 member = members[subject]
                 if what == member.epoch and member.node is not None:
@@ -107,18 +111,12 @@ class Simulation:
                 others[kind](subject, what)
                 if self.trace.is_full:
                     self.trace.flush()
+                if self.finished:
+                    return
 
     def after(self, delay_us: int, what: str, subject: int) -> None:
         """Have something happen later: `phase`, `fault_end`."""
-        self._push(self.now_us + delay_us, PHASE if what == "phase" else FAULT_END, subject)
-
-    def _push(self, at_us: int, kind: int, subject: int, what: Any = 0, more: Any = None) -> None:
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (at_us, sequence, kind, subject, what, more))
-
-    def _post(self, at_us: int, to: int, message: Message, transfer: Transfer | None) -> None:
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (at_us, sequence, DELIVER, to, message, transfer))
+        self.events.push(self.now_us + delay_us, PHASE if what == "phase" else FAULT_END, subject)
 
     # What members ask for.
 
@@ -126,29 +124,26 @@ class Simulation:
         """Have the member take a turn soon."""
         if not member.armed and member.node is not None:
             member.armed = True
-            self._sequence = sequence = self._sequence + 1
-            heappush(self._heap, (self.now_us + self.scenario.turn_us, sequence, TURN, member.id, member.epoch, None))
+            self.events.turn(self.now_us + self.scenario.turn_us, member)
 
     def send(self, member: Member, messages: tuple[Message, ...]) -> None:
         """Messages leave."""
-        released = self.invariants.on_released
-        send = self.network.send
-        now_us = self.now_us
+        if not self.invariants.on_released(member, messages):
+            self.network.send(member.id, messages, None, self.now_us)
+            return
         for message in messages:
-            released(member, message)
-            if message.kind == _SNAPSHOT:
-                self._send_state(member, message)
+            if message.snapshot is not None:
+                self._send_state(member, message, message.snapshot)
             else:
-                send(message, None, now_us)
+                self.network.send(member.id, (message,), None, self.now_us)
 
-    def _send_state(self, member: Member, message: Message) -> None:
-        assert message.snapshot is not None
-        checkpoint = member.states.get(message.snapshot.index)
+    def _send_state(self, member: Member, message: Message, snapshot: SnapshotMeta) -> None:
+        checkpoint = member.states.get(snapshot.index)
         if checkpoint is None:
             member.outcomes.append((message.to, False))
             return
         transfer = Transfer(checkpoint, member.epoch)
-        if not self.network.send(message, transfer, self.now_us):
+        if not self.network.send(member.id, (message,), transfer, self.now_us):
             self._tell(message, transfer, ok=False)
 
     def done(self, operation: Operation, outcome: int) -> None:
@@ -161,7 +156,7 @@ class Simulation:
         on_changed(member, before, after)
         # A member that joins replays configurations it is not in yet.
         if member.id in ids_of(before) and member.id not in ids_of(after):
-            self._push(self.now_us + RETIRE_US, RETIRE, member.id)
+            self.events.push(self.now_us + RETIRE_US, RETIRE, member.id)
 
     # What faults do.
 
@@ -171,7 +166,7 @@ class Simulation:
 
     def leader(self) -> Member | None:
         """The running leader of the highest term."""
-        leaders = [member for member in self.running() if member.core.role is Role.LEADER]
+        leaders = [member for member in self.running() if member.core.role is _LEADER]
         return max(leaders, key=lambda member: member.core.term, default=None)
 
     def join(self) -> Member:
@@ -186,17 +181,17 @@ class Simulation:
             self,
             self.invariants,
             random=stream(seed, "member", member_id),
-            start_sync=lambda took_us: self._push(self.now_us + took_us, SYNCED, member_id, self.members[member_id].epoch),
+            start_sync=lambda took_us: self.events.push(self.now_us + took_us, SYNCED, member_id, self.members[member_id].epoch),
             disk_random=stream(seed, "disk", member_id),
             trace=self._on_trace,
         )
         self.members[member_id] = member
-        self._push(self.now_us + self._random.randrange(member.tick_us), TICK, member_id, member.epoch)
+        self.events.push(self.now_us + self._random.randrange(member.tick_us), TICK, member_id, member.epoch)
         return member
 
     def stop(self, member: Member, *, power: bool) -> None:
         """The member ends without a word."""
-        if member.core.role is Role.LEADER:
+        if member.core.role is _LEADER:
             reached("leader_crashed")
         lost = member.stop(power=power, survival=self._survival)
         if lost:
@@ -206,7 +201,7 @@ class Simulation:
         """A member that is down starts again."""
         if member.node is None and member.id not in self.retired:
             member.start()
-            self._push(self.now_us + self._random.randrange(member.tick_us), TICK, member.id, member.epoch)
+            self.events.push(self.now_us + self._random.randrange(member.tick_us), TICK, member.id, member.epoch)
             self.arm(member)
 
     def resume(self, member: Member) -> None:
@@ -230,12 +225,12 @@ class Simulation:
         """A fault cuts these links; what waited at one that is whole again goes on."""
         for message, transfer in self.network.set_cut(number, links):
             reached("held_message_released")
-            self._post(self.now_us + 1 + self._random.randrange(5_000), message.to, message, transfer)
+            self.events.push(self.now_us + 1 + self._random.randrange(5_000), DELIVER, message.to, message, transfer)
 
     def flap(self, number: int, links: set[tuple[int, int]]) -> None:
         """A cut that comes and goes."""
         self.set_cut(number, links)
-        self._push(self.now_us + self.nemesis.next_flap_us(), FLAP, number, links)
+        self.events.push(self.now_us + self.nemesis.next_flap_us(), FLAP, number, links)
 
     def replay_old(self, count: int) -> None:
         """Old messages come again."""
@@ -243,7 +238,7 @@ class Simulation:
             old = self.network.take_old()
             if old is None:
                 return
-            self._post(self.now_us + 1 + self._random.randrange(5_000), old[0].to, *old)
+            self.events.push(self.now_us + 1 + self._random.randrange(5_000), DELIVER, old[0].to, *old)
             self.network.hits += 1
             newest = self.members.get(old[0].to)
             if newest is not None and newest.core.term > old[0].term:
@@ -267,7 +262,7 @@ class Simulation:
             member.missed_ticks += 1
         elif member.tick():
             self.arm(member)
-        self._push(self.now_us + member.tick_us, TICK, member.id, member.epoch)
+        self.events.push(self.now_us + member.tick_us, TICK, member.id, member.epoch)
 
     def _on_synced(self, member_id: int, epoch: int) -> None:
         member = self.members[member_id]
@@ -288,11 +283,11 @@ class Simulation:
         self.load.expire(self.now_us, faults)
         # Clients keep to whoever takes itself for the leader, one that was deposed and does not know it included.
         running = self.running()
-        leaders = [member for member in running if member.core.role is Role.LEADER]
+        leaders = [member for member in running if member.core.role is _LEADER]
         member = self.load.call(running, leaders, self.now_us, max(faults, 0))
         if member is not None:
             self.arm(member)
-        self._push(self.now_us + self.load.next_gap_us(), BURST, 0)
+        self.events.push(self.now_us + self.load.next_gap_us(), BURST, 0)
 
     def _on_fault(self, number: int, _: int) -> None:
         if not self.recovery.has_begun:
@@ -304,7 +299,7 @@ class Simulation:
     def _on_flap(self, number: int, links: set[tuple[int, int]]) -> None:
         if self.nemesis.is_active(number):
             self.set_cut(number, () if self.network.cuts.get(number) else links)
-            self._push(self.now_us + self.nemesis.next_flap_us(), FLAP, number, links)
+            self.events.push(self.now_us + self.nemesis.next_flap_us(), FLAP, number, links)
 
     def _on_retire(self, member_id: int, _: int) -> None:
         self.retire(self.members[member_id])
