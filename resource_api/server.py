@@ -66,8 +66,9 @@ class ApiServer:
         watches = Watches(self.representations, self.counters)
         handlers = ResourceHandlers(api, self.representations, writes, watches, Connections(api))
         self._deadlines = Deadlines(loop)
+        settings = settings or ChainSettings()
         self.chain = Chain(
-            settings or ChainSettings(),
+            settings,
             guards,
             resources=handlers,
             paths=self.routes,
@@ -76,7 +77,7 @@ class ApiServer:
             deadlines=self._deadlines,
             clock=clock,
         )
-        self._shell = Shell(self.chain, loop)
+        self._shell = Shell(self.chain, loop, request_end_s=settings.request_timeout_s)
         self._listeners: list[asyncio.Server] = []
         health.install(self.routes, self.health, self.counters)
         self.documents = Documents(api, self.representations, clock, lambda: self.address)
@@ -103,7 +104,7 @@ class ApiServer:
         return bound
 
     async def stop(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Not ready; no new connections; watches end cleanly; requests are finished or, after some seconds, cut.
+        """Not ready; no new connections; watches end cleanly; requests are finished or, after the longest time one has, cut.
 
         `before` is awaited between the first two, for balancers to notice.
         """

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -28,8 +30,8 @@ IDLE_CONNECTION_S = 180.0
 STREAM_END_S = 2.0
 """How long streams have for their clean end when the server stops."""
 
-REQUEST_END_S = 5.0
-"""How long requests have to be finished when the server stops."""
+STALLED_S = 60.0
+"""A connection whose client takes nothing of what waits for it is cut after this: it holds memory, and its watch is over long since."""
 
 _log = logging.getLogger("resource_api.http")
 
@@ -39,9 +41,11 @@ Serve = Callable[[Request], Awaitable[Answer]]
 class Shell:
     """Connections of one server, all listeners together."""
 
-    def __init__(self, serve: Serve, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, serve: Serve, loop: asyncio.AbstractEventLoop, *, request_end_s: float) -> None:
+        """`request_end_s` is how long requests have to be finished when the server stops."""
         self._serve = serve
         self._loop = loop
+        self._request_end_s = request_end_s
         self._streams: dict[object, tuple[asyncio.Task[object], Stream]] = {}
         """By connection, the stream it carries."""
         self._server = _Server(self._handle, self._on_lost, loop)
@@ -62,7 +66,7 @@ class Shell:
             for task in late:
                 task.cancel()
         self._server.pre_shutdown()
-        await self._server.shutdown(REQUEST_END_S)
+        await self._server.shutdown(self._request_end_s)
 
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
         transport = message.transport
@@ -80,12 +84,20 @@ class Shell:
             remote=message.remote or "",
             peer_certificate=lambda: _certificate(transport),
         )
-        answer = await self._serve(request)
-        if isinstance(answer, Response):
-            return _Written(answer)
-        return await self._stream(message, transport, answer)
+        connection = message.protocol
+        assert isinstance(connection, _Connection)
+        connection.serving = message
+        try:
+            answer = await self._serve(request)
+            if isinstance(answer, Response):
+                return _Written(answer, connection)
+            return await self._stream(message, transport, connection, answer)
+        finally:
+            connection.serving = None
 
-    async def _stream(self, message: web.BaseRequest, transport: asyncio.Transport, stream: Stream) -> web.StreamResponse:
+    async def _stream(
+        self, message: web.BaseRequest, transport: asyncio.Transport, connection: _Connection, stream: Stream
+    ) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
         chunked = message.version >= (1, 1) and stream.websocket is None
@@ -93,9 +105,10 @@ class Shell:
         framing = "Transfer-Encoding: chunked" if chunked else "" if stream.websocket is not None else "Connection: close"
         transport.write(_head(stream.status, stream.content_type, stream.headers, framing))
         if isinstance(outlet, _WebSocketOutlet):
-            message.protocol.set_parser(_Incoming(outlet, stream))  # type: ignore[arg-type]  # aiohttp calls two of a reader's methods
-        self._streams[message.protocol] = (task, stream)
-        if self._stopping:
+            connection.set_parser(_Incoming(outlet, stream))  # type: ignore[arg-type]  # aiohttp calls two of a reader's methods
+        self._streams[connection] = (task, stream)
+        connection.is_streaming = True
+        if self._stopping or connection.has_ended:
             stream.stop()
         try:
             await stream.run(outlet)
@@ -107,7 +120,8 @@ class Shell:
             transport.abort()
             return _Streamed(keep=False)
         finally:
-            self._streams.pop(message.protocol, None)
+            self._streams.pop(connection, None)
+            connection.is_streaming = False
         outlet.end()
         return _Streamed(keep=chunked and message.keep_alive)
 
@@ -119,9 +133,54 @@ class Shell:
 
 
 class _Connection(web.RequestHandler):
-    """One connection, which answers what is no HTTP as Go's server does: nothing of aiohttp's and no echo of what came."""
+    """One connection, which answers what is no HTTP as Go's server does: nothing of aiohttp's and no echo of what came.
 
-    __slots__ = ()
+    A client that has said all it will still hears the answers to what it asked, except the rest of a stream. One that takes nothing for
+    `STALLED_S` is cut: its watch is long over by then, and only the connection is left.
+    """
+
+    __slots__ = ("_stalled", "has_ended", "is_streaming", "serving")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._stalled: asyncio.TimerHandle | None = None
+        self.has_ended = False
+        self.is_streaming = False
+        self.serving: web.BaseRequest | None = None
+        super().connection_made(transport)
+        _bound_in_kernel(transport)
+
+    def pause_writing(self) -> None:
+        """More waits for the client than it takes."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._stalled = self._loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It took most of it."""
+        self._forget_stall()
+        super().resume_writing()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's says nothing, which closes the connection
+        """The client sends no more. Whether the connection stays, for answers; TLS does not allow it."""
+        last = self._messages[-1][1] if self._messages else self.serving.content if self.serving is not None else None
+        self.has_ended = last is not None and last.is_eof() and not self.is_streaming
+        return self.has_ended
+
+    @property
+    def is_last(self) -> bool:
+        """Nothing comes after the request that is being served."""
+        return self.has_ended and not self._messages
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio."""
+        self._forget_stall()
+        super().connection_lost(exc)
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -170,9 +229,10 @@ class _Server(web.Server):
 class _Written(web.StreamResponse):
     """A complete answer. Takes aiohttp's place for a response; none of its machinery runs."""
 
-    def __init__(self, answer: Response) -> None:
+    def __init__(self, answer: Response, connection: _Connection) -> None:
         # aiohttp's own constructor makes headers and cookies that nothing here reads; what its server asks of a response is below.
         self._answer = answer
+        self._connection = connection
         self._keep = True
         self._request: web.BaseRequest | None = None
 
@@ -184,7 +244,7 @@ class _Written(web.StreamResponse):
     async def prepare(self, request: web.BaseRequest) -> None:
         """Called once before `write_eof`."""
         self._request = request
-        self._keep = request.keep_alive
+        self._keep = request.keep_alive and not self._connection.is_last
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Head and body in one write."""
@@ -333,6 +393,14 @@ async def _read(message: web.BaseRequest) -> bytes:
         return await message.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise too_large(BODY_BYTES_MAX) from error
+
+
+def _bound_in_kernel(transport: asyncio.BaseTransport) -> None:
+    """What is too little to be noticed here the kernel notices: bytes that nobody takes, or a client that is gone without a word."""
+    found = transport.get_extra_info("socket")
+    if found is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        with suppress(OSError):
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_S * 1000))
 
 
 def _certificate(transport: asyncio.Transport) -> bytes | None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -40,13 +41,19 @@ ADMIN = User("admin", (MASTERS, "system:authenticated"))
 
 @dataclass
 class Face:
-    """What a test has in its hands."""
+    """A server that nobody reaches yet."""
 
     server: ApiServer
     store: MemoryStore
+    catalog: Catalog
+
+
+@dataclass
+class Served(Face):
+    """What a test has in its hands."""
+
     session: aiohttp.ClientSession
     url: str
-    catalog: Catalog
 
     async def ask(self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None) -> tuple[int, object]:
         """Status and decoded answer; text where it is no JSON."""
@@ -75,14 +82,14 @@ def open_guards(user: User = ADMIN) -> Guards:
 
 
 @asynccontextmanager
-async def face(
+async def face_of(
     *,
     store: MemoryStore | None = None,
     guards: Guards | None = None,
     settings: ChainSettings | None = None,
     kinds: Sequence[tuple[str, str, str]] = KINDS,
 ) -> AsyncIterator[Face]:
-    """Serves while the block runs."""
+    """A whole face on any loop; stopped at the end of the block."""
     store, clock = store or MemoryStore(), SystemClock()
     async with asyncio.TaskGroup() as group:
         catalog = Catalog(store, group=group, clock=clock, admission=Admission())
@@ -98,13 +105,19 @@ async def face(
             rows=Tables(lambda kind: PrinterColumns(None), clock.wall_s),
             settings=settings,
         )
-        port = await server.listen("127.0.0.1", 0, None)
-        async with aiohttp.ClientSession(auto_decompress=True) as session:
-            try:
-                yield Face(server, store, session, f"http://127.0.0.1:{port}", catalog)
-            finally:
-                await server.stop()
-                catalog.caches.stop()
+        try:
+            yield Face(server, store, catalog)
+        finally:
+            await server.stop()
+            catalog.caches.stop()
+
+
+@asynccontextmanager
+async def face(**options: Any) -> AsyncIterator[Served]:
+    """Serves while the block runs; options as `face_of`'s."""
+    async with face_of(**options) as made, aiohttp.ClientSession(auto_decompress=True) as session:
+        port = await made.server.listen("127.0.0.1", 0, None)
+        yield Served(made.server, made.store, made.catalog, session, f"http://127.0.0.1:{port}")
 
 
 def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, object]:
