@@ -73,8 +73,3 @@ def condition(obj: Object, kind: str) -> Object | None:
         if one.get("type") == kind:
             return dict(one)
     return None
-
-
-def truth(value: Json) -> str:
-    """`true`, `false`, as Go prints them."""
-    return "true" if value else "false"

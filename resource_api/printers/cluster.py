@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resource_api.errors import Json, Object
-from resource_api.printers.cells import NONE, UNKNOWN, UNSET, condition, created, name, selector, spec, status, truth
+from resource_api.printers.cells import NONE, UNKNOWN, UNSET, condition, created, name, selector, spec, status
 from resource_api.schema.times import age, human_duration
 
 NODE_ROLE = "node-role.kubernetes.io/"
 NODE_ROLE_OLD = "kubernetes.io/role"
+DEFAULT_ATTRIBUTES_CLASS = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
 ACCESS_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
@@ -46,10 +47,14 @@ def event(obj: Object, now_s: float) -> Sequence[Json]:
     about = obj.get("involvedObject") or obj.get("regarding") or {}
     series = obj.get("series") or {}
     first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
-    last = series.get("lastObservedTime") or obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or first
-    count = series.get("count") or obj.get("count") or obj.get("deprecatedCount") or 1
+    last = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or first
+    count = obj.get("count") or obj.get("deprecatedCount") or 1
+    if series:
+        last, count = series.get("lastObservedTime"), series.get("count", 0)
     source = obj.get("source") or obj.get("deprecatedSource") or {}
-    shown = ", ".join(one for one in (source.get("component") or obj.get("reportingComponent"), source.get("host")) if one)
+    reporter = obj.get("reportingComponent") or obj.get("reportingController") or ""
+    host = source.get("host") or obj.get("reportingInstance")
+    shown = (source.get("component") or reporter) + (f", {host}" if host else "")
     target = about.get("kind", "").lower() + (f"/{about['name']}" if about.get("name") else "")
     message = str(obj.get("message") or obj.get("note") or "").strip()
     return (
@@ -76,7 +81,7 @@ def service_account(obj: Object, now_s: float) -> Sequence[Json]:
 def resource_quota(obj: Object, now_s: float) -> Sequence[Json]:
     """Used of hard."""
     state = status(obj)
-    hard, used = state.get("hard") or spec(obj).get("hard") or {}, state.get("used") or {}
+    hard, used = state.get("hard") or {}, state.get("used") or {}
     requests: list[str] = []
     limits: list[str] = []
     for resource in sorted(hard):
@@ -91,7 +96,7 @@ def persistent_volume(obj: Object, now_s: float) -> Sequence[Json]:
     claim = wanted.get("claimRef") or {}
     phase = "Terminating" if obj["metadata"].get("deletionTimestamp") else status(obj).get("phase", "")
     return (
-        *(name(obj), (wanted.get("capacity") or {}).get("storage", ""), _modes(wanted.get("accessModes"))),
+        *(name(obj), (wanted.get("capacity") or {}).get("storage", "0"), _modes(wanted.get("accessModes"))),
         *(wanted.get("persistentVolumeReclaimPolicy", ""), phase),
         f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else "",
         *(_storage_class(obj), wanted.get("volumeAttributesClassName") or UNSET, status(obj).get("reason", "")),
@@ -104,11 +109,11 @@ def persistent_volume_claim(obj: Object, now_s: float) -> Sequence[Json]:
     wanted, state = spec(obj), status(obj)
     phase = "Terminating" if obj["metadata"].get("deletionTimestamp") else state.get("phase", "")
     bound = bool(wanted.get("volumeName"))
-    capacity = (state.get("capacity") or {}).get("storage", "") if bound else ""
+    capacity = (state.get("capacity") or {}).get("storage", "0") if bound else ""
     modes = _modes(state.get("accessModes")) if bound else ""
     return (
         *(name(obj), phase, wanted.get("volumeName", ""), capacity, modes, _storage_class(obj)),
-        *(state.get("currentVolumeAttributesClassName") or UNSET, created(obj, now_s), wanted.get("volumeMode") or UNSET),
+        *(wanted.get("volumeAttributesClassName") or UNSET, created(obj, now_s), wanted.get("volumeMode") or UNSET),
     )
 
 
@@ -126,7 +131,7 @@ def storage_class(obj: Object, now_s: float) -> Sequence[Json]:
     annotations = obj["metadata"].get("annotations") or {}
     keys = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
     mark = " (default)" if any(annotations.get(key) == "true" for key in keys) else ""
-    grows = truth(obj.get("allowVolumeExpansion"))
+    grows = bool(obj.get("allowVolumeExpansion"))
     policies = (obj.get("reclaimPolicy") or "Delete", obj.get("volumeBindingMode") or "Immediate")
     return (name(obj) + mark, obj.get("provisioner", ""), *policies, grows, created(obj, now_s))
 
@@ -135,13 +140,14 @@ def volume_attachment(obj: Object, now_s: float) -> Sequence[Json]:
     """Which volume is at which node."""
     wanted = spec(obj)
     volume = (wanted.get("source") or {}).get("persistentVolumeName") or ""
-    attached = truth(status(obj).get("attached"))
+    attached = bool(status(obj).get("attached"))
     return (name(obj), wanted.get("attacher", ""), volume, wanted.get("nodeName", ""), attached, created(obj, now_s))
 
 
 def volume_attributes_class(obj: Object, now_s: float) -> Sequence[Json]:
     """Driver."""
-    return (name(obj), obj.get("driverName", ""), created(obj, now_s))
+    mark = " (default)" if (obj["metadata"].get("annotations") or {}).get(DEFAULT_ATTRIBUTES_CLASS) == "true" else ""
+    return (name(obj) + mark, obj.get("driverName", ""), created(obj, now_s))
 
 
 def csi_driver(obj: Object, now_s: float) -> Sequence[Json]:
@@ -149,9 +155,9 @@ def csi_driver(obj: Object, now_s: float) -> Sequence[Json]:
     wanted = spec(obj)
     tokens = ",".join(one.get("audience", "") for one in wanted.get("tokenRequests") or []) or UNSET
     modes = ",".join(wanted.get("volumeLifecycleModes") or []) or NONE
-    attach = truth(wanted.get("attachRequired", True))
-    info, capacity = truth(wanted.get("podInfoOnMount")), truth(wanted.get("storageCapacity"))
-    return (name(obj), attach, info, capacity, tokens, truth(wanted.get("requiresRepublish")), modes, created(obj, now_s))
+    attach = bool(wanted.get("attachRequired", True))
+    info, capacity, again = (bool(wanted.get(field)) for field in ("podInfoOnMount", "storageCapacity", "requiresRepublish"))
+    return (name(obj), attach, info, capacity, tokens, again, modes, created(obj, now_s))
 
 
 def csi_node(obj: Object, now_s: float) -> Sequence[Json]:
@@ -189,8 +195,9 @@ def certificate_request(obj: Object, now_s: float) -> Sequence[Json]:
     seconds = wanted.get("expirationSeconds")
     duration = NONE if seconds is None else human_duration(seconds)
     answers = [one.get("type") for one in status(obj).get("conditions") or []]
-    shown = [kind for kind in ("Approved", "Denied", "Failed") if kind in answers]
-    text = ",".join(shown) or "Pending"
+    text = next((kind for kind in ("Denied", "Approved") if kind in answers), "Pending")
+    if "Failed" in answers:
+        text += ",Failed"
     if status(obj).get("certificate"):
         text += ",Issued"
     return (name(obj), created(obj, now_s), wanted.get("signerName") or NONE, wanted.get("username", ""), duration, text)
@@ -226,8 +233,8 @@ def policy_binding(obj: Object, now_s: float) -> Sequence[Json]:
     reference = spec(obj).get("paramRef")
     shown = UNSET
     if reference:
-        chosen = reference.get("name") or selector(reference.get("selector"))
-        shown = f"{reference['namespace']}/{chosen}" if reference.get("namespace") else chosen
+        # Whether the parameters stand in a namespace is not known here.
+        shown = f"{reference.get('namespace') or '*'}/{reference['name']}" if reference.get("name") else selector(reference.get("selector"))
     return (name(obj), spec(obj).get("policyName", ""), shown, created(obj, now_s))
 
 
@@ -243,7 +250,7 @@ def flow_schema(obj: Object, now_s: float) -> Sequence[Json]:
 def priority_level(obj: Object, now_s: float) -> Sequence[Json]:
     """Shares and queues."""
     wanted = spec(obj)
-    limited = wanted.get("limited") or wanted.get("exempt") or {}
+    limited = wanted.get("limited") or {}
     queuing = (limited.get("limitResponse") or {}).get("queuing") or {}
     numbers = [limited.get("nominalConcurrencyShares"), *(queuing.get(key) for key in ("queues", "handSize", "queueLengthLimit"))]
     return (name(obj), wanted.get("type", ""), *(NONE if one is None else one for one in numbers), created(obj, now_s))
@@ -251,8 +258,8 @@ def priority_level(obj: Object, now_s: float) -> Sequence[Json]:
 
 def priority_class(obj: Object, now_s: float) -> Sequence[Json]:
     """Value."""
-    default = truth(obj.get("globalDefault"))
-    return (name(obj), obj.get("value", 0), default, created(obj, now_s), obj.get("preemptionPolicy") or "PreemptLowerPriority")
+    default = bool(obj.get("globalDefault"))
+    return (name(obj), obj.get("value", 0), default, created(obj, now_s), obj.get("preemptionPolicy") or "")
 
 
 def runtime_class(obj: Object, now_s: float) -> Sequence[Json]:
@@ -278,17 +285,23 @@ def resource_claim(obj: Object, now_s: float) -> Sequence[Json]:
     words = []
     if obj["metadata"].get("deletionTimestamp"):
         words.append("deleted")
-    words.append("allocated" if state.get("allocation") else "pending")
-    if state.get("reservedFor"):
-        words.append("reserved")
+    if state.get("allocation"):
+        words += ["allocated", "reserved"] if state.get("reservedFor") else ["allocated"]
+    elif not words:
+        words.append("pending")
     return (name(obj), ",".join(words), created(obj, now_s))
 
 
 def resource_slice(obj: Object, now_s: float) -> Sequence[Json]:
     """Node, driver, pool."""
     wanted = spec(obj)
-    where = wanted.get("nodeName") or ("<all nodes>" if wanted.get("allNodes") else NONE)
-    return (name(obj), where, wanted.get("driver", ""), (wanted.get("pool") or {}).get("name", ""), created(obj, now_s))
+    return (
+        name(obj),
+        wanted.get("nodeName", ""),
+        wanted.get("driver", ""),
+        (wanted.get("pool") or {}).get("name", ""),
+        created(obj, now_s),
+    )
 
 
 def plain(obj: Object, now_s: float) -> Sequence[Json]:

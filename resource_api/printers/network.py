@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from resource_api.errors import Json, Object
 from resource_api.printers.cells import NONE, created, labels_text, name, selector, shortened, spec, status
 
-ADDRESS_LIMIT = 16
-"""Load balancer addresses are cut to this many characters in the narrow table; the wide one is not known to the server."""
-
 
 def service(obj: Object, now_s: float) -> Sequence[Json]:
     """Addresses and ports."""
     wanted = spec(obj)
     kind = wanted.get("type") or "ClusterIP"
-    internal = (wanted.get("clusterIPs") or [wanted.get("clusterIP") or ""])[0] or NONE
+    internal = (wanted.get("clusterIPs") or [NONE])[0]
     chosen = labels_text(wanted.get("selector"))
     return (name(obj), kind, internal, _external(obj, kind), _ports(wanted.get("ports") or []), created(obj, now_s), chosen)
 
@@ -26,12 +23,16 @@ def _external(obj: Object, kind: str) -> str:
     if kind == "ExternalName":
         return str(wanted.get("externalName") or "")
     if kind == "LoadBalancer":
-        found = [one.get("ip") or one.get("hostname") or "" for one in (status(obj).get("loadBalancer") or {}).get("ingress") or []]
-        balanced = ",".join(found)
+        balanced = _balancers(obj)
         if given:
             return ",".join([*([balanced] if balanced else []), *given])
         return balanced or "<pending>"
     return ",".join(given) or NONE
+
+
+def _balancers(obj: Object) -> str:
+    found = {one.get("ip") or one.get("hostname") for one in (status(obj).get("loadBalancer") or {}).get("ingress") or []}
+    return ",".join(sorted(filter(None, found)))
 
 
 def _ports(ports: Sequence[Object]) -> str:
@@ -44,13 +45,12 @@ def _ports(ports: Sequence[Object]) -> str:
 
 def endpoints(obj: Object, now_s: float) -> Sequence[Json]:
     """Addresses with their ports."""
-    found = []
+    found: list[str] = []
     for subset in obj.get("subsets") or []:
+        addresses = [address.get("ip", "") for address in subset.get("addresses") or []]
         ports = subset.get("ports") or []
-        for address in subset.get("addresses") or []:
-            ip = address.get("ip", "")
-            found += [f"{_bracketed(ip)}:{port.get('port')}" for port in ports] or [ip]
-    return (name(obj), shortened(found) or NONE, created(obj, now_s))
+        found += [f"{_bracketed(ip)}:{port.get('port')}" for port in ports for ip in addresses] if ports else addresses
+    return (name(obj), shortened(found) if obj.get("subsets") else NONE, created(obj, now_s))
 
 
 def _bracketed(ip: str) -> str:
@@ -68,11 +68,19 @@ def endpoint_slice(obj: Object, now_s: float) -> Sequence[Json]:
 def ingress(obj: Object, now_s: float) -> Sequence[Json]:
     """Class, hosts, addresses."""
     wanted = spec(obj)
-    hosts = shortened(one["host"] for one in wanted.get("rules") or [] if one.get("host")) or "*"
-    balancers = (status(obj).get("loadBalancer") or {}).get("ingress") or []
-    addresses = ",".join(one.get("ip") or one.get("hostname") or "" for one in balancers)
     ports = "80, 443" if wanted.get("tls") else "80"
-    return (name(obj), wanted.get("ingressClassName") or NONE, hosts, addresses, ports, created(obj, now_s))
+    hosts = _hosts([one.get("host") or "" for one in wanted.get("rules") or []])
+    return (name(obj), wanted.get("ingressClassName") or NONE, hosts, _balancers(obj), ports, created(obj, now_s))
+
+
+def _hosts(hosts: Sequence[str], most: int = 3) -> str:
+    """The first few named ones; what is left out is counted in rules, named or not."""
+    named = [(position, host) for position, host in enumerate(hosts) if host][:most]
+    if not named:
+        return "*"
+    shown = ",".join(host for _, host in named)
+    more = len(named) == most and len(hosts) > named[-1][0] + 1
+    return f"{shown} + {len(hosts) - most} more..." if more else shown
 
 
 def ingress_class(obj: Object, now_s: float) -> Sequence[Json]:
@@ -101,4 +109,4 @@ def ip_address(obj: Object, now_s: float) -> Sequence[Json]:
     parent = spec(obj).get("parentRef") or {}
     resource = parent.get("resource", "") + (f".{parent['group']}" if parent.get("group") else "")
     place = f"{parent['namespace']}/" if parent.get("namespace") else ""
-    return (name(obj), f"{resource}/{place}{parent.get('name', '')}")
+    return (name(obj), f"{resource.lower()}/{place}{parent.get('name', '')}" if parent else NONE)

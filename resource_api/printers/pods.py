@@ -66,15 +66,18 @@ def _restarts_always(container: Object) -> bool:
 def _reason(pod: Object, restarts: Restarts) -> tuple[str, int]:
     """The status column, and how many containers are ready."""
     state = status(pod)
-    reason = state.get("reason") or state.get("phase") or "Unknown"
+    reason = state.get("reason") or state.get("phase") or ""
     scheduled = condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.get("reason") == "SchedulingGated":
         reason = "SchedulingGated"
-    ready, initialising, found = _init(pod, restarts)
+    sidecars = Restarts()
+    ready, initialising, found = _init(pod, restarts, sidecars)
     if initialising:
         reason = found
     if not initialising or _is_initialized(pod):
-        reason, more = _running(pod, reason, restarts if not initialising else Restarts())
+        # From here on the init containers that ended do not count.
+        restarts.count, restarts.last = sidecars.count, sidecars.last
+        reason, more = _running(pod, reason, restarts)
         ready += more
     if pod["metadata"].get("deletionTimestamp"):
         if state.get("reason") == NODE_LOST:
@@ -88,16 +91,15 @@ def _is_initialized(pod: Object) -> bool:
     return (condition(pod, "Initialized") or {}).get("status") == "True"
 
 
-def _init(pod: Object, restarts: Restarts) -> tuple[int, bool, str]:
+def _init(pod: Object, restarts: Restarts, sidecars: Restarts) -> tuple[int, bool, str]:
     """Ready sidecars; whether initialisation is under way, and what it is at."""
     declared = {one.get("name"): one for one in spec(pod).get("initContainers") or []}
     ready = 0
-    mine = Restarts()
     for position, container in enumerate(status(pod).get("initContainerStatuses") or []):
-        mine.add(container)
+        restarts.add(container)
         sidecar = _restarts_always(declared.get(container.get("name"), {}))
         if sidecar:
-            restarts.add(container)
+            sidecars.add(container)
         state = container.get("state") or {}
         terminated, waiting = state.get("terminated"), state.get("waiting")
         if terminated is not None and terminated.get("exitCode", 0) == 0:
@@ -105,7 +107,6 @@ def _init(pod: Object, restarts: Restarts) -> tuple[int, bool, str]:
         if sidecar and container.get("started"):
             ready += int(bool(container.get("ready")))
             continue
-        restarts.count, restarts.last = mine.count, mine.last
         if terminated is not None:
             return ready, True, "Init:" + _ended(terminated)
         if waiting is not None and waiting.get("reason") and waiting["reason"] != "PodInitializing":

@@ -8,6 +8,7 @@ from resource_api.errors import Json, Object
 from resource_api.printers.cells import (
     NONE,
     UNKNOWN,
+    UNSET,
     condition,
     containers,
     created,
@@ -18,6 +19,7 @@ from resource_api.printers.cells import (
     status,
     template,
 )
+from resource_api.registry.scale import selector_text
 from resource_api.schema.times import age, human_duration, parse_time
 
 HPA_METRICS_SHOWN = 2
@@ -52,7 +54,8 @@ def deployment(obj: Object, now_s: float) -> Sequence[Json]:
     state = status(obj)
     ready = f"{state.get('readyReplicas', 0)}/{spec(obj).get('replicas', 0)}"
     counts = (state.get("updatedReplicas", 0), state.get("availableReplicas", 0))
-    return (name(obj), ready, *counts, created(obj, now_s), *containers(template(obj)), selector(spec(obj).get("selector")))
+    chosen = selector_text(spec(obj).get("selector") or {})
+    return (name(obj), ready, *counts, created(obj, now_s), *containers(template(obj)), chosen)
 
 
 def stateful_set(obj: Object, now_s: float) -> Sequence[Json]:
@@ -110,8 +113,8 @@ def cron_job(obj: Object, now_s: float) -> Sequence[Json]:
     )
 
 
-def _go_bool(value: Json) -> str:
-    return "True" if value else "False"
+def _go_bool(value: bool | None) -> str:
+    return UNSET if value is None else "True" if value else "False"
 
 
 def disruption_budget(obj: Object, now_s: float) -> Sequence[Json]:
@@ -147,14 +150,12 @@ def autoscaler(obj: Object, now_s: float) -> Sequence[Json]:
         name(obj),
         f"{target.get('kind', '')}/{target.get('name', '')}",
         _hpa_metrics(wanted.get("metrics") or [], status(obj).get("currentMetrics") or []),
-        UNSET_MIN if least is None else str(least),
+        UNSET if least is None else str(least),
         wanted.get("maxReplicas", 0),
         status(obj).get("currentReplicas", 0),
         created(obj, now_s),
     )
 
-
-UNSET_MIN = "<unset>"
 
 METRIC_FIELDS = {
     "External": "external",
@@ -169,25 +170,29 @@ def _hpa_metrics(metrics: Sequence[Object], current: Sequence[Object]) -> str:
     if not metrics:
         return NONE
     shown = []
-    for position, metric in enumerate(metrics):
+    for position, metric in enumerate(metrics[:HPA_METRICS_SHOWN]):
         field = METRIC_FIELDS.get(metric.get("type", ""))
         if field is None:
             shown.append("<unknown type>")
             continue
         wanted = metric.get(field) or {}
         seen = (current[position].get(field) or {}).get("current") or {} if position < len(current) else {}
-        label = f"{wanted.get('name')}: " if field in ("resource", "containerResource") else ""
-        shown.append(label + _one_metric(wanted.get("target") or {}, seen))
-        if len(shown) > HPA_METRICS_SHOWN - 1 and position + 1 < len(metrics):
-            more = len(metrics) - HPA_METRICS_SHOWN
-            return ", ".join(shown) + (f" + {more} more..." if more > 0 else "")
-    return ", ".join(shown)
+        shown.append(_one_metric(field, wanted, seen))
+    more = len(metrics) - len(shown)
+    return ", ".join(shown) + (f" + {more} more..." if more > 0 else "")
 
 
-def _one_metric(target: Object, seen: Object) -> str:
-    if target.get("averageUtilization") is not None:
-        now = f"{seen['averageUtilization']}%" if seen.get("averageUtilization") is not None else UNKNOWN
-        return f"{now}/{target['averageUtilization']}%"
+def _one_metric(field: str, wanted: Object, seen: Object) -> str:
+    """`cpu: 10%/80%`, `5/10 (avg)`; only averages of what is no resource and no pod say that they are."""
+    target = wanted.get("target") or {}
+    average = f"{seen.get('averageValue', UNKNOWN)}/{target.get('averageValue')}"
+    if field in ("resource", "containerResource"):
+        if target.get("averageValue") is None:
+            now, goal = (one.get("averageUtilization") for one in (seen, target))
+            average = f"{UNKNOWN if now is None else f'{now}%'}/{'<auto>' if goal is None else f'{goal}%'}"
+        return f"{wanted.get('name')}: {average}"
+    if field == "pods":
+        return average
     if target.get("averageValue") is not None:
-        return f"{seen.get('averageValue', UNKNOWN)}/{target['averageValue']} (avg)"
-    return f"{seen.get('value', UNKNOWN)}/{target.get('value', UNKNOWN)}"
+        return f"{average} (avg)"
+    return f"{seen.get('value', UNKNOWN)}/{target.get('value', '0')}"
