@@ -11,7 +11,7 @@ from typing import NamedTuple
 from resource_api.errors import FieldError, Object, invalid, invalid_object
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.security.admission.plugin import PassivePlugin, is_write_of, refused
-from resource_api.security.admission.pod_security_checks import LEVELS, violations
+from resource_api.security.admission.pod_security_standards import LEVELS, violations
 from resource_api.security.lookup import Lookup, cached_or_newest
 
 PREFIX = "pod-security.kubernetes.io/"
@@ -81,14 +81,14 @@ class PodSecurity(PassivePlugin):
         if request.old is not None and not _is_significant(pod, request.old):
             return
         enforce = policies["enforce"]
-        found = violations(enforce.level, pod.get("metadata") or {}, pod.get("spec") or {})
+        found = violations(*enforce, pod.get("metadata") or {}, pod.get("spec") or {})
         if found:
             raise refused(request, f"violates PodSecurity {enforce}: {', '.join(map(str, found))}")
         if policies["warn"] != enforce:
             self._warn(request, pod, policies["warn"])
 
     def _warn(self, request: AdmissionRequest, pod: Object, policy: Policy) -> None:
-        found = violations(policy.level, pod.get("metadata") or {}, pod.get("spec") or {})
+        found = violations(*policy, pod.get("metadata") or {}, pod.get("spec") or {})
         if found:
             request.warn(f"would violate PodSecurity {policy}: {', '.join(map(str, found))}")
 
@@ -111,7 +111,7 @@ class PodSecurity(PassivePlugin):
         pods = await self._lookup.find("", "pods").list_objects(namespace)
         groups: dict[str, list[str]] = {}
         for pod in pods[:PODS_SHOWN_MAX]:
-            found = violations(policy.level, pod["metadata"], pod.get("spec") or {})
+            found = violations(*policy, pod["metadata"], pod.get("spec") or {})
             if found:
                 groups.setdefault(", ".join(one.reason for one in found), []).append(pod["metadata"]["name"])
         if not groups:

@@ -1,7 +1,7 @@
 """The Pod Security Standards: what a pod may not say at `baseline` and must say at `restricted`, in upstream's words.
 
-Pure. Every check takes a pod's metadata and spec and answers `None` or what is wrong. Versions of the standards before 1.25 are not
-kept apart: every version is checked as the latest one.
+Pure. Every check takes a pod's metadata and spec and answers `None` or what is wrong; `pod_security_standards` says which version of a
+standard has which.
 """
 
 from __future__ import annotations
@@ -41,26 +41,12 @@ BASELINE_CAPABILITIES = frozenset(
         "SYS_CHROOT",
     }
 )
-SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
-SYSCTLS = frozenset(
-    {
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_wmem",
-    }
-)
+SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t"})
 RESTRICTED_VOLUMES = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret"}
 )
+SECCOMP_POD_ANNOTATION = "seccomp.security.alpha.kubernetes.io/pod"
+SECCOMP_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
 APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 
 
@@ -101,13 +87,14 @@ def _where(spec: Object, is_bad: Callable[[Object], bool]) -> list[str]:
     return places + ([_named("container", names)] if names else [])
 
 
-def _is_windows(spec: Object) -> bool:
-    return bool((spec.get("os") or {}).get("name") == "windows")
+def but_windows(check: Check) -> Check:
+    """Pods that say they are for Windows pass: they cannot say more."""
+    return lambda metadata, spec: None if (spec.get("os") or {}).get("name") == "windows" else check(metadata, spec)
 
 
-def _has_own_users(spec: Object) -> bool:
-    """In a user namespace root is nobody on the host."""
-    return spec.get("hostUsers") is False
+def but_own_users(check: Check) -> Check:
+    """Pods in a user namespace pass: their root is nobody on the host."""
+    return lambda metadata, spec: None if spec.get("hostUsers") is False else check(metadata, spec)
 
 
 def privileged(metadata: Object, spec: Object) -> Violation | None:
@@ -171,23 +158,23 @@ def proc_mount(metadata: Object, spec: Object) -> Violation | None:
     return Violation("procMount", f"{_named('container', names)} must not set securityContext.procMount to {_quoted(sorted(bad))}")
 
 
-def proc_mount_baseline(metadata: Object, spec: Object) -> Violation | None:
-    """The default view of /proc, unless the pod has users of its own."""
-    return None if _has_own_users(spec) else proc_mount(metadata, spec)
-
-
-def selinux_options(metadata: Object, spec: Object) -> Violation | None:
+def selinux_options(*more: str) -> Check:
     """Container types only; user and role stay as they are."""
+    allowed = SELINUX_TYPES.union(more)
+    return lambda metadata, spec: _selinux_options(spec, allowed)
+
+
+def _selinux_options(spec: Object, allowed: frozenset[str]) -> Violation | None:
     kinds: set[str] = set()
     fields: set[str] = set()
 
     def is_bad(context: Object) -> bool:
         options = context.get("seLinuxOptions") or {}
         kind = options.get("type") or ""
-        if kind not in SELINUX_TYPES:
+        if kind not in allowed:
             kinds.add(kind)
         fields.update(field for field in ("user", "role") if options.get(field))
-        return kind not in SELINUX_TYPES or bool(options.get("user") or options.get("role"))
+        return kind not in allowed or bool(options.get("user") or options.get("role"))
 
     places = _where(spec, is_bad)
     if not places:
@@ -222,10 +209,30 @@ def seccomp_baseline(metadata: Object, spec: Object) -> Violation | None:
     return Violation("seccompProfile", text) if text else None
 
 
-def sysctls(metadata: Object, spec: Object) -> Violation | None:
+def seccomp_annotations(metadata: Object, spec: Object) -> Violation | None:
+    """Not unconfined, by the annotations that were before the fields."""
+    annotations = metadata.get("annotations") or {}
+    names = [SECCOMP_POD_ANNOTATION, *(SECCOMP_ANNOTATION + one["name"] for one in containers_of(spec))]
+    bad = {
+        f"{name}={shown(annotations[name])}"
+        for name in names
+        if name in annotations
+        and annotations[name] not in ("runtime/default", "docker/default")
+        and not annotations[name].startswith("localhost/")
+    }
+    if not bad:
+        return None
+    return Violation("seccompProfile", f"forbidden {'annotation' if len(bad) == 1 else 'annotations'} {', '.join(sorted(bad))}")
+
+
+def sysctls(allowed: frozenset[str]) -> Check:
     """Those that stay inside the pod."""
-    bad = [one["name"] for one in _security(spec).get("sysctls") or () if one.get("name") not in SYSCTLS]
-    return Violation("forbidden sysctls", ", ".join(sorted(bad))) if bad else None
+
+    def check(metadata: Object, spec: Object) -> Violation | None:
+        bad = [one["name"] for one in _security(spec).get("sysctls") or () if one.get("name") not in allowed]
+        return Violation("forbidden sysctls", ", ".join(sorted(bad))) if bad else None
+
+    return check
 
 
 def apparmor(metadata: Object, spec: Object) -> Violation | None:
@@ -263,8 +270,6 @@ def restricted_volumes(metadata: Object, spec: Object) -> Violation | None:
 
 def privilege_escalation(metadata: Object, spec: Object) -> Violation | None:
     """It must be switched off."""
-    if _is_windows(spec):
-        return None
     names = [one["name"] for one in containers_of(spec) if _security(one).get("allowPrivilegeEscalation") is not False]
     if not names:
         return None
@@ -275,8 +280,6 @@ def privilege_escalation(metadata: Object, spec: Object) -> Violation | None:
 
 def capabilities_restricted(metadata: Object, spec: Object) -> Violation | None:
     """All dropped; NET_BIND_SERVICE may come back."""
-    if _is_windows(spec):
-        return None
     names = [one["name"] for one in containers_of(spec) if "ALL" not in ((_security(one).get("capabilities") or {}).get("drop") or ())]
     said = [f'{_named("container", names)} must set securityContext.capabilities.drop=["ALL"]'] if names else []
     added = _added_capabilities(spec, frozenset({"NET_BIND_SERVICE"}))
@@ -286,8 +289,6 @@ def capabilities_restricted(metadata: Object, spec: Object) -> Violation | None:
 
 def run_as_non_root(metadata: Object, spec: Object) -> Violation | None:
     """Said by the pod, or by every container."""
-    if _has_own_users(spec):
-        return None
     places = _where(spec, lambda context: context.get("runAsNonRoot") is False)
     if places:
         return Violation("runAsNonRoot != true", f"{' and '.join(places)} must not set securityContext.runAsNonRoot=false")
@@ -301,16 +302,12 @@ def run_as_non_root(metadata: Object, spec: Object) -> Violation | None:
 
 def run_as_user(metadata: Object, spec: Object) -> Violation | None:
     """Not as root by number."""
-    if _has_own_users(spec):
-        return None
     places = _where(spec, lambda context: context.get("runAsUser") == 0)
     return Violation("runAsUser=0", f"{' and '.join(places)} must not set runAsUser=0") if places else None
 
 
 def seccomp_restricted(metadata: Object, spec: Object) -> Violation | None:
     """Said by the pod, or by every container."""
-    if _is_windows(spec):
-        return None
     text = _bad_seccomp(spec)
     if text:
         return Violation("seccompProfile", text)
@@ -323,46 +320,3 @@ def seccomp_restricted(metadata: Object, spec: Object) -> Violation | None:
         "seccompProfile",
         f'pod or {_named("container", names)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"',
     )
-
-
-LEVELS: dict[str, tuple[Check, ...]] = {
-    "privileged": (),
-    "baseline": (
-        apparmor,
-        capabilities_baseline,
-        host_namespaces,
-        host_path_volumes,
-        host_ports,
-        host_of_probes,
-        privileged,
-        proc_mount_baseline,
-        selinux_options,
-        seccomp_baseline,
-        sysctls,
-        windows_host_process,
-    ),
-    "restricted": (
-        apparmor,
-        host_namespaces,
-        host_ports,
-        host_of_probes,
-        privileged,
-        proc_mount,
-        selinux_options,
-        sysctls,
-        windows_host_process,
-        privilege_escalation,
-        capabilities_restricted,
-        restricted_volumes,
-        run_as_non_root,
-        run_as_user,
-        seccomp_restricted,
-    ),
-}
-"""What restricted asks more strictly (capabilities, seccomp, volumes) stands there once."""
-
-
-def violations(level: str, metadata: Object, spec: Object) -> list[Violation]:
-    """Everything wrong with a pod at a level."""
-    found = (check(metadata, spec) for check in LEVELS[level])
-    return [one for one in found if one is not None]

@@ -8,7 +8,7 @@ import pytest
 
 from resource_api.errors import Object
 from resource_api.security.admission.pod_security import PodSecurity
-from resource_api.security.admission.pod_security_checks import violations
+from resource_api.security.admission.pod_security_standards import LATEST_MINOR, RULES, checks_of, violations
 from tests.resource_api.security.admission.test_small_plugins import refusal, run
 from tests.resource_api.security.cluster import FakeCluster, request
 
@@ -53,14 +53,14 @@ def a(**context: Any) -> Object:
 )  # fmt: skip
 def test_baseline_checks_say_what_upstream_says(spec, text):
     """Each rule alone; what is fine says nothing."""
-    assert [str(one) for one in violations("baseline", {}, spec)] == ([text] if text else [])
-    assert violations("privileged", {}, spec) == []
+    assert [str(one) for one in violations("baseline", "latest", {}, spec)] == ([text] if text else [])
+    assert violations("privileged", "latest", {}, spec) == []
 
 
 def test_apparmor_annotations_count():
     """The old way to choose a profile."""
     metadata = {"annotations": {"container.apparmor.security.beta.kubernetes.io/a": "unconfined", "x": "y"}}
-    (found,) = violations("baseline", metadata, {})
+    (found,) = violations("baseline", "latest", metadata, {})
     assert found.reason == "forbidden AppArmor profile" and '="unconfined"' in found.detail
 
 
@@ -102,7 +102,7 @@ def changed(*, pod: Any = None, container: Any = None, **spec: Any) -> Object:
 )  # fmt: skip
 def test_restricted_checks_say_what_upstream_says(spec, text):
     """Each rule alone, over a pod that is fine otherwise."""
-    assert [str(one) for one in violations("restricted", {}, spec)] == ([text] if text else [])
+    assert [str(one) for one in violations("restricted", "latest", {}, spec)] == ([text] if text else [])
 
 
 def cluster(**labels: str) -> FakeCluster:
@@ -189,3 +189,92 @@ def test_a_new_level_tells_which_pods_break_it():
         'existing pods in namespace "default" violate the new PodSecurity enforce level "baseline:latest"',
         "p1 (and 1 other pod): privileged",
     ]
+
+
+def sysctl(name: str) -> Object:
+    return {"securityContext": {"sysctls": [{"name": name}]}}
+
+
+WINDOWS: Object = {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": True}, "containers": [{"name": "a"}]}
+OWN_USERS: Object = {"hostUsers": False, **RESTRICTED, "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "runAsUser": 0}}
+UNMASKED: Object = {"hostUsers": False, **a(procMount="Unmasked")}
+PROBED: Object = {"containers": [{"name": "a", "livenessProbe": {"tcpSocket": {"host": "x"}}}]}
+BARE: Object = {"securityContext": {"runAsNonRoot": True}, "containers": [{"name": "a"}]}
+ESCALATION, CAPABILITIES, SECCOMP = "allowPrivilegeEscalation != false", "unrestricted capabilities", "seccompProfile"
+
+
+@pytest.mark.parametrize(
+    ("level", "version", "spec", "reasons"),
+    [
+        ("baseline", "v1.26", sysctl("net.ipv4.ip_local_reserved_ports"), ["forbidden sysctls"]),
+        ("baseline", "v1.27", sysctl("net.ipv4.ip_local_reserved_ports"), []),
+        ("baseline", "v1.28", sysctl("net.ipv4.tcp_fin_timeout"), ["forbidden sysctls"]),
+        ("baseline", "v1.29", sysctl("net.ipv4.tcp_fin_timeout"), []),
+        ("baseline", "v1.31", sysctl("net.ipv4.tcp_rmem"), ["forbidden sysctls"]),
+        ("baseline", "v1.32", sysctl("net.ipv4.tcp_rmem"), []),
+        ("baseline", "v1.36", sysctl("net.ipv4.tcp_notsent_lowat"), ["forbidden sysctls"]),
+        ("baseline", "v1.37", sysctl("net.ipv4.tcp_notsent_lowat"), []),
+        ("baseline", "v1.99", sysctl("net.ipv4.tcp_notsent_lowat"), []),
+        ("baseline", "latest", sysctl("net.ipv4.tcp_notsent_lowat"), []),
+        ("baseline", "v1.30", a(seLinuxOptions={"type": "container_engine_t"}), ["seLinuxOptions"]),
+        ("baseline", "v1.31", a(seLinuxOptions={"type": "container_engine_t"}), []),
+        ("baseline", "v1.33", PROBED, []),
+        ("baseline", "v1.34", PROBED, ["probe or lifecycle host"]),
+        ("baseline", "v1.34", UNMASKED, ["procMount"]),
+        ("baseline", "v1.35", UNMASKED, []),
+        ("baseline", "v1.18", a(seccompProfile={"type": "Unconfined"}), []),
+        ("baseline", "v1.19", a(seccompProfile={"type": "Unconfined"}), [SECCOMP]),
+        ("restricted", "v1.7", BARE, []),
+        ("restricted", "v1.8", BARE, [ESCALATION]),
+        ("restricted", "v1.18", BARE, [ESCALATION]),
+        ("restricted", "v1.19", BARE, [ESCALATION, SECCOMP]),
+        ("restricted", "v1.21", a(capabilities={"add": ["NET_ADMIN"]}),)
+        + (["non-default capabilities", ESCALATION, "runAsNonRoot != true", SECCOMP],),
+        ("restricted", "v1.22", BARE, [ESCALATION, CAPABILITIES, SECCOMP]),
+        ("restricted", "v1.24", WINDOWS, [ESCALATION, CAPABILITIES, SECCOMP]),
+        ("restricted", "v1.25", WINDOWS, []),
+        ("restricted", "v1.22", {**RESTRICTED, "securityContext": {**RESTRICTED["securityContext"], "runAsUser": 0}}, []),
+        ("restricted", "v1.23", {**RESTRICTED, "securityContext": {**RESTRICTED["securityContext"], "runAsUser": 0}}, ["runAsUser=0"]),
+        ("restricted", "v1.34", OWN_USERS, ["runAsNonRoot != true", "runAsUser=0"]),
+        ("restricted", "v1.35", OWN_USERS, []),
+        ("restricted", "v1.35", {**RESTRICTED, **UNMASKED}, [ESCALATION, CAPABILITIES, "procMount"]),
+        ("restricted", "v1.0", {"volumes": [{"name": "v", "hostPath": {}}], **BARE}, ["restricted volume types"]),
+    ],
+)  # fmt: skip
+def test_version_of_a_standard_keeps_its_rules(level, version, spec, reasons):
+    """What came or was relaxed later does not hold for a namespace that pinned an earlier version; order is upstream's."""
+    assert [one.reason for one in violations(level, version, {}, spec)] == reasons
+
+
+def test_annotations_that_were_before_fields_count_before_1_19():
+    """Of the pod and of its containers."""
+    annotations = {
+        "seccomp.security.alpha.kubernetes.io/pod": "unconfined",
+        "container.seccomp.security.alpha.kubernetes.io/a": "unconfined",
+    }
+    (found,) = violations("baseline", "v1.18", {"annotations": annotations}, a())
+    assert str(found) == (
+        'seccompProfile (forbidden annotations container.seccomp.security.alpha.kubernetes.io/a="unconfined", '
+        'seccomp.security.alpha.kubernetes.io/pod="unconfined")'
+    )
+    fine = {"seccomp.security.alpha.kubernetes.io/pod": "localhost/x", "container.seccomp.security.alpha.kubernetes.io/a": "docker/default"}
+    assert violations("baseline", "v1.18", {"annotations": fine}, a()) == []
+    assert violations("baseline", "v1.19", {"annotations": annotations}, a()) == []
+
+
+def test_every_version_of_a_standard_is_at_least_baseline():
+    """Restricted has every rule of baseline, or what replaces it; rules change in order and none is lost."""
+    for minor in range(LATEST_MINOR + 2):
+        baseline, restricted = checks_of("baseline", minor), checks_of("restricted", minor)
+        assert len(restricted) >= len(baseline)
+    for rule in RULES:
+        assert [since for since, _ in rule.versions] == sorted({since for since, _ in rule.versions})
+        assert max(since for since, _ in rule.versions) <= LATEST_MINOR
+
+
+def test_namespace_that_pins_a_version_is_held_to_it():
+    """And its refusal names the version."""
+    write = request("Pod", "pods", pod(sysctl("net.ipv4.tcp_rmem")))
+    text = refusal(PodSecurity(cluster(enforce="baseline", enforce_version="v1.31")), write)
+    assert 'violates PodSecurity "baseline:v1.31": forbidden sysctls (net.ipv4.tcp_rmem)' in text
+    run(PodSecurity(cluster(enforce="baseline", enforce_version="v1.32")), write)
