@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import pathlib
 import shlex
@@ -22,8 +23,8 @@ from tests.resource_api.kubectl.normalising import normalised
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 MANIFESTS = pathlib.Path(__file__).parent / "manifests"
 KUBECTL = shutil.which("kubectl", path=str(pathlib.Path(sys.executable).parent))
-TIMEOUT_S = 60
-"""For one command, and for a start or a stop of the server."""
+TIMEOUT_S = 120
+"""Beyond what any wait in a session is given. For one command, and for a start or a stop of the server."""
 
 SERVICE_ADDRESSES = "10.100.100.128/25"
 """Each of them is as long as every other, so that tables do not move."""
@@ -183,7 +184,7 @@ class Session:
         if os.environ.get("RAFTKV_GOLDEN") == "rewrite":
             path.write_text(text)
         else:
-            assert text == path.read_text(), self._cluster.log()
+            _assert_same(path.read_text(), text, path.name, self._cluster.log())
         self._run(["delete", "namespace", self.name, "--wait=false"])
 
     def _write_down(self, stdout: str, stderr: str, status: int) -> None:
@@ -208,6 +209,12 @@ class Session:
 
     def _environment(self) -> dict[str, str]:
         return {"HOME": str(self._cluster.home), "KUBECONFIG": str(self._kubeconfig), "PATH": os.environ.get("PATH", ""), "TZ": "UTC"}
+
+
+def _assert_same(golden: str, seen: str, name: str, log: str) -> None:
+    lines = difflib.unified_diff(golden.splitlines(), seen.splitlines(), f"{name}, golden", f"{name}, seen", lineterm="", n=1)
+    difference = "\n".join(lines)
+    assert not difference, f"{difference}\n\nThe server's log:\n{log}"
 
 
 @contextlib.contextmanager

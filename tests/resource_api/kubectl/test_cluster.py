@@ -67,9 +67,9 @@ def test_nodes_are_cordoned_tainted_and_drained(cluster: Cluster) -> None:
         counted = '{"status":{"observedGeneration":1,"currentHealthy":1,"desiredHealthy":1,"expectedPods":1}}'
         kubectl.quietly(f"patch poddisruptionbudget web --subresource=status --type=merge -p '{counted}'")
         kubectl("drain alpha --timeout=10s")
-        kubectl("drain alpha --force --timeout=1s")
+        kubectl("drain alpha --force --timeout=4s")
         kubectl.quietly("delete poddisruptionbudget web")
-        kubectl("drain alpha --force --timeout=20s --grace-period=0")
+        kubectl("drain alpha --force --timeout=60s --grace-period=0")
         kubectl("get pods")
         kubectl("get nodes")
         kubectl("label node beta node-role.kubernetes.io/control-plane=")

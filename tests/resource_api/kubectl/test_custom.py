@@ -28,7 +28,7 @@ def kind(cluster: Cluster) -> Iterator[None]:
     """A custom kind with status, scale and columns, made and unmade as a person would."""
     with cluster.session("definition") as kubectl:
         kubectl("create -f crd.yaml")
-        kubectl("wait --for=condition=Established crd/crontabs.stable.example.com --timeout=20s")
+        kubectl("wait --for=condition=Established crd/crontabs.stable.example.com --timeout=60s")
         kubectl("get crd")
         kubectl("api-resources --api-group=stable.example.com -o wide")
         kubectl("explain crontab")
@@ -80,7 +80,7 @@ def test_custom_objects_live_through_plain_commands(cluster: Cluster) -> None:
         kubectl("rollout restart ct/nightly")
         with kubectl.running("get ct -w", until_line=2, lines=3):
             kubectl.quietly("scale ct nightly --replicas=5")
-        with kubectl.running("wait ct/nightly --for=condition=Ready --timeout=30s"):
+        with kubectl.running("wait ct/nightly --for=condition=Ready --timeout=60s"):
             ready = '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}'
             kubectl.quietly(f"patch ct nightly --type=merge --subresource=status -p '{ready}'")
         kubectl("delete ct nightly")

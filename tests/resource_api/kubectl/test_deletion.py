@@ -21,16 +21,16 @@ def test_dependents_go_or_stay_as_asked(cluster: Cluster) -> None:
     with cluster.session("cascade") as kubectl:
         make_family(kubectl)
         kubectl("delete deployment web")
-        kubectl.until("wait --for=delete replicaset/web-1 replicaset/web-2 --timeout=20s")
+        kubectl.until("wait --for=delete replicaset/web-1 replicaset/web-2 --timeout=60s")
         kubectl("get deployments,replicasets")
         make_family(kubectl)
         kubectl.quietly("""patch replicaset web-1 --type=merge -p '{"metadata":{"finalizers":["example.com/held"]}}'""")
         kubectl("delete deployment web --cascade=foreground --wait=false")
-        kubectl.until("wait --for=delete replicaset/web-2 --timeout=20s")
+        kubectl.until("wait --for=delete replicaset/web-2 --timeout=60s")
         kubectl("get deployment web -o jsonpath='{.metadata.finalizers} {.metadata.deletionGracePeriodSeconds}'")
         kubectl("get replicasets -o name")
         kubectl.quietly("""patch replicaset web-1 --type=merge -p '{"metadata":{"finalizers":null}}'""")
-        kubectl.until("wait --for=delete deployment/web replicaset/web-1 --timeout=20s")
+        kubectl.until("wait --for=delete deployment/web replicaset/web-1 --timeout=60s")
         make_family(kubectl)
         kubectl("delete deployment web --cascade=orphan")
         kubectl("get deployments,replicasets")
@@ -49,7 +49,7 @@ def test_finalizers_hold_objects(cluster: Cluster) -> None:
         kubectl("create -f config-map.yaml")
         kubectl("get configmap settings -o jsonpath='{.metadata.deletionTimestamp} {.metadata.finalizers}'")
         kubectl("""patch configmap settings --type=merge -p '{"metadata":{"finalizers":["example.com/held","example.com/more"]}}'""")
-        with kubectl.running("wait --for=delete configmap/settings --timeout=30s", raced=True):
+        with kubectl.running("wait --for=delete configmap/settings --timeout=60s", raced=True):
             kubectl.quietly("""patch configmap settings --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]'""")
         kubectl("get configmap settings")
 
@@ -65,10 +65,10 @@ def test_namespaces_go_with_all_that_is_in_them(cluster: Cluster) -> None:
         kubectl("delete namespace doomed --wait=false")
         kubectl("get namespace doomed")
         kubectl("create configmap late -n doomed")
-        kubectl("wait --for=condition=NamespaceFinalizersRemaining namespace/doomed --timeout=30s")
+        kubectl("wait --for=condition=NamespaceFinalizersRemaining namespace/doomed --timeout=60s")
         kubectl("get namespace doomed -o jsonpath='{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{\"\\n\"}{end}'")
         kubectl("get configmaps,deployments -n doomed -o name")
-        with kubectl.running("wait --for=delete namespace/doomed --timeout=30s", raced=True):
+        with kubectl.running("wait --for=delete namespace/doomed --timeout=60s", raced=True):
             kubectl.quietly("""patch -n doomed configmap settings --type=merge -p '{"metadata":{"finalizers":null}}'""")
         kubectl("get namespace doomed")
         kubectl("delete namespace default")

@@ -82,7 +82,7 @@ def test_events_are_listed_and_belong_to_objects(cluster: Cluster) -> None:
         written = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         events = (MANIFESTS / "events.yaml").read_text().replace("NAMESPACE", "events").replace("NOW", written)
         kubectl("create -f -", stdin=events)
-        kubectl("events --no-headers")
+        kubectl("events")
         kubectl("get events -o wide")
         kubectl("events --for configmap/settings")
         kubectl("events --types=Warning")
@@ -120,15 +120,15 @@ def test_waits_end_when_it_is_so(cluster: Cluster) -> None:
     with cluster.session("waits") as kubectl:
         kubectl.quietly("create deployment web --image=nginx:1")
         kubectl("wait deployment/web --for=condition=Available --timeout=1s")
-        with kubectl.running("wait deployment/web --for=condition=Available --timeout=30s"):
+        with kubectl.running("wait deployment/web --for=condition=Available --timeout=60s"):
             status = {"observedGeneration": 1, "conditions": [{"type": "Available", "status": "True", "reason": "Test", "message": "m"}]}
             patch = json.dumps({"status": status})
             kubectl.quietly(f"patch deployment web --subresource=status --type=merge -p '{patch}'")
         kubectl("wait deployment/web --for=condition=Available=false --timeout=0")
         kubectl("wait deployment/web --for=jsonpath='{.spec.replicas}'=1")
-        with kubectl.running("wait --for=create configmap/late --timeout=30s"):
+        with kubectl.running("wait --for=create configmap/late --timeout=60s"):
             kubectl.quietly("create configmap late")
-        with kubectl.running("wait --for=delete configmap/late --timeout=30s", raced=True):
+        with kubectl.running("wait --for=delete configmap/late --timeout=60s", raced=True):
             kubectl.quietly("delete configmap late")
         kubectl("wait --for=delete configmap/late")
         kubectl("wait configmap/none --for=condition=Ready")

@@ -13,7 +13,7 @@ def test_restarted_server_has_lost_nothing(cluster: Cluster) -> None:
     """Objects, owners, permissions, custom kinds and tokens outlive the process; resource versions go on."""
     with cluster.session("restart") as kubectl:
         kubectl.quietly("apply -f deployment.yaml -f config-map.yaml -f crd.yaml")
-        kubectl.quietly("wait --for=condition=Established crd/crontabs.stable.example.com --timeout=20s")
+        kubectl.quietly("wait --for=condition=Established crd/crontabs.stable.example.com --timeout=60s")
         kubectl.quietly("apply -f crontab.yaml")
         kubectl.quietly("create rolebinding viewers --clusterrole=view --user=ann")
         kubectl.quietly("expose deployment web --port=80")

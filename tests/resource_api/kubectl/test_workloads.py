@@ -50,7 +50,7 @@ def test_rollouts_go_forward_and_back(cluster: Cluster) -> None:
         kubectl("rollout history deployment/web")
         kubectl("rollout history deployment/web --revision=2")
         kubectl("rollout history deployment/web --revision=5")
-        with kubectl.running("rollout status deployment/web --timeout=40s", until_line=1):
+        with kubectl.running("rollout status deployment/web --timeout=60s", until_line=1):
             one = {"readyReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 1}
             write_status(kubectl, "deployment web", observedGeneration=1, replicas=2, updatedReplicas=2, **one)
             write_status(kubectl, "deployment web", readyReplicas=2, availableReplicas=2, unavailableReplicas=None)
