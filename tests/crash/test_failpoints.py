@@ -40,6 +40,8 @@ PLACES = (
 
 FLAGS = ("--heartbeat-interval=20", "--election-timeout=200", "--snapshot-count=30", "--snapshot-catchup-entries=5")
 WRITES_MAX = 5_000
+WITHIN_S = 60.0
+"""For a call to a member that lives; one whose member ends is told at once."""
 
 
 class Writer:
@@ -53,7 +55,7 @@ class Writer:
 
     async def until_it_ends(self) -> None:
         """Until a call fails."""
-        async with AsyncClient([self._member.endpoint], timeout_s=3.0) as client:
+        async with AsyncClient([self._member.endpoint], timeout_s=WITHIN_S) as client:
             for _ in range(WRITES_MAX):
                 self._number += 1
                 key, value = b"key%d" % (self._number % 7), b"%d" % self._number
@@ -71,7 +73,7 @@ class Writer:
 
     async def check(self) -> None:
         """What was acknowledged is there."""
-        async with AsyncClient([self._member.endpoint], timeout_s=10.0) as client:
+        async with AsyncClient([self._member.endpoint], timeout_s=WITHIN_S) as client:
             found = await client.range(ALL)
         assert found.header.revision >= self.revision, "the revision went back"
         held = {one.key: one.value for one in found.kvs}

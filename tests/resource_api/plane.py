@@ -51,7 +51,7 @@ class Served:
 
     async def until(self, kind: Kind, name: str, namespace: str, holds: Callable[[Object], bool]) -> Object:
         """The object, when it is as it should be: looked at on every change."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             query = {"fieldSelector": f"metadata.name={name}"}
             async with self.client.watch(kind, namespace, **query) as events:
                 async for event in events:

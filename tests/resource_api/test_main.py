@@ -44,13 +44,13 @@ def test_process_serves_and_stops_on_a_signal(tmp_path):
         assert process.stdout is not None
         try:
             assert process.stdout.readline().startswith("resource_api: serving https://127.0.0.1:")
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=60) as answer:
                 assert json.load(answer)["major"] == "1"
             assert stat.S_IMODE(os.stat(kubeconfig).st_mode) == 0o600
             assert _memory_mb(process.pid) < 150
         finally:
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
         assert "--profiling is kube-apiserver's and has no effect here" in said
 

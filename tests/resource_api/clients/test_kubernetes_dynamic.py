@@ -6,7 +6,7 @@ import pytest
 
 kubernetes = pytest.importorskip("kubernetes")
 
-from kubernetes import client, dynamic, utils  # noqa: E402
+from kubernetes import client, dynamic, utils, watch  # noqa: E402
 from kubernetes.dynamic.exceptions import (  # noqa: E402
     ConflictError,
     ForbiddenError,
@@ -123,10 +123,12 @@ def test_watch_gives_changes_from_a_version_on(resources, namespace):
     maps.create(body={"metadata": {"name": "w"}}, namespace=namespace)
     maps.patch(body={"data": {"a": "1"}}, name="w", namespace=namespace)
     maps.delete(name="w", namespace=namespace)
-    events = maps.watch(namespace=namespace, resource_version=start, field_selector="metadata.name=w", timeout=1)
-    assert [(event["type"], event["raw_object"]["kind"]) for event in events] == [
-        (one, "ConfigMap") for one in ("ADDED", "MODIFIED", "DELETED")
-    ]
+    watcher, seen = watch.Watch(), []
+    for event in maps.watch(namespace=namespace, resource_version=start, field_selector="metadata.name=w", timeout=60, watcher=watcher):
+        seen.append((event["type"], event["raw_object"]["kind"]))
+        if len(seen) == 3:
+            watcher.stop()
+    assert seen == [(one, "ConfigMap") for one in ("ADDED", "MODIFIED", "DELETED")]
 
 
 def test_manifests_are_created_from_yaml(api, namespace):

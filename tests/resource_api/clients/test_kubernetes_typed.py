@@ -20,7 +20,7 @@ from tests.resource_api.clients.conftest import widgets  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 CONTAINER = {"name": "main", "image": "app:1", "ports": [{"containerPort": 80}]}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [CONTAINER]}}
 DEPLOYMENT = {
@@ -255,18 +255,15 @@ def test_watch_gives_every_change_and_ends_at_its_timeout(core, namespace):
     core.create_namespaced_config_map(namespace, configmap("w", a="1"))
     core.patch_namespaced_config_map("w", namespace, {"data": {"a": "2"}})
     core.delete_namespaced_config_map("w", namespace)
-    seen = [
-        (event["type"], event["object"].data)
-        for event in watch.Watch().stream(
-            core.list_namespaced_config_map,
-            namespace,
-            field_selector="metadata.name=w",
-            resource_version=start,
-            timeout_seconds=1,
-            _request_timeout=TIMEOUT_S,
-        )
-    ]
+    stream, seen = watch.Watch(), []
+    options = {"field_selector": "metadata.name=w", "resource_version": start, "_request_timeout": TIMEOUT_S}
+    for event in stream.stream(core.list_namespaced_config_map, namespace, timeout_seconds=TIMEOUT_S, **options):
+        seen.append((event["type"], event["object"].data))
+        if len(seen) == 3:
+            stream.stop()
     assert seen == [("ADDED", {"a": "1"}), ("MODIFIED", {"a": "2"}), ("DELETED", {"a": "2"})]
+    options["resource_version"] = stream.resource_version
+    assert list(watch.Watch().stream(core.list_namespaced_config_map, namespace, timeout_seconds=1, **options)) == []
 
 
 def test_informer_follows_a_namespace(core, namespace):
@@ -391,13 +388,15 @@ def test_leader_election_hands_over_when_the_lease_is_taken(api, core, namespace
                 assert error.status == 409, error
 
     candidate("first")
+    # Who cannot renew in time on a busy machine stops leading, too: no more is waited for than what has to come.
     wait_until(lambda: leading == ["first"])
     candidate("second")
     take("nobody")
-    wait_until(lambda: stopped == ["first"])
+    wait_until(lambda: "first" in stopped)
     wait_until(lambda: leading == ["first", "second"])
     take("nobody")
-    wait_until(lambda: stopped == ["first", "second"])
+    wait_until(lambda: "second" in stopped)
+    assert stopped == ["first", "second"]
     for thread in threads:
         thread.join(TIMEOUT_S)
         assert not thread.is_alive()
