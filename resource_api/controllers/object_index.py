@@ -89,7 +89,10 @@ class ObjectIndex:
         self._paths: dict[str, Resource] = {}
         self.ready = asyncio.Event()
         self.revision = 0
-        api.on_change(self._paths.clear)
+        api.on_change(self._forget_paths)
+
+    def _forget_paths(self) -> None:
+        self._paths = {}
 
     def listen(self, listener: Listener) -> None:
         """Hears of everything from now on; before the start that is everything there is."""
@@ -98,6 +101,9 @@ class ObjectIndex:
     def resource_of(self, entry: Entry) -> Resource | None:
         """Through which resource the object is changed; None when nobody serves it now."""
         return self._served_at(entry.key)
+
+    def _forget_paths(self) -> None:
+        self._paths = {}
 
     def _served_at(self, key: str) -> Resource | None:
         if not self._paths:

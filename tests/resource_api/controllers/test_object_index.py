@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resource_api.controllers.object_index import Entry, ObjectIndex
+from resource_api.controllers.object_index import Entry, Metadata, ObjectIndex
 from resource_api.registry.objects import encode_stored
 from tests.resource_api.world import World, config_map, owner, run
 from tests.support.memory_store import MemoryStore
@@ -95,6 +95,22 @@ def test_kind_nobody_serves_has_no_resource():
         world.store.put("services/specs/default/s", stored("s"))
         await world.settle()
         assert world.index.resource_of(world.index.by_key["services/specs/default/s"]) is world.of("services")
+
+    run(scenario)
+
+
+def test_resource_of_a_kind_that_is_served_since_is_found():
+    """And of one that is served no more is not, however often others were asked for before."""
+
+    async def scenario(world: World) -> None:
+        entry = Entry(Metadata(name="a"), key="configmaps/default/a")
+        config_maps = world.of("configmaps")
+        for _ in range(2):
+            assert world.index.resource_of(entry) is config_maps
+            world.api.remove(("", "v1", "configmaps"))
+            assert world.index.resource_of(entry) is None
+            world.api.add(config_maps)
+        assert world.index.resource_of(entry) is config_maps
 
     run(scenario)
 
