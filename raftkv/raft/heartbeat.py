@@ -41,7 +41,7 @@ def send_heartbeats(core: Core, to: frozenset[int] | None = None) -> None:
     for progress in core.tracker.progress.values():
         if progress.member_id != core.member_id and (to is None or progress.member_id in to):
             # Never above match: the member may lack, or differ in, what lies beyond.
-            known = min(progress.match, commit)
+            known = progress.match if progress.match < commit else commit
             progress.on_commit_told(known)
             core.send(new_heartbeat(progress.member_id, core.member_id, core.term, known, context))
 

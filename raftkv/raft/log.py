@@ -24,11 +24,11 @@ class _Write:
 
     __slots__ = ("index", "number", "snapshot", "term", "valid")
 
-    def __init__(self, number: int, *, term: int, index: int, valid: int, snapshot: SnapshotMeta | None) -> None:
+    def __init__(self, number: int, term: int, index: int, snapshot: SnapshotMeta | None) -> None:
         self.number = number
         self.term = term
         self.index = index
-        self.valid = valid
+        self.valid = index
         self.snapshot = snapshot
 
 
@@ -140,7 +140,7 @@ class RaftLog:
         elif self._snapshot is not None:
             raise CompactedIndexError
         else:
-            found = self._storage.entries(low, min(high, self._offset), size_bytes_max)
+            found = self._storage.entries(low, high if high < self._offset else self._offset, size_bytes_max)
             if high > self._offset and low + len(found) == self._offset:
                 found = [*found, *self._tail[: high - self._offset]]
         found, size_bytes = cut_to_bytes(found, size_bytes_max)
@@ -183,7 +183,7 @@ class RaftLog:
                     self._overwrite(entries[position:])
                     break
         last_new = previous + len(entries)
-        self.commit_to(min(commit, last_new))
+        self.commit_to(commit if commit < last_new else last_new)
         return last_new
 
     def commit_to(self, index: int) -> None:
@@ -229,7 +229,7 @@ class RaftLog:
             snapshot = self._snapshot
             assert snapshot is not None, "2"
             self.snapshot_due = False
-            self._writes.append(_Write(number, term=snapshot.term, index=snapshot.index, valid=snapshot.index, snapshot=snapshot))
+            self._writes.append(_Write(number, snapshot.term, snapshot.index, snapshot))
             return snapshot, ()
         entries: tuple[Entry, ...] = ()
         term = index = 0
@@ -237,7 +237,7 @@ class RaftLog:
             entries = tuple(self._tail[self.written + 1 - self._offset :])
             self.written = index = self.last_index
             term = self.last_term
-        self._writes.append(_Write(number, term=term, index=index, valid=index, snapshot=None))
+        self._writes.append(_Write(number, term, index, None))
         return None, entries
 
     def on_persisted(self, number: int, *, term: int, index: int) -> SnapshotMeta | None:
@@ -264,9 +264,10 @@ class RaftLog:
 
     def take_committed(self, size_bytes_max: int) -> tuple[Entry, ...]:
         """Hands out the next entries to apply, each once, cut to the size."""
-        if not self.has_committed:
+        last = self.commit if self.commit < self.stable else self.stable
+        if self.applying >= last or self._snapshot is not None:
             return ()
-        entries = tuple(self._storage.entries(self.applying + 1, min(self.commit, self.stable) + 1, size_bytes_max))
+        entries = tuple(self._storage.entries(self.applying + 1, last + 1, size_bytes_max))
         self.applying = entries[-1].index
         return entries
 

@@ -3,9 +3,9 @@ from jepsen_like.sim.mutation import Level, Mutant
 MUTANT = Mutant(
     module="raftkv.raft.log",
     old=(
-        "        if not self.has_committed:\n"
+        "        if self.applying >= last or self._snapshot is not None:\n"
         "            return ()\n"
-        "        entries = tuple(self._storage.entries(self.applying + 1, min(self.commit, self.stable) + 1, size_bytes_max))\n"
+        "        entries = tuple(self._storage.entries(self.applying + 1, last + 1, size_bytes_max))\n"
     ),
     new=(
         "        if self._snapshot is not None or self.applying >= self.commit:\n"

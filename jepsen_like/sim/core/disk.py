@@ -20,14 +20,8 @@ SYNC_US_MAX = 2_000_000
 """No sync takes longer."""
 
 
-class Write:
-    """One Ready's write on its way, with the state beside it when it installs a snapshot."""
-
-    __slots__ = ("checkpoint", "ready")
-
-    def __init__(self, ready: Ready, checkpoint: Checkpoint | None) -> None:
-        self.ready = ready
-        self.checkpoint = checkpoint
+Write = tuple[Ready, Checkpoint | None]
+"""One Ready's write on its way, with the state beside it when it installs a snapshot."""
 
 
 class Disk:
@@ -55,7 +49,7 @@ class Disk:
 
     def write(self, ready: Ready, checkpoint: Checkpoint | None) -> None:
         """Take a write; `kick` starts its sync."""
-        self.waiting.append(Write(ready, checkpoint))
+        self.waiting.append((ready, checkpoint))
 
     def kick(self) -> None:
         """Start a sync of all that waits, unless one runs."""
@@ -65,7 +59,7 @@ class Disk:
             took_us = self.fsync_us * (0.5 + draw) + self.slow_us
             if draw < self._tail:
                 took_us *= self._tail_factor
-            self._start_sync(min(int(took_us), SYNC_US_MAX))
+            self._start_sync(int(took_us) if took_us < SYNC_US_MAX else SYNC_US_MAX)
 
     def take_synced(self) -> list[Write]:
         """The writes whose sync returned."""
@@ -91,12 +85,12 @@ class Disk:
 
 def to_disk(member: Member, write: Write) -> None:
     """Make one write part of what a crash leaves: the log, and with a snapshot the store."""
-    ready = write.ready
+    ready, checkpoint = write
     storage = member.storage
     before: HardState = storage.hard_state
     storage.write(ready.hard_state, ready.snapshot, ready.entries)
     if ready.snapshot is not None:
-        assert write.checkpoint is not None, "a snapshot was taken whose state never arrived"
-        member.keep(write.checkpoint)
-        member.states = {write.checkpoint.index: write.checkpoint}
+        assert checkpoint is not None, "a snapshot was taken whose state never arrived"
+        member.keep(checkpoint)
+        member.states = {checkpoint.index: checkpoint}
     member.invariants.on_durable(member, before, storage.hard_state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from functools import lru_cache
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from raftkv.raft.messages import TRANSFER_CONTEXT, ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
@@ -63,7 +64,7 @@ class Invariants:
         self._votes: dict[tuple[int, int], int] = {}
         self._committed: list[tuple[int, int]] = [(0, 0)]
         self._proposals: dict[bytes, int] = {}
-        self._turns = 0
+        self._is_due = cycle([*[False] * (_INSIDE_EVERY - 1), True]).__next__
         self._changes: set[tuple[int, int]] = set()
 
     def on_written(self, member: Member, entries: tuple[Entry, ...]) -> None:
@@ -262,35 +263,35 @@ class Invariants:
         """After anything happened to a running member."""
         core = member.core
         log = member.log
-        term = core.term
-        if term != member.seen_term:
-            if term < member.seen_term:
-                raise InvariantError("term monotone", f"member {member.id}: {member.seen_term}, then {term}")
-            member.seen_term = term
-        commit = log.commit
-        if commit != member.seen_commit:
+        if core.term != member.seen_term:
+            if core.term < member.seen_term:
+                raise InvariantError("term monotone", f"member {member.id}: {member.seen_term}, then {core.term}")
+            member.seen_term = core.term
+        if log.commit != member.seen_commit:
             self.on_commit(member)
-        applied = log.applied
-        if applied != member.seen_applied:
-            # The commit index never falls, and `on_durable` sees to it that the disk keeps what is applied.
-            if applied > commit or applied < member.seen_applied or applied > member.storage.last_index():
-                raise InvariantError("applied within commit and disk", f"member {member.id}: applied {applied}, commit {commit}")
-            member.seen_applied = applied
+        if log.applied != member.seen_applied:
+            self._on_applied_to(member)
         if log.stable != member.seen_stable:
             self._on_stable(member)
         if core.role is _LEADER:
-            if member.led_term != term:
-                self._on_leader(member, term)
+            if member.led_term != core.term:
+                self._on_leader(member, core.term)
             elif log.last_index < member.led_last or log.truncation_count != member.led_truncations:
-                raise InvariantError("leader append-only", f"member {member.id} in term {term}")
+                raise InvariantError("leader append-only", f"member {member.id} in term {core.term}")
             member.led_last = log.last_index
             for progress in core.tracker.progress.values():
                 if progress.next <= progress.match:
                     values = f"{progress.next}, {progress.match}"
                     raise InvariantError("next above match", f"leader {member.id} of {progress.member_id}: {values}")
-        self._turns += 1
-        if not self._turns % _INSIDE_EVERY:
+        if self._is_due():
             core.check_invariants()
+
+    def _on_applied_to(self, member: Member) -> None:
+        """The applied index moved. The commit index never falls, and `on_durable` sees to it that the disk keeps what is applied."""
+        applied, commit = member.log.applied, member.log.commit
+        if applied > commit or applied < member.seen_applied or applied > member.storage.last_index():
+            raise InvariantError("applied within commit and disk", f"member {member.id}: applied {applied}, commit {commit}")
+        member.seen_applied = applied
 
     def _on_stable(self, member: Member) -> None:
         """What is said to be stable is on the disk, and is what the log holds there."""
@@ -405,4 +406,9 @@ def check_overlap(before: ConfState, after: ConfState) -> None:
 
 def is_quorum(conf: ConfState, members: Container[int]) -> bool:
     """Whether these are a majority of each half; written out here, so that a fault of the product's own cannot hide itself."""
-    return all(2 * sum(one in members for one in half) > len(half) for half in (conf.voters, conf.voters_outgoing) if half)
+    return _is_majority(conf.voters, members) and _is_majority(conf.voters_outgoing, members)
+
+
+def _is_majority(half: tuple[int, ...], members: Container[int]) -> bool:
+    """An empty half never objects."""
+    return not half or 2 * len([one for one in half if one in members]) > len(half)

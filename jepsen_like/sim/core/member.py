@@ -197,14 +197,14 @@ class Member:
         """A sync returned: what it wrote is durable, and the member will be told."""
         for write in self.disk.take_synced():
             to_disk(self, write)
-            ready = write.ready
+            ready, checkpoint = write
             last = ready.entries[-1] if ready.entries else ready.snapshot
             if last is None:
                 self.reports.append((ready.write_number, 0, 0))
             else:
                 self.reports.append((ready.write_number, last.term, last.index))
-            if write.checkpoint is not None:
-                self.store.restore(write.checkpoint)
+            if checkpoint is not None:
+                self.store.restore(checkpoint)
         self.disk.kick()
 
     def tick(self) -> bool:

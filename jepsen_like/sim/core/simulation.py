@@ -67,7 +67,7 @@ class Simulation:
         events, members, network = self.events, self.members, self.network
         heap, turns = events.heap, events.turns
         turn_us = self.scenario.turn_us
-        note = self.trace.numbers.extend
+        numbers = self.trace.numbers
         others: dict[int, Callable[[int, Any], None]] = {
             SYNCED: self._on_synced,
             BURST: self._on_burst,
@@ -84,12 +84,12 @@ class Simulation:
                 self.now_us = now
                 if epoch == member.epoch:
                     member.turn()
-                    note((now, member.id << 4 | TURN, (member.log.commit << 32) + member.store.digest))
+                    numbers += (now, member.id << 4 | TURN, (member.log.commit << 32) + member.store.digest)
                 continue
             now, _, kind, subject, what, more = heappop(heap)
             self.now_us = now
             if kind == DELIVER:
-                note((now, subject << 4, what[0] + (what[3] << 8) + (what[5] << 32)))
+                numbers += (now, subject << 4, what[0] + (what[3] << 8) + (what[5] << 32))
                 member = members.get(subject)
                 if (network.cut and (what.sender, subject) in network.cut) or member is None or member.node is None:
                     self._on_lost(what, more, member)
@@ -107,7 +107,7 @@ class Simulation:
                 if what == member.epoch and member.node is not None:
                     self._on_tick(member)
             else:
-                note((now, subject << 4 | kind, self.load.ok))
+                numbers += (now, subject << 4 | kind, self.load.ok)
                 others[kind](subject, what)
                 if self.trace.is_full:
                     self.trace.flush()
