@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from raftkv.storage.faulty_fs import Fault, FaultyFileSystem, injected
 from raftkv.storage.fs import File
+from raftkv.storage.layered_fs import LayeredFile
 from raftkv.storage.memory_fs import MemoryFileSystem
 
 if TYPE_CHECKING:
@@ -146,13 +147,14 @@ class SimulatedDisk(FaultyFileSystem):
         return room
 
 
-class _MoodyFile:
+class _MoodyFile(LayeredFile):
     """A file whose writes need room and whose reads may be rotten."""
 
-    __slots__ = ("_disk", "_file", "_path")
+    __slots__ = ("_disk", "_path")
 
     def __init__(self, disk: SimulatedDisk, file: File, path: str) -> None:
-        self._disk, self._file, self._path = disk, file, path
+        super().__init__(file)
+        self._disk, self._path = disk, path
 
     def pread(self, size_bytes: int, offset: int) -> bytes:
         data = self._file.pread(size_bytes, offset)
@@ -167,15 +169,3 @@ class _MoodyFile:
                 self._file.pwrite(data[: len(data) - missing], offset)
                 raise injected(Fault(0, errno.ENOSPC), self._path)
         self._file.pwrite(data, offset)
-
-    def datasync(self) -> None:
-        self._file.datasync()
-
-    def truncate(self, size_bytes: int) -> None:
-        self._file.truncate(size_bytes)
-
-    def size(self) -> int:
-        return self._file.size()
-
-    def close(self) -> None:
-        self._file.close()

@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from raftkv.storage.fs import File, FileSystem, Lock
+from raftkv.storage.fs import File, FileSystem
+from raftkv.storage.layered_fs import LayeredFile, LayeredFileSystem
 from raftkv.storage.memory_fs import MemoryFile
 
 T = TypeVar("T")
@@ -29,11 +30,11 @@ class Fault(NamedTuple):
     short_bytes: int = 0
 
 
-class FaultyFileSystem:
+class FaultyFileSystem(LayeredFileSystem):
     """Counts calls of `operations` and fails those that a Fault names. `log` lists the counted calls made so far."""
 
     def __init__(self, inner: FileSystem, faults: Iterable[Fault] = (), *, operations: Iterable[str] = MUTATIONS) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._operations = frozenset(operations)
         self.faults = {fault.call: fault for fault in faults}
         self.log: list[tuple[str, str]] = []
@@ -51,18 +52,6 @@ class FaultyFileSystem:
             self._check("open", path)
         return _FaultyFile(self, self._inner.open(path, write=write, create=create), path)
 
-    def exists(self, path: str) -> bool:
-        """See FileSystem."""
-        return self._inner.exists(path)
-
-    def size(self, path: str) -> int:
-        """See FileSystem."""
-        return self._inner.size(path)
-
-    def listdir(self, path: str) -> list[str]:
-        """See FileSystem."""
-        return self._inner.listdir(path)
-
     def mkdir(self, path: str) -> None:
         """See FileSystem."""
         self._run("mkdir", path, lambda: self._inner.mkdir(path))
@@ -79,10 +68,6 @@ class FaultyFileSystem:
         """See FileSystem."""
         self._run("sync_dir", path, lambda: self._inner.sync_dir(path))
 
-    def lock(self, path: str) -> Lock | None:
-        """See FileSystem."""
-        return self._inner.lock(path)
-
     def _check(self, operation: str, path: str) -> None:
         fault = self.count(operation, path)
         if fault is not None:
@@ -93,14 +78,12 @@ class FaultyFileSystem:
         return act()
 
 
-class _FaultyFile:
-    __slots__ = ("_file", "_fs", "_path")
+class _FaultyFile(LayeredFile):
+    __slots__ = ("_fs", "_path")
 
     def __init__(self, fs: FaultyFileSystem, file: File, path: str) -> None:
-        self._fs, self._file, self._path = fs, file, path
-
-    def pread(self, size_bytes: int, offset: int) -> bytes:
-        return self._file.pread(size_bytes, offset)
+        super().__init__(file)
+        self._fs, self._path = fs, path
 
     def pwrite(self, data: bytes, offset: int) -> None:
         fault = self._fs.count("pwrite", self._path)
@@ -122,12 +105,6 @@ class _FaultyFile:
         if fault is not None:
             raise injected(fault, self._path)
         self._file.truncate(size_bytes)
-
-    def size(self) -> int:
-        return self._file.size()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def injected(fault: Fault, path: str) -> OSError:

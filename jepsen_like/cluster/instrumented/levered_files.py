@@ -10,20 +10,18 @@ import os
 import time
 
 from jepsen_like.cluster.instrumented.levers import NO_LIMIT, Levers
-from raftkv.storage.fs import File, FileSystem, Lock
+from raftkv.storage.fs import File, FileSystem
+from raftkv.storage.layered_fs import LayeredFile, LayeredFileSystem
 
 
-class LeveredFile:
+class LeveredFile(LayeredFile):
     """See File."""
 
-    __slots__ = ("_file", "_levers", "_path")
+    __slots__ = ("_levers", "_path")
 
     def __init__(self, levers: Levers, file: File, path: str) -> None:
-        self._levers, self._file, self._path = levers, file, path
-
-    def pread(self, size_bytes: int, offset: int) -> bytes:
-        """See File."""
-        return self._file.pread(size_bytes, offset)
+        super().__init__(file)
+        self._levers, self._path = levers, path
 
     def pwrite(self, data: bytes, offset: int) -> None:
         """See File; of a write that does not fit, what fits is written first, as a real disk does."""
@@ -51,57 +49,14 @@ class LeveredFile:
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)} (injected)", self._path)
         self._file.datasync()
 
-    def truncate(self, size_bytes: int) -> None:
-        """See File."""
-        self._file.truncate(size_bytes)
 
-    def size(self) -> int:
-        """See File."""
-        return self._file.size()
-
-    def close(self) -> None:
-        """See File."""
-        self._file.close()
-
-
-class LeveredFileSystem:
+class LeveredFileSystem(LayeredFileSystem):
     """See FileSystem."""
 
     def __init__(self, levers: Levers, inner: FileSystem) -> None:
-        self._levers, self._inner = levers, inner
+        super().__init__(inner)
+        self._levers = levers
 
     def open(self, path: str, *, write: bool = False, create: bool = False) -> File:
         """See FileSystem."""
         return LeveredFile(self._levers, self._inner.open(path, write=write, create=create), path)
-
-    def exists(self, path: str) -> bool:
-        """See FileSystem."""
-        return self._inner.exists(path)
-
-    def size(self, path: str) -> int:
-        """See FileSystem."""
-        return self._inner.size(path)
-
-    def listdir(self, path: str) -> list[str]:
-        """See FileSystem."""
-        return self._inner.listdir(path)
-
-    def mkdir(self, path: str) -> None:
-        """See FileSystem."""
-        self._inner.mkdir(path)
-
-    def rename(self, source: str, target: str) -> None:
-        """See FileSystem."""
-        self._inner.rename(source, target)
-
-    def remove(self, path: str) -> None:
-        """See FileSystem."""
-        self._inner.remove(path)
-
-    def sync_dir(self, path: str) -> None:
-        """See FileSystem."""
-        self._inner.sync_dir(path)
-
-    def lock(self, path: str) -> Lock | None:
-        """See FileSystem."""
-        return self._inner.lock(path)

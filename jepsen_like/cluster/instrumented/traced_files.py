@@ -23,7 +23,8 @@ from typing import Any
 
 import msgpack
 
-from raftkv.storage.fs import File, FileSystem, Lock, OsFileSystem, parent
+from raftkv.storage.fs import File, OsFileSystem, parent
+from raftkv.storage.layered_fs import LayeredFile, LayeredFileSystem
 
 SECTOR_BYTES = 512
 """What a disk writes as a whole."""
@@ -92,17 +93,14 @@ def read_trace(path: pathlib.Path) -> Iterator[tuple[int, list[Any]]]:
         offset += _LENGTH.size + length
 
 
-class TracedFile:
+class TracedFile(LayeredFile):
     """See File."""
 
-    __slots__ = ("_file", "_fs", "_inode")
+    __slots__ = ("_fs", "_inode")
 
     def __init__(self, fs: TracedFileSystem, file: File, inode: int) -> None:
-        self._fs, self._file, self._inode = fs, file, inode
-
-    def pread(self, size_bytes: int, offset: int) -> bytes:
-        """See File."""
-        return self._file.pread(size_bytes, offset)
+        super().__init__(file)
+        self._fs, self._inode = fs, inode
 
     def pwrite(self, data: bytes, offset: int) -> None:
         """See File."""
@@ -121,22 +119,14 @@ class TracedFile:
         self._fs.trace.add(WRITE, self._inode, size_bytes, self._file.pread(max(0, size - size_bytes), size_bytes), size)
         self._file.truncate(size_bytes)
 
-    def size(self) -> int:
-        """See File."""
-        return self._file.size()
 
-    def close(self) -> None:
-        """See File."""
-        self._file.close()
-
-
-class TracedFileSystem:
+class TracedFileSystem(LayeredFileSystem):
     """See FileSystem. One that is not `honest` syncs no file and claims that it did: for the test of the test."""
 
     def __init__(self, trace: Trace, *, honest: bool = True) -> None:
+        super().__init__(OsFileSystem())
         self.trace = trace
         self.honest = honest
-        self._inner: FileSystem = OsFileSystem()
 
     def open(self, path: str, *, write: bool = False, create: bool = False) -> File:
         """See FileSystem."""
@@ -148,18 +138,6 @@ class TracedFileSystem:
                 self.trace.add(CREATE, parent(path), os.path.basename(path))
         file = self._inner.open(path, write=write, create=create)
         return TracedFile(self, file, os.stat(path).st_ino)
-
-    def exists(self, path: str) -> bool:
-        """See FileSystem."""
-        return self._inner.exists(path)
-
-    def size(self, path: str) -> int:
-        """See FileSystem."""
-        return self._inner.size(path)
-
-    def listdir(self, path: str) -> list[str]:
-        """See FileSystem."""
-        return self._inner.listdir(path)
 
     def mkdir(self, path: str) -> None:
         """See FileSystem."""
@@ -182,10 +160,6 @@ class TracedFileSystem:
         """See FileSystem."""
         self._inner.sync_dir(path)
         self.trace.add(SYNC_DIR, path)
-
-    def lock(self, path: str) -> Lock | None:
-        """See FileSystem."""
-        return self._inner.lock(path)
 
 
 @dataclass(slots=True)
