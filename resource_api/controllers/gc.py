@@ -65,7 +65,7 @@ class GarbageCollector:
     def _ask_again(self) -> None:
         """A kind that was not served may be now, an owner that could not be read is gone: what waits for an answer about it asks again."""
         for entry in self._index.by_key.values():
-            if entry.metadata.owner_references:
+            if entry.metadata.owner_references or self._waits(entry):
                 self.queue.add(entry.key)
 
     def _owner_changed(self, owner: Entry) -> None:
@@ -162,7 +162,11 @@ class GarbageCollector:
                 self.queue.add(one.key)
 
     async def _orphan(self, entry: Entry) -> None:
-        for dependent in list(self._index.dependents.get(entry.metadata.uid, {}).values()):
+        dependents = list(self._index.dependents.get(entry.metadata.uid, {}).values())
+        if any(self._index.resource_of(one) is None for one in dependents):
+            # It would still name its owner, and go for that when its kind is served.
+            return
+        for dependent in dependents:
             await self._drop_owners(dependent, [entry.metadata.uid])
         await self._drop_finalizer(entry, ORPHAN)
 

@@ -91,9 +91,6 @@ class ObjectIndex:
         self.revision = 0
         api.on_change(self._forget_paths)
 
-    def _forget_paths(self) -> None:
-        self._paths = {}
-
     def listen(self, listener: Listener) -> None:
         """Hears of everything from now on; before the start that is everything there is."""
         self._listeners.append(listener)

@@ -400,6 +400,30 @@ def test_orphans_lose_their_owner_before_it_goes():
     run(scenario)
 
 
+@pytest.mark.parametrize("propagation", ["Foreground", "Orphan"])
+@pytest.mark.parametrize("plural", ["configmaps", "secrets"])
+def test_owner_that_waits_goes_when_its_kind_is_served_again(propagation: str, plural: str):
+    """Its own, or its dependents': until then nothing goes, and nobody is taken for orphaned who still names it."""
+
+    async def scenario(world: World) -> None:
+        top = await world.create(config_map())
+        child = secret("b", ownerReferences=[owner(top, blockOwnerDeletion=True)])
+        await world.create(child)
+        await world.delete(top, propagation=propagation)
+        resource = world.of(plural)
+        world.api.remove(("", "v1", plural))
+        world.start_controllers()
+        await world.settle()
+        assert "configmaps/default/a" in world.index.by_key
+        world.api.add(resource)
+        await world.settle()
+        assert await world.find(top) is None
+        left = await world.find(child)
+        assert left is None if propagation == "Foreground" else left is not None and "ownerReferences" not in left["metadata"]
+
+    run(scenario)
+
+
 def test_collector_works_off_what_an_earlier_server_left():
     """Whatever was deleted while nobody collected."""
 
