@@ -13,6 +13,7 @@ from resource_api.security.admission.certificate_requests import (
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
 )
+from resource_api.security.admission.declared_features import NodeDeclaredFeatureValidator
 from resource_api.security.admission.default_ingress_class import DefaultIngressClass
 from resource_api.security.admission.default_toleration_seconds import DefaultTolerationSeconds
 from resource_api.security.admission.limit_ranger import LimitRanger
@@ -40,7 +41,6 @@ NOT_BUILT = frozenset(
     {
         "PodGroupProtection",
         "PodGroupWorkloadExists",
-        "NodeDeclaredFeatureValidator",
         "JobValidation",
         "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
@@ -48,8 +48,8 @@ NOT_BUILT = frozenset(
         "ValidatingAdmissionWebhook",
     }
 )
-"""On by default upstream and missing here: webhooks and policies, and plugins about pod groups and declared features, whose kinds and
-fields are of alpha versions that are not served."""
+"""On by default upstream and missing here: webhooks and policies, and plugins about pod groups: they protect them, look for their workloads
+and hold jobs to them (behind alpha gates that are off), and no version of PodGroup or Workload is served by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ def every_plugin(around: Surroundings) -> list[Plugin]:
         CertificateSubjectRestriction(),
         DefaultIngressClass(lookup),
         PodTopologyLabels(lookup),
+        NodeDeclaredFeatureValidator(lookup),
         PodResizeValidator(lookup),
         RbacEscalation(around.index, RbacAuthorizer(around.index), authorizer),
         UncalledPolicies(),
@@ -118,6 +119,7 @@ BUILT = frozenset(
         "DefaultTolerationSeconds",
         "LimitRanger",
         "NamespaceLifecycle",
+        "NodeDeclaredFeatureValidator",
         "NodeRestriction",
         "PersistentVolumeClaimResize",
         "PodResizeValidator",

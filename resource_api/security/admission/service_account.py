@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raftkv.clock import Clock
 from resource_api.errors import Object
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.stamps import generated_name
+from resource_api.security.admission.mountable_secrets import ephemeral_fault_of, fault_of, is_enforced
 from resource_api.security.admission.plugin import PassivePlugin, annotation, is_write_of, refused, spec_of
 from resource_api.security.lookup import Lookup, cached_or_newest
 
@@ -27,13 +30,16 @@ class ServiceAccount(PassivePlugin):
         self._clock = clock
 
     def handles(self, request: AdmissionRequest) -> bool:
-        """New pods."""
-        return is_write_of(request, "", "pods", "CREATE")
+        """New pods, and containers that are added to running ones."""
+        return is_write_of(request, "", "pods", "CREATE") or self._adds_containers(request)
+
+    def _adds_containers(self, request: AdmissionRequest) -> bool:
+        return is_write_of(request, "", "pods", "UPDATE", subresource="ephemeralcontainers")
 
     async def admit(self, request: AdmissionRequest) -> None:
         """Names the account, mounts its token, copies its pull secrets."""
         assert request.obj is not None
-        if annotation(request.obj, MIRROR) is not None:
+        if self._adds_containers(request) or annotation(request.obj, MIRROR) is not None:
             return
         spec = spec_of(request)
         name = spec.get("serviceAccountName") or "default"
@@ -48,11 +54,12 @@ class ServiceAccount(PassivePlugin):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
 
     async def validate(self, request: AdmissionRequest) -> None:
-        """Mirror pods have no account; others have one that exists."""
+        """Mirror pods have no account; others have one that exists, and use its secrets only where it says so."""
         assert request.obj is not None
         spec = request.obj.get("spec") or {}
-        if annotation(request.obj, MIRROR) is None:
-            await self._account(request, str(spec.get("serviceAccountName") or ""))
+        adds = self._adds_containers(request)
+        if adds or annotation(request.obj, MIRROR) is None:
+            await self._own_secrets(request, spec, ephemeral_fault_of if adds else fault_of)
             return
         if spec.get("serviceAccountName"):
             raise refused(request, "a mirror pod may not reference service accounts")
@@ -62,6 +69,14 @@ class ServiceAccount(PassivePlugin):
                 raise refused(request, "a mirror pod may not reference secrets")
             if any("serviceAccountToken" in source for source in sources):
                 raise refused(request, "a mirror pod may not use ServiceAccountToken volume projections")
+
+    async def _own_secrets(self, request: AdmissionRequest, spec: Object, fault: Callable[[Object, Object], str]) -> None:
+        name = str(spec.get("serviceAccountName") or "")
+        if not name:
+            raise refused(request, f"no service account specified for pod {request.namespace}/{request.name}")
+        account = await self._account(request, name)
+        if is_enforced(account) and (text := fault(account, spec)):
+            raise refused(request, text)
 
     async def _account(self, request: AdmissionRequest, name: str) -> Object:
         found = await cached_or_newest(self._lookup, "", "serviceaccounts", request.namespace, name)

@@ -6,6 +6,7 @@ import pytest
 
 from resource_api.client import Kind
 from resource_api.errors import Object
+from resource_api.security.admission import declared_features
 from resource_api.security.admission.certificate_requests import ClusterTrustBundleAttest
 from resource_api.security.admission.pod_placement import PodResizeValidator, PodTopologyLabels
 from resource_api.security.authorization import AlwaysAllow, AlwaysDeny
@@ -89,3 +90,49 @@ async def test_bound_pod_shows_its_zone():
         await server.client.create(pods, target, "default", name="p", subresource="binding")
         bound = await server.client.get(pods, "p", "default")
         assert (bound["spec"]["nodeName"], bound["metadata"]["labels"]) == ("n", {ZONE: "z"})
+
+
+def resized(volume: str = "1Gi", init: str = "1", level: str = "1", policy: str | None = None) -> Object:
+    """A pod on the node, with all that resizing can need a feature for."""
+    first = {"name": "i", "resources": {"requests": {"cpu": init}}, **({"restartPolicy": policy} if policy else {})}
+    volumes = [{"name": "v", "emptyDir": {"medium": "Memory", "sizeLimit": volume}}]
+    resources = {"requests": {"cpu": level}}
+    spec = {"nodeName": "n", "resources": resources, "initContainers": [first], "containers": [{"name": "c"}], "volumes": volumes}
+    return {"metadata": {"name": "p"}, "spec": spec}
+
+
+ALL_FEATURES = [declared_features.POD_LEVEL, declared_features.INIT_CONTAINERS, declared_features.MEMORY_VOLUMES]
+
+
+@pytest.mark.parametrize("subresource", ["", "resize"])
+@pytest.mark.parametrize(
+    ("new", "old", "needed"),
+    [
+        (resized(), resized(), []),
+        (resized(level="2"), resized(), ALL_FEATURES[:1]),
+        (resized(init="2"), resized(), ALL_FEATURES[1:2]),
+        (resized(init="2", policy="Always"), resized(policy="Always"), []),
+        (resized(volume="2Gi"), resized(), ALL_FEATURES[2:]),
+        (resized(volume="1024Mi"), resized(), []),
+        (resized("2Gi", "2", "2"), resized(), ALL_FEATURES),
+    ],
+)
+def test_change_that_needs_a_feature_of_the_kubelet_is_refused_without_it(
+    new: Object, old: Object, needed: list[str], subresource: str
+) -> None:
+    """The node says what it can; a pod on no node needs nothing."""
+
+    def write(obj: Object) -> object:
+        return request("Pod", "pods", obj, old=old, operation="UPDATE", subresource=subresource)
+
+    bare = declared_features.NodeDeclaredFeatureValidator(FakeCluster(node()))
+    if not needed:
+        run(bare, write(new))
+        return
+    text = f'pod update requires features {", ".join(needed)} which are not available on node "n"'
+    assert refusal(bare, write(new)).endswith(text)
+    able = {**node(), "status": {"declaredFeatures": needed}}
+    run(declared_features.NodeDeclaredFeatureValidator(FakeCluster(able)), write(new))
+    assert refusal(declared_features.NodeDeclaredFeatureValidator(FakeCluster()), write(new)).endswith('node "n" not found')
+    free = {**new, "spec": {**new["spec"], "nodeName": ""}}
+    run(bare, write(free))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 from typing import Any
 
 import pytest
@@ -156,6 +157,61 @@ def test_pod_of_a_missing_account_and_mirror_pods():
     assert "serviceAccountName" not in mirror["spec"]
     mirror["spec"]["serviceAccountName"] = "x"
     assert "mirror pod" in refusal(plugin, request("Pod", "pods", mirror))
+
+
+LIMITED = {"metadata": {"name": "default", "namespace": "default", "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}}
+DENIED = "is not allowed because service account default does not reference that secret"
+
+
+def with_secret(kind: str, secret: str, field: str = "containers") -> Object:
+    """A pod whose container takes a secret by `env` or `envFrom`."""
+    source = {"envFrom": [{"secretRef": {"name": secret}}]}
+    if kind == "env":
+        source = {"env": [{"name": "V", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]}
+    return pod(**{"serviceAccountName": "default", "containers": [{"name": "c"}], field: [{"name": "x", **source}]})
+
+
+@pytest.mark.parametrize(
+    ("obj", "text"),
+    [
+        (pod(volumes=[{"name": "v", "secret": {"secretName": "other"}}]), f'volume with secret.secretName="other" {DENIED}'),
+        (with_secret("env", "other"), f'container x with envVar V referencing secret.secretName="other" {DENIED}'),
+        (with_secret("envFrom", "other"), f'container x with envFrom referencing secret.secretName="other" {DENIED}'),
+        (with_secret("env", "other", "initContainers"), f'init container x with envVar V referencing secret.secretName="other" {DENIED}'),
+        (
+            pod(imagePullSecrets=[{"name": "pull"}, {"name": "other"}]),
+            'imagePullSecrets[1].name="other" is not allowed because service account default does not reference that imagePullSecret',
+        ),
+        (with_secret("env", "mine"), ""),
+        (with_secret("envFrom", "mine", "initContainers"), ""),
+        (pod(volumes=[{"name": "v", "secret": {"secretName": "mine"}}], imagePullSecrets=[{"name": "pull"}]), ""),
+    ],
+)
+def test_account_limits_the_secrets_of_its_pods_where_it_says_so(obj: Object, text: str) -> None:
+    """By the annotation; without it, or with another value, everything is fine."""
+    lists = {"secrets": [{"name": "mine"}], "imagePullSecrets": [{"name": "pull"}]}
+    plugin = ServiceAccount(FakeCluster(account(**LIMITED, **lists)), SetClock())
+    if text:
+        assert refusal(plugin, request("Pod", "pods", copy.deepcopy(obj))).endswith(text)
+    else:
+        run(plugin, request("Pod", "pods", copy.deepcopy(obj)))
+    run(ServiceAccount(FakeCluster(account(**lists)), SetClock()), request("Pod", "pods", copy.deepcopy(obj)))
+
+
+def test_account_limits_the_secrets_of_added_containers() -> None:
+    """Which are judged alone: what the pod has is settled. Nothing else is changed by the plugin then."""
+    plugin = ServiceAccount(FakeCluster(account(**LIMITED, secrets=[{"name": "mine"}])), SetClock())
+
+    def added(secret: str) -> object:
+        obj = with_secret("env", secret, "ephemeralContainers")
+        return request("Pod", "pods", obj, old=pod(), operation="UPDATE", subresource="ephemeralcontainers")
+
+    text = f'ephemeral container x with envVar V referencing secret.secretName="other" {DENIED}'
+    assert refusal(plugin, added("other")).endswith(text)
+    fine = added("mine")
+    before = copy.deepcopy(fine.obj)
+    run(plugin, fine)
+    assert fine.obj == before
 
 
 # Priority
