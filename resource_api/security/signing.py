@@ -1,19 +1,17 @@
-"""Signs approved CertificateSigningRequests of `kubernetes.io/kube-apiserver-client`, as kube-controller-manager does; others stay pending.
+"""Signs approved CertificateSigningRequests of the `kubernetes.io` signers, as kube-controller-manager does; others stay pending.
 
-Source: certificates.k8s.io/v1 documentation of the signers.
+One authority signs for all of them. Source: certificates.k8s.io/v1 documentation of the signers; `signers` has their rules.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from raftkv.clock import Clock
 from resource_api.errors import Object, StatusError
@@ -21,10 +19,9 @@ from resource_api.registry.requests import loopback
 from resource_api.schema.times import rfc3339
 from resource_api.security.certificates import LEAF_DAYS, Authority, key_usage
 from resource_api.security.lookup import Lookup
+from resource_api.security.signers import EXTENDED, KEY_BITS, SIGNERS
 
-CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 GROUP, PLURAL = "certificates.k8s.io", "certificatesigningrequests"
-USAGES = {"digital signature", "key encipherment", "client auth"}
 LIFETIME_MIN_S = 600
 
 
@@ -44,31 +41,36 @@ def parse_request(csr: Object) -> x509.CertificateSigningRequest:
 
 
 def is_approved(csr: Object) -> bool:
-    """Approved, neither denied nor failed, and for this signer without a certificate yet."""
+    """Approved, neither denied nor failed, and for one of our signers without a certificate yet."""
     status = csr.get("status") or {}
     kinds = {condition.get("type") for condition in status.get("conditions") or () if condition.get("status", "True") == "True"}
-    waits = (csr.get("spec") or {}).get("signerName") == CLIENT_SIGNER and not status.get("certificate")
+    waits = (csr.get("spec") or {}).get("signerName") in SIGNERS and not status.get("certificate")
     return waits and "Approved" in kinds and not kinds & {"Denied", "Failed"}
 
 
 def sign(csr: Object, authority: Authority) -> bytes:
     """The certificate, PEM. Raises UnsignableError."""
     spec = csr["spec"]
-    usages: Sequence[str] = spec.get("usages") or ()
-    if not set(usages) <= USAGES or "client auth" not in usages:
-        raise UnsignableError(f"usages did not match {sorted(USAGES)}: {sorted(usages)}")
+    usages: list[str] = spec.get("usages") or []
     request = parse_request(csr)
+    if fault := SIGNERS[spec["signerName"]](request, usages):
+        raise UnsignableError(fault)
     key = request.public_key()
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
         raise UnsignableError("the key is of a kind that is not signed")
     lives_s = min(max(int(spec.get("expirationSeconds") or LEAF_DAYS * 86400), LIFETIME_MIN_S), LEAF_DAYS * 86400)
     builder = authority.builder(request.subject, lives_s).public_key(key)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    bits = {name: name.replace("_", " ") in usages for name in ("digital_signature", "key_encipherment")}
-    if any(bits.values()):
+    bits = {KEY_BITS[usage]: True for usage in usages if usage in KEY_BITS}
+    if not bits.get("key_agreement"):
+        # They say what an agreed key is for, and nothing without one.
+        bits = {name: on for name, on in bits.items() if name not in ("encipher_only", "decipher_only")}
+    if bits:
         # A key usage without any bit is none: OpenSSL refuses such a certificate, and Go leaves the extension out as well.
         builder = builder.add_extension(key_usage(**bits), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+    purposes = list(dict.fromkeys(EXTENDED[usage] for usage in usages if usage in EXTENDED))
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -9,7 +9,8 @@ from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.requests import MASTERS
 from resource_api.security.admission.plugin import PassivePlugin, is_write_of, refused
 from resource_api.security.authorization import Attributes, Authorizer
-from resource_api.security.signing import CLIENT_SIGNER, GROUP, PLURAL, UnsignableError, parse_request
+from resource_api.security.signers import CLIENT_SIGNER
+from resource_api.security.signing import GROUP, PLURAL, UnsignableError, parse_request
 
 
 def may(authorizer: Authorizer, request: AdmissionRequest, verb: str, signer: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import pathlib
 import ssl
 import stat
@@ -19,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from raftkv.clock import SystemClock
 from resource_api.errors import Object
-from resource_api.security import signing
+from resource_api.security import signers, signing
 from resource_api.security.certificates import ADMIN_LEAF, Leaf, open_authority, open_leaf, server_context, serving_leaf
 from resource_api.security.kubeconfig import kubeconfig, new_admin_token, write_kubeconfig
 from tests.resource_api.security.cluster import FakeCluster, SetClock
@@ -135,13 +136,20 @@ def test_kubeconfig_is_complete_and_private(tmp_path):
 def csr(
     *,
     usages: tuple[str, ...] = ("client auth", "digital signature"),
-    signer: str = signing.CLIENT_SIGNER,
+    signer: str = signers.CLIENT_SIGNER,
     conditions: tuple[str, ...] = ("Approved",),
+    name: str = "carol",
+    groups: tuple[str, ...] = ("devs",),
+    names: tuple[x509.GeneralName, ...] = (),
     **spec: Any,
 ) -> Object:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "devs"), x509.NameAttribute(NameOID.COMMON_NAME, "carol")])
-    pem = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    subject = x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     return {
         "apiVersion": "certificates.k8s.io/v1",
         "kind": "CertificateSigningRequest",
@@ -194,8 +202,8 @@ def test_requests_that_are_not_ours_or_not_approved_wait(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"usages": ("client auth", "server auth")}, "usages"),
-        ({"usages": ("digital signature",)}, "usages"),
+        ({"usages": ("client auth", "server auth")}, "invalid usage for client certificate: server auth"),
+        ({"usages": ("digital signature",)}, "missing required usage for client certificate: client auth"),
         ({"request": "cnViYmlzaA=="}, "parse"),
     ],
 )
@@ -206,3 +214,64 @@ def test_unsignable_request_fails_with_a_reason(tmp_path, wrong, text):
     assert "certificate" not in result["status"]
     failed = result["status"]["conditions"][-1]
     assert failed["type"] == "Failed" and failed["reason"] == "SignerValidationFailure" and text in failed["message"]
+
+
+BOTH = ("digital signature", "key encipherment")
+DNS, ADDRESS = x509.DNSName("n1"), x509.IPAddress(ipaddress.ip_address("10.0.0.1"))
+EMAIL, URI = x509.RFC822Name("a@example.com"), x509.UniformResourceIdentifier("spiffe://x")
+NODE: dict[str, Any] = {"name": "system:node:n1", "groups": ("system:nodes",)}
+CLIENT = {**NODE, "signer": signers.KUBELET_CLIENT_SIGNER, "usages": (*BOTH, "client auth")}
+SERVING = {**NODE, "signer": signers.KUBELET_SERVING_SIGNER, "usages": (*BOTH, "server auth"), "names": (DNS, ADDRESS)}
+NOT_NODES, NOT_A_NODE = "subject organization is not system:nodes", "subject common name does not begin with system:node:"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({**CLIENT, "groups": ("devs",)}, NOT_NODES),
+        ({**CLIENT, "groups": ("system:nodes", "devs")}, NOT_NODES),
+        ({**CLIENT, "groups": ()}, NOT_NODES),
+        ({**CLIENT, "name": "n1"}, NOT_A_NODE),
+        ({**CLIENT, "names": (DNS,)}, "DNS subjectAltNames are not allowed"),
+        ({**CLIENT, "names": (EMAIL,)}, "Email subjectAltNames are not allowed"),
+        ({**CLIENT, "names": (ADDRESS,)}, "IP subjectAltNames are not allowed"),
+        ({**CLIENT, "names": (URI,)}, "URI subjectAltNames are not allowed"),
+        ({**CLIENT, "usages": (*BOTH, "server auth")}, "usages did not match [client auth digital signature key encipherment]"),
+        ({**CLIENT, "usages": ("client auth",)}, "usages did not match [client auth digital signature key encipherment]"),
+        ({**SERVING, "groups": ("devs",)}, NOT_NODES),
+        ({**SERVING, "names": ()}, "DNS or IP subjectAltName is required"),
+        ({**SERVING, "names": (DNS, EMAIL)}, "Email subjectAltNames are not allowed"),
+        ({**SERVING, "names": (ADDRESS, URI)}, "URI subjectAltNames are not allowed"),
+        ({**SERVING, "usages": (*BOTH, "client auth")}, "usages did not match [digital signature key encipherment server auth]"),
+        ({**SERVING, "name": "carol"}, NOT_A_NODE),
+    ],
+)
+def test_signer_of_kubelets_refuses_what_upstreams_refuses(tmp_path, asked, text):
+    """With the condition Failed and its reason."""
+    clock = SetClock()
+    result = signing.signed(csr(**asked), open_authority(tmp_path, clock), clock)
+    failed = result["status"]["conditions"][-1]
+    assert (failed["type"], failed["reason"], failed["message"]) == ("Failed", "SignerValidationFailure", text)
+    assert "certificate" not in result["status"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "purposes"),
+    [
+        (CLIENT, ["client auth"]),
+        ({**CLIENT, "usages": ("client auth", "digital signature")}, ["client auth"]),
+        (SERVING, ["server auth"]),
+        ({**SERVING, "usages": ("server auth", "digital signature"), "names": (ADDRESS,)}, ["server auth"]),
+        ({"signer": signers.LEGACY_SIGNER, "usages": ("any", "s/mime", "email protection")}, ["any", "s/mime"]),
+    ],
+)
+def test_signer_gives_what_was_asked_for(tmp_path, asked, purposes):
+    """Subject, names and usages of the request; each purpose once."""
+    request = csr(**asked)
+    assert signing.is_approved(request)
+    certificate = x509.load_pem_x509_certificate(signing.sign(request, open_authority(tmp_path, SetClock())))
+    held = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(held) == [signers.EXTENDED[one] for one in purposes]
+    assert certificate.subject == signing.parse_request(request).subject
+    named = [one.value for one in certificate.extensions if isinstance(one.value, x509.SubjectAlternativeName)]
+    assert [list(one) for one in named] == ([list(asked["names"])] if asked.get("names") else [])
