@@ -18,7 +18,7 @@ from resource_api.errors import StatusError, internal_error, timeout
 from resource_api.http import status
 from resource_api.http.counters import RequestCounters, Sample
 from resource_api.http.deadlines import Deadlines
-from resource_api.http.messages import Answer, Request, Response
+from resource_api.http.messages import Answer, ClientGoneError, Request, Response
 from resource_api.http.representation import Representations
 from resource_api.http.request import RequestInfo, request_info, timeout_s
 from resource_api.registry.requests import User
@@ -34,6 +34,9 @@ WARNINGS_BYTES_MAX = 4096
 """Of all Warning headers together; past it each text is cut to `WARNING_CUT_BYTES`, and past that left out."""
 
 WARNING_CUT_BYTES = 256
+
+CLIENT_GONE = 499
+"""The code that is counted for a request whose client went before it had said all: no fault of the server's. Nobody is sent it."""
 
 UNLIMITED = 1 << 30
 
@@ -118,6 +121,8 @@ class Chain:
             answer = await (self._guarded(request, info) if info.long_running else self._timely(request, info))
         except StatusError as error:
             answer = status.refusal(error, request, self._representations)
+        except ClientGoneError:
+            answer = Response(CLIENT_GONE, b"")
         except Exception as error:  # a fault of ours ends this request and no other
             self._counters.faults += 1
             _log.error("%s %s failed", request.method, request.path, exc_info=error)

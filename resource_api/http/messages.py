@@ -30,6 +30,10 @@ Query = dict[str, list[str]]
 """Parameters in the order they came, each with all its values."""
 
 
+class ClientGoneError(Exception):
+    """The client went before it had said all; whatever is answered reaches nobody."""
+
+
 class Headers(Protocol):
     """Header fields by name, in any case."""
 
@@ -112,7 +116,7 @@ class Request:
         return found
 
     async def body(self) -> bytes:
-        """The whole body. Raises StatusError 413 above `BODY_BYTES_MAX`."""
+        """The whole body. Raises StatusError 413 above `BODY_BYTES_MAX`, 400 for broken framing, and ClientGoneError."""
         return await self._read()
 
     def warn(self, text: str) -> None:

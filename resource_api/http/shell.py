@@ -14,10 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from raftkv.connection_log import connection_log
-from resource_api.errors import too_large
-from resource_api.http.messages import BODY_BYTES_MAX, Answer, Request, Response, Stream
+from resource_api.errors import bad_request, too_large
+from resource_api.http.messages import BODY_BYTES_MAX, Answer, ClientGoneError, Request, Response, Stream
 from resource_api.http.status import REASONS
 from resource_api.http.websocket import ClientFrames, closing
 
@@ -70,8 +71,9 @@ class Shell:
 
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
         transport = message.transport
-        if transport is None:
-            raise ConnectionResetError("the client is gone")
+        reads = message.method in ("GET", "HEAD")
+        if transport is None or reads and transport.is_closing():
+            return _Streamed(keep=False)
         target = message.raw_path
         if not target.startswith("/"):
             target = _origin_form(target)
@@ -87,19 +89,25 @@ class Shell:
         connection = message.protocol
         assert isinstance(connection, _Connection)
         connection.serving = message
+        if reads:
+            connection.reading = asyncio.current_task()
         try:
             answer = await self._serve(request)
             if isinstance(answer, Response):
                 return _Written(answer, connection)
             return await self._stream(message, transport, connection, answer)
         finally:
-            connection.serving = None
+            connection.serving = connection.reading = None
 
     async def _stream(
         self, message: web.BaseRequest, transport: asyncio.Transport, connection: _Connection, stream: Stream
     ) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
+        if transport.is_closing():
+            # The client went while the stream was opened: nobody would ever tell it to end.
+            stream.stop()
+            return _Streamed(keep=False)
         chunked = message.version >= (1, 1) and stream.websocket is None
         outlet = _WebSocketOutlet(message, transport) if stream.websocket is not None else _Outlet(message, transport, chunked)
         framing = "Transfer-Encoding: chunked" if chunked else "" if stream.websocket is not None else "Connection: close"
@@ -113,7 +121,7 @@ class Shell:
         try:
             await stream.run(outlet)
         except ConnectionError:
-            raise
+            return _Streamed(keep=False)
         except Exception as error:
             # A fault of ours after the head is out: what is missing must not look like a clean end, nor be answered a second time.
             _log.error("%s %s failed in its midst", message.method, message.path, exc_info=error)
@@ -125,11 +133,12 @@ class Shell:
         outlet.end()
         return _Streamed(keep=chunked and message.keep_alive)
 
-    def _on_lost(self, connection: object) -> None:
-        """The client went: nobody reads the stream any more."""
+    def _on_lost(self, connection: _Connection) -> None:
+        """The client went: nobody reads the stream any more, nor what is being read for it. What it had asked to change goes on."""
         found = self._streams.pop(connection, None)
-        if found is not None:
-            found[0].cancel()
+        task = found[0] if found is not None else connection.reading
+        if task is not None:
+            task.cancel()
 
 
 class _Connection(web.RequestHandler):
@@ -139,7 +148,7 @@ class _Connection(web.RequestHandler):
     `STALLED_S` is cut: its watch is long over by then, and only the connection is left.
     """
 
-    __slots__ = ("_stalled", "has_ended", "is_streaming", "serving")
+    __slots__ = ("_stalled", "has_ended", "is_streaming", "reading", "serving")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -147,6 +156,8 @@ class _Connection(web.RequestHandler):
         self.has_ended = False
         self.is_streaming = False
         self.serving: web.BaseRequest | None = None
+        self.reading: asyncio.Task[object] | None = None
+        """What answers the request that is being served, if that changes nothing."""
         super().connection_made(transport)
         _bound_in_kernel(transport)
 
@@ -198,7 +209,7 @@ class _Server(web.Server):
     def __init__(
         self,
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        on_lost: Callable[[object], None],
+        on_lost: Callable[[_Connection], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         def make_request(*parts: object) -> web.BaseRequest:
@@ -222,6 +233,7 @@ class _Server(web.Server):
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """See aiohttp."""
+        assert isinstance(handler, _Connection)
         self._on_lost(handler)
         super().connection_lost(handler, exc)
 
@@ -393,6 +405,10 @@ async def _read(message: web.BaseRequest) -> bytes:
         return await message.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise too_large(BODY_BYTES_MAX) from error
+    except (ConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
+        if message.transport is None or message.transport.is_closing():
+            raise ClientGoneError("the client is gone") from error
+        raise bad_request(f"the body cannot be read: {error}") from error
 
 
 def _bound_in_kernel(transport: asyncio.BaseTransport) -> None:

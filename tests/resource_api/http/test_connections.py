@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -191,6 +192,79 @@ def test_body_that_does_not_come_to_an_end_ends_with_the_requests_time():
         assert await slow.until_closed() - began < TIMEOUT_S + 15
 
     play(scenario)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_watch_of_a_client_that_is_gone_ends_at_once(turns: int):
+    """Also before its first byte, at whatever point of its opening: nobody would ever tell it to end."""
+
+    async def scenario(world: Connections) -> None:
+        lister = world.connect()
+        lister.send(f"GET {MAPS} HTTP/1.1")
+        await lister.until(lambda: lister.statuses == [200])
+        for _ in range(3):
+            client = world.connect()
+            client.send(f"GET {MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1 HTTP/1.1")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            client.transport.close()
+        await asyncio.sleep(1)
+        assert world.watches == 0
+        assert ", 0 watchers" in world.face.catalog.caches.describe()
+
+    play(scenario)
+
+
+def test_read_of_a_client_that_is_gone_ends_at_once_and_a_write_goes_on():
+    """Nobody takes what is read; what was asked to be changed is changed, as it would be had the client gone a moment later."""
+    waiting: list[asyncio.Future[None]] = []
+    ended: list[str] = []
+
+    async def slow(request: Request):
+        await request.body()
+        waiting.append(asyncio.get_running_loop().create_future())
+        try:
+            await waiting[-1]
+        except asyncio.CancelledError:
+            ended.append(request.method)
+            raise
+        return await open_guards().authenticate(request)
+
+    async def scenario(world: Connections) -> None:
+        body = json.dumps(config_map("a")).encode()
+        reader, writer = world.connect(), world.connect()
+        reader.send(f"GET {MAPS} HTTP/1.1")
+        writer.send(f"POST {MAPS} HTTP/1.1", f"Content-Length: {len(body)}", "Content-Type: application/json", body=body)
+        await asyncio.sleep(0.1)
+        assert len(waiting) == 2
+        for client in (reader, writer):
+            client.transport.abort()
+        await asyncio.sleep(0.1)
+        assert ended == ["GET"]
+        waiting[1].set_result(None)
+        await asyncio.sleep(0.1)
+        assert await world.face.store.count("configmaps/default/a") == 1
+
+    play(scenario, guards=replace(open_guards(), authenticate=slow))
+
+
+def test_client_that_goes_within_its_body_is_no_fault_of_the_servers(caplog: pytest.LogCaptureFixture):
+    """Nothing is logged as an error, no answer of the five hundreds is counted, and nothing is changed."""
+
+    async def scenario(world: Connections) -> None:
+        for framing in ("Content-Length: 1000", "Transfer-Encoding: chunked"):
+            client = world.connect()
+            client.send(f"POST {MAPS} HTTP/1.1", framing, "Content-Type: application/json", body=b"5\r\n{")
+            await asyncio.sleep(0.1)
+            client.transport.abort()
+        await asyncio.sleep(0.1)
+        assert world.face.server.counters.faults == 0
+        assert re.findall(r'^apiserver_request_total{code="(\d+)".* (\d+)$', world.face.server.counters.text(), re.M) == [("499", "2")]
+        assert world.face.store.now == 1
+
+    with caplog.at_level(logging.INFO):
+        play(scenario)
+    assert not caplog.records
 
 
 # Who says everything at once.
