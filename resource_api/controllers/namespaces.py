@@ -63,6 +63,15 @@ class NamespaceController:
         entry = self._index.by_key.get(PATH + name)
         if entry is None or not entry.metadata.deletion_timestamp:
             return
+        try:
+            await self._look(entry)
+        except StatusError as error:
+            # Gone: another server was faster.
+            if error.code != 404:
+                raise
+
+    async def _look(self, entry: Entry) -> None:
+        name = entry.metadata.name
         namespaces = self._api.find("", "namespaces")
         content = list(self._index.objects_in(name))
         pods = [one for one in content if one.key.startswith("pods/")]
