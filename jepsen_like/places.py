@@ -17,6 +17,7 @@ from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.endpoints import EndpointWorld
 from jepsen_like.nemesis import Nemesis, prepared
 from jepsen_like.sim.streams import stream
+from jepsen_like.workload import catalog
 from raftkv.clock import SystemClock
 
 
@@ -81,7 +82,8 @@ async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.
         open_cluster(own.backend, own.members, plan.seed, data, system=own.system, flags=flags, instruments=needs.instruments) as cluster,
     ):
         world = EndpointWorld(_addresses(cluster.members), tape, seed=plan.seed)
-        faults = Nemesis(cluster, plan.nemesis, stream(plan.seed, "nemesis"), world.recorder) if plan.nemesis else None
+        calm_s = catalog.entry_of(plan.workload).calm_s
+        faults = Nemesis(cluster, plan.nemesis, stream(plan.seed, "nemesis"), world.recorder, calm_s=calm_s) if plan.nemesis else None
         return await run.execute(plan, world, tape, faults, tell=tell)
 
 

@@ -65,8 +65,8 @@ class MemberProcess:
         self.place = place
         self.process: subprocess.Popen[bytes] | None = None
         self.starts_total = 0
-        self.joins = False
-        """Its next start is that of a member which a running cluster was told to expect."""
+        self.joins = ""
+        """The members of a running cluster that was told to expect it at its next start, itself among them, as its flag names them."""
 
         folder.mkdir(parents=True, exist_ok=True)
 

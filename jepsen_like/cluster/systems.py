@@ -32,7 +32,7 @@ class System:
         """A member's flags; both servers share etcd's names for them."""
         place = member.place
         listen = ",".join(f"http://{address}" for address in place.listen_clients)
-        cluster = ",".join(f"{other.name}={other.peer_url}" for other in members)
+        cluster = member.joins or ",".join(f"{other.name}={other.peer_url}" for other in members)
         return [
             *("--name", member.name, "--data-dir", data),
             *("--listen-client-urls", listen, "--advertise-client-urls", f"http://{place.clients}"),

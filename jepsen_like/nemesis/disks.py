@@ -15,6 +15,7 @@ from jepsen_like.cluster.cluster import FILES, Cluster
 from jepsen_like.cluster.instrumented.levers import NO_LIMIT, Levers
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.nemesis.fault import Fault
+from jepsen_like.recorder import Recorder
 
 ENDS_WITHIN_S = 5.0
 """A member that hit an error it must not survive."""
@@ -162,8 +163,8 @@ class BitRot(Fault):
     verified_by = "the byte on disk, and a member that refuses to start"
     state = "down"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._path = pathlib.Path()
         self._offset = -1
         self._good = b""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jepsen_like.cluster.cluster import FAILPOINTS, Cluster
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.nemesis.fault import Fault
+from jepsen_like.recorder import Recorder
 
 TIMEOUT_S = 2.0
 
@@ -75,8 +76,8 @@ class Failpoint(Fault):
     instruments = frozenset({FAILPOINTS})
     verified_by = "how often the place acted; of one that crashes, the end of the process"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._choice = self.rng.choice(CHOICES)
 
     @classmethod

@@ -15,6 +15,7 @@ from typing import ClassVar
 from jepsen_like.cluster.cluster import Cluster
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.ledger import FaultRecord
+from jepsen_like.recorder import Recorder
 from raftkv.client import AsyncClient
 from raftkv.errors import RaftKVError
 
@@ -49,9 +50,11 @@ class Fault:
     flags: ClassVar[tuple[str, ...]] = ()
     """Without which it has no effect that could be seen."""
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
         self.cluster = cluster
         self.rng = rng
+        self.recorder = recorder
+        """Of the run: for calls the checks must know of, and for marks besides the fault's own."""
         self.targets: tuple[str, ...] = ()
         self.requested = ""
         self.verified = False

@@ -23,14 +23,19 @@ from raftkv.errors import RaftKVError
 GAP_S = (0.3, 1.5)
 """Without a fault, between two."""
 
+CALM_EVERY = 3
+"""Faults after which the gap is a long one, for loads that need it."""
+
 log = logging.getLogger("jepsen_like.nemesis")
 
 
 class Nemesis:
     """A seeded schedule of faults. An instance serves one run."""
 
-    def __init__(self, cluster: Cluster, names: Iterable[str], rng: random.Random, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, names: Iterable[str], rng: random.Random, recorder: Recorder, *, calm_s: float = 0.0) -> None:
+        """`calm_s`: how long no fault is to be done, now and then."""
         self._cluster = cluster
+        self._calm_s = calm_s
         self._rng = rng
         self._recorder = recorder
         self._faults: list[type[Fault]] = []
@@ -56,8 +61,8 @@ class Nemesis:
         """
         loop = asyncio.get_running_loop()
         try:
-            for fault in self._schedule():
-                gap_s = self._rng.uniform(*GAP_S)
+            for number, fault in enumerate(self._schedule(), 1):
+                gap_s = self.gap_s(number)
                 hold_s = self._rng.uniform(*fault.hold_s)
                 if loop.time() + gap_s + hold_s > until_s:
                     break
@@ -68,9 +73,13 @@ class Nemesis:
             await self._heal_everything()
         await self._cluster.wait_healthy(within_s=RECOVER_WITHIN_S)
 
+    def gap_s(self, number: int) -> float:
+        """How long to wait before the fault of that number, from 1."""
+        return self._rng.uniform(*GAP_S) + (self._calm_s if number % CALM_EVERY == 0 else 0.0)
+
     async def inject(self, kind: type[Fault], hold_s: float) -> FaultRecord:
         """One fault, from beginning to end."""
-        fault = kind(self._cluster, random.Random(self._rng.getrandbits(64)))
+        fault = kind(self._cluster, random.Random(self._rng.getrandbits(64)), self._recorder)
         start_ns = self._recorder.now_ns()
         try:
             try:

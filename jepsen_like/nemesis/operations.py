@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
 
 from jepsen_like.cluster.cluster import Cluster
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.nemesis.fault import RECOVER_WITHIN_S, Fault
 from jepsen_like.nemesis.partitions import apart
+from jepsen_like.recorder import Recorder
 from raftkv.client import AsyncClient
 from raftkv.errors import RaftKVError
 
 KEPT_REVISIONS = 20
 SNAPSHOT_COUNT_MAX = 1000
-CHANGE_TIMEOUT_S = 5.0
 
 
 class Compaction(Fault):
@@ -124,8 +123,8 @@ class SnapshotInstall(Fault):
     verified_by = "the member's own word that it applied a snapshot from the leader"
     state = "partitioned"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._log_start = 0
 
     @classmethod
@@ -168,86 +167,6 @@ class SnapshotInstall(Fault):
     async def heal(self) -> None:
         """See Fault."""
         await self.cluster.partition({})
-
-
-class Replace(Fault):
-    """One member is removed, loses its disk, is added again under a new id and catches up."""
-
-    name = "member-replace"
-    row = 27
-    hold_s = (0.0, 1.0)
-    verified_by = "the member lists: its old id is gone, its new one is there, and it serves"
-    state = "joining"
-
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
-        self._old_id = self._new_id = 0
-        self._wiped = self._started = False
-
-    async def apply(self) -> None:
-        """See Fault."""
-        member = await self.pick_member()
-        self.target(member)
-        self.requested = f"{member.name} removed, wiped and added again"
-        self._old_id = await self._listed(member)
-        await self._change(member, lambda client, listed: client.cluster.remove(listed) if listed else None)
-        self.cluster.kill(member)
-        member.wipe()
-        self._wiped = True
-        await asyncio.sleep(self.rng.uniform(0.0, 0.5))
-        await self._join(member)
-
-    async def _join(self, member: MemberProcess) -> None:
-        await self._change(member, lambda client, listed: None if listed else client.cluster.add([member.peer_url]))
-        self._new_id = await self._listed(member)
-        member.joins = True
-        self.cluster.start(member)
-        self._started = True
-        await self.cluster.wait_healthy(member, within_s=RECOVER_WITHIN_S)
-        member.joins = False
-
-    async def _listed(self, member: MemberProcess) -> int:
-        """The id under which the others know it; 0 when they do not."""
-        async with AsyncClient(self._others(member), timeout_s=CHANGE_TIMEOUT_S) as client:
-            listed = (await client.cluster.members()).members
-        return next((one.id for one in listed if member.peer_url in one.peer_urls), 0)
-
-    async def _change(self, member: MemberProcess, change: Callable[[AsyncClient, int], Awaitable[object] | None]) -> None:
-        """Asks again until there is nothing left to ask for: members refuse while they have not all been connected for long enough."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + RECOVER_WITHIN_S
-        while True:
-            try:
-                listed = await self._listed(member)
-                async with AsyncClient(self._others(member), timeout_s=CHANGE_TIMEOUT_S) as client:
-                    asked = change(client, listed)
-                    if asked is None:
-                        return
-                    await asked
-            except RaftKVError:
-                if loop.time() > until_s:
-                    raise
-                await asyncio.sleep(0.2)
-
-    def _others(self, member: MemberProcess) -> list[str]:
-        return [other.place.admin for other in self.cluster.members if other is not member and other.running]
-
-    async def verify(self) -> None:
-        """See Fault."""
-        (member,) = self.members()
-        async with AsyncClient(member.place.admin, timeout_s=CHANGE_TIMEOUT_S) as client:
-            ids = {one.id for one in (await client.cluster.members()).members}
-            own = (await client.maintenance.status()).header.member_id
-        right = self._old_id not in ids and own == self._new_id and own in ids
-        self.expect(right, f"{member.name} was {self._old_id:x} and is {own:x}, of {len(ids)} members")
-
-    async def heal(self) -> None:
-        """See Fault."""
-        for member in self.members():
-            # Once it was started it may have voted: then it comes back with what it has, and never empty again.
-            if self._wiped and not self._started:
-                await self._join(member)
-        await self.restarted(self.members())
 
 
 def compacted_to(member: MemberProcess) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from jepsen_like.cluster.cluster import Cluster
 from jepsen_like.cluster.links import CLIENTS, Direction, Tally
 from jepsen_like.nemesis.fault import Fault
+from jepsen_like.recorder import Recorder
 
 Grudges = Mapping[str, frozenset[str]]
 
@@ -45,8 +46,8 @@ class Partition(Fault):
     verified_by = "traffic that the network held or dropped on the cut directions, and none that it let pass there"
     state = "partitioned"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._before = self._since = Tally()
         self._cut: list[Direction] = []
 

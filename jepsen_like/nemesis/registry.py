@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jepsen_like.cluster import loop_disk
 from jepsen_like.cluster.cluster import FAILPOINTS, LOOP, TRACE
 from jepsen_like.cluster.systems import RAFTKV
-from jepsen_like.nemesis import clocks, disks, failing, losses, operations, partitions, processes, traffic
+from jepsen_like.nemesis import clocks, disks, failing, losses, members, operations, partitions, processes, traffic
 from jepsen_like.nemesis.fault import Fault
 
 ALL: tuple[type[Fault], ...] = (
@@ -42,7 +42,7 @@ ALL: tuple[type[Fault], ...] = (
     losses.LostNames,
     disks.BitRot,
     disks.SlowDisk,
-    operations.Replace,
+    members.Replace,
     operations.SnapshotInstall,
     operations.Compaction,
     operations.LeaderMoves,

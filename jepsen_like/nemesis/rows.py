@@ -45,7 +45,7 @@ ROWS: tuple[Row, ...] = (
     Row("renames and names lost", ("power",)),
     Row("bit rot", ("rot",)),
     Row("slow disk", ("slow-disk",), ("slow_disk",)),
-    Row("membership changes", (), ("change",)),
+    Row("membership changes", ("replace",), ("change",)),
     Row("snapshot installed under load", ("lag",), ("snapshot",)),
     Row("compaction, defragmentation under load", ("compact",)),
     Row("leader transfer", ("transfer",), ("transfer",)),

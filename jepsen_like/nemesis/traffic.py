@@ -13,6 +13,7 @@ from jepsen_like.cluster.cluster import Cluster
 from jepsen_like.cluster.links import CLIENTS, OPEN, Conditions, Counters, Direction, Tally
 from jepsen_like.nemesis.fault import Fault
 from jepsen_like.nemesis.partitions import apart
+from jepsen_like.recorder import Recorder
 
 
 class Shaped(Fault):
@@ -24,8 +25,8 @@ class Shaped(Fault):
     clients_too: ClassVar[bool] = True
     state = "slow"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self.directions: list[Direction] = []
         self.conditions = OPEN
         self._before = Tally()
@@ -219,8 +220,8 @@ class Reset(Fault):
     row = 16
     verified_by = "connections the network ended by a reset to both ends"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._ended = 0
 
     @classmethod
@@ -300,8 +301,8 @@ class Flapping(Fault):
     verified_by = "changes made, and traffic that was cut off in between"
     state = "partitioned"
 
-    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
-        super().__init__(cluster, rng)
+    def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
+        super().__init__(cluster, rng, recorder)
         self._changes = 0
         self._before = Tally()
 

@@ -53,21 +53,29 @@ class SimulatedMember:
         self.running: RunningMember | None = None
         self.failed: BaseException | None = None
         self.starts = 0
+        self.joins: tuple[tuple[str, str], ...] = ()
+        """Names and peer URLs of the running cluster that it joins at its next start; empty: it is one of the founders."""
         self._ended: asyncio.Future[None] | None = None
         self._stop: asyncio.Event | None = None
         self._workers: list[SimulatedWorker] = []
         self._context = contextvars.copy_context()
         self._random = cluster.loop.streams.get("machine", self.host)
 
+    @property
+    def peer_url(self) -> str:
+        """Where members reach it."""
+        return f"http://{self.host}:{PEER_PORT}"
+
     def settings(self) -> MemberSettings:
         """What the member is told."""
         return MemberSettings(
             name=self.host,
             data_dir="/data",
-            initial_cluster=tuple((member.host, f"http://{member.host}:{PEER_PORT}") for member in self.cluster.members),
-            initial_advertise_peer_urls=(f"http://{self.host}:{PEER_PORT}",),
+            initial_cluster=self.joins or tuple((member.host, member.peer_url) for member in self.cluster.members),
+            initial_cluster_state="existing" if self.joins else "new",
+            initial_advertise_peer_urls=(self.peer_url,),
             advertise_client_urls=(f"http://{self.host}:{CLIENT_PORT}",),
-            listen_peer_urls=(f"http://{self.host}:{PEER_PORT}",),
+            listen_peer_urls=(self.peer_url,),
             listen_client_urls=(f"http://{self.host}:{CLIENT_PORT}",),
             **self.cluster.settings,
         )

@@ -40,8 +40,8 @@ class Invariants:
         self.on_leader: Callable[[str, int], None] = lambda host, term: None
         self._states: dict[int, tuple[int, int, str]] = {}
         """Applied index -> its entry's term, the store's revision, and who was there first."""
-        self._votes: dict[tuple[str, int], int] = {}
-        """Host and term -> whom it gave its vote, as far as others were told."""
+        self._votes: dict[tuple[int, int], int] = {}
+        """Member and term -> whom it gave its vote, as far as others were told."""
         self._contexts: dict[str, set[bytes]] = {}
         """Host -> contexts of its read rounds."""
 
@@ -111,7 +111,7 @@ class Invariants:
         if message.kind == MessageKind.VOTE_REPLY:
             if is_current and durable.vote != message.to:
                 raise InvariantError(f"{host}: gives {message.to:x} its vote of term {message.term}, its disk has {durable.vote:x}")
-            if self._votes.setdefault((host, message.term), message.to) != message.to:
+            if self._votes.setdefault((message.sender, message.term), message.to) != message.to:
                 raise InvariantError(f"{host}: votes twice in term {message.term}")
         elif message.kind == MessageKind.APPEND_REPLY and is_current and message.index > wal.last_index:
             raise InvariantError(f"{host}: acknowledges {message.index}, its disk ends at {wal.last_index}")

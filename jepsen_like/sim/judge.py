@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jepsen_like.checker import order
+from jepsen_like.checker import membership, order
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import OK, Event, History, KeyValue
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
@@ -34,12 +34,17 @@ def judge(cluster: SimulatedCluster, history: History, unexpected: Sequence[str]
     _compare(cluster, findings)
     events = _events(cluster.members[0])
     _find_lost(history, events, _compacted(cluster.members[0]), findings)
+    _add(membership.check(history.operations), findings)
     placed = order.check(history.operations, events=events, closed=_compacted(cluster.members[0]) < 2)
-    for anomaly in placed.anomalies:
-        findings.add(anomaly.kind, anomaly.explanation, anomaly.operations, anomaly.keys)
-    for reason in placed.reasons:
-        findings.undecided(reason)
+    _add(placed, findings)
     return findings.verdict(len(history.operations) + len(events))
+
+
+def _add(verdict: Verdict, findings: Findings) -> None:
+    for anomaly in verdict.anomalies:
+        findings.add(anomaly.kind, anomaly.explanation, anomaly.operations, anomaly.keys)
+    for reason in verdict.reasons:
+        findings.undecided(reason)
 
 
 def _compacted(member: SimulatedMember) -> int:

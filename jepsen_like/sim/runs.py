@@ -58,6 +58,7 @@ POINTS = (
     "leader_crashed",
     "leader_moved_under_a_snapshot",
     "leader_partitioned",
+    "learner_promoted",
     "members_compared",
     "one_way_partition",
     "paused_process_killed",

@@ -33,10 +33,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "compaction": ("compact",),
     "wipe": ("wipe",),
     "place": ("place",),
+    "members": ("replace",),
 }
 """Family -> its faults, one of which is drawn each time."""
 
-ONE_AT_A_TIME = ("crash", "disaster", "stop", "disk", "rot", "wipe", "place", "snapshot")
+ONE_AT_A_TIME = ("crash", "disaster", "stop", "disk", "rot", "wipe", "place", "snapshot", "members")
 """Families whose faults have machines to themselves: the next one of a family comes after the last one's time."""
 
 CROWD = 2
@@ -66,6 +67,7 @@ MIXES = (
     ("txn", "watch"),
     ("register", "txn", "watch"),
     ("register", "lease"),
+    ("membership",),
 )
 """Loads that run together. Only one of a mix watches, since watches are numbered by their load."""
 
@@ -98,11 +100,19 @@ FOCUSES = (
         (0.5, 7.0),
         {"election_timeout_ms": (300, 500), "heartbeat_interval_ms": (29,)},
     ),
+    Focus(
+        "members",
+        ("leader", "pause", "crash", "partition", "connection", "clock"),
+        (("membership",), ("membership",), ("register", "watch"), ("register", "lease"), ("append",), ("kubernetes",)),
+        (2.0, 6.0),
+        {"snapshot_count": (20, 40, 1000), "election_timeout_ms": (500, 1000), "heartbeat_interval_ms": (50,)},
+    ),
 )
-"""What is rare when every fault meets every other: a follower that needs a snapshot wants some undisturbed seconds, and a leader that
-was away for longer than a lease lasts comes back only after a long pause."""
+"""What is rare when every fault meets every other: a follower that needs a snapshot wants some undisturbed seconds, a leader that
+was away for longer than a lease lasts comes back only after a long pause, and members refuse to be joined by others until they have all
+been connected for five seconds."""
 
-FOCUS_SHARE = 0.4
+FOCUS_SHARE = 0.5
 
 
 def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
@@ -168,7 +178,7 @@ def _allowed(mix: tuple[str, ...], faults: Iterable[Fault]) -> tuple[Fault, ...]
 
 
 def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
-    usable = [name for name in FAMILIES if members > 1 or name in ALONE]
+    usable = [name for name in FAMILIES if (members > 1 or name in ALONE) and name not in FOCUS_ONLY]
     choice = stream(seed, "swarm", "families")
     chosen = [name for name in usable if choice.random() < 0.5] or [choice.choice(usable)]
     crowd = max(1.0, sum(family in ONE_AT_A_TIME for family in chosen) / CROWD)
@@ -191,6 +201,9 @@ def _family(
         if family in ONE_AT_A_TIME:
             at_s += fault.for_s
 
+
+FOCUS_ONLY = ("members",)
+"""Families that keep their machines from all others for long."""
 
 ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction", "place")
 """Families that mean something to a cluster of one."""

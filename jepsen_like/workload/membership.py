@@ -1,20 +1,22 @@
 """Members that come and go under load: learners are added, must not be promoted, and are removed, while registers are written.
 
 The learners have addresses at which nobody listens, so that the load runs against any endpoints and starts no process; members
-that do start are replaced under it by the fault `member-replace`. One operator, as in life: it asks for the list, and removes
-what it finds or adds what it does not. Checked as registers are, and the member lists against real time (`checker.membership`).
+that do start are replaced under it by faults (`member-replace`, and `replace` in simulations), whose calls go to the same history.
+One operator, as in life: it asks for the list, and removes what it finds or adds what it does not. Members refuse to be joined by
+others until they have been connected with each other for five seconds (etcd's HealthInterval); an operator who is told so has
+another look only after a while. Checked as registers are, and the member lists against real time (`checker.membership`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
 
 from jepsen_like.checker import membership
-from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE, Listed
+from jepsen_like.checker.membership import LEARNER, Listed
 from jepsen_like.checker.verdict import Verdict, merged
 from jepsen_like.history import History
+from jepsen_like.workload.operator import add_member, list_members, promote_member, remove_member
 from jepsen_like.workload.pacing import answered
 from jepsen_like.workload.register import Register
 from jepsen_like.workload.session import Answer, Session
@@ -23,6 +25,9 @@ from jepsen_like.workload.workload import World
 CHANGE_TIMEOUT_S = 2.0
 PAUSE_S = (0.05, 0.4)
 """Between two steps of the operator."""
+
+REFUSED_PAUSE_S = (1.0, 2.0)
+"""After a refused add: whatever was missing takes seconds to come."""
 
 PROMOTE_SHARE = 0.4
 
@@ -39,6 +44,8 @@ class Membership(Register):
 
     async def run(self, world: World, *, until_s: float, rate: float) -> None:
         """See `Workload`."""
+        # Who was there before anybody comes or goes: the check ties later lists to it.
+        await answered(world, list_members)
         async with asyncio.TaskGroup() as group:
             group.create_task(super().run(world, until_s=until_s, rate=rate), name="registers")
             group.create_task(self._operate(world, until_s), name="operator")
@@ -46,16 +53,16 @@ class Membership(Register):
     async def finish(self, world: World) -> None:
         """Removes what is left, reads every key, and asks every member for the list."""
         for turn in range(10):
-            listed = await answered(world, _list)
+            listed = await answered(world, list_members)
             if not self._own(listed):
                 break
             session = Session(world, world.members[turn % len(world.members)], timeout_s=CHANGE_TIMEOUT_S)
             try:
-                await self._remove(session, self._own(listed)[0])
+                await remove_member(session, self._own(listed)[0])
             finally:
                 await session.aclose()
         for member in world.members:
-            await answered(world, _list, members=(member,))
+            await answered(world, list_members, members=(member,))
         await super().finish(world)
 
     def check(self, history: History) -> Verdict:
@@ -67,59 +74,31 @@ class Membership(Register):
         while world.now_s() < until_s:
             session = Session(world, draws.choice(world.members), timeout_s=CHANGE_TIMEOUT_S)
             try:
-                await self._step_operator(session, draws)
+                pause_s = await self._step_operator(session, draws)
             finally:
                 await session.aclose()
-            await world.sleep(draws.uniform(*PAUSE_S))
+            await world.sleep(draws.uniform(*pause_s))
 
-    async def _step_operator(self, session: Session, draws: random.Random) -> None:
-        """One list, and what follows from it."""
-        listed = await _list(session)
+    async def _step_operator(self, session: Session, draws: random.Random) -> tuple[float, float]:
+        """One list, and what follows from it; how long to wait then."""
+        listed = await list_members(session)
         if listed is None:
-            return
+            return PAUSE_S
         own = self._own(listed)
         if not own:
-            await self._add(session)
-        elif draws.random() < PROMOTE_SHARE:
-            await self._promote(session, own[0])
+            return PAUSE_S if await self._add(session) is not None else REFUSED_PAUSE_S
+        if draws.random() < PROMOTE_SHARE:
+            await promote_member(session, own[0])
         else:
-            await self._remove(session, own[0])
+            await remove_member(session, own[0])
+        return PAUSE_S
 
     def _own(self, listed: Answer) -> list[Listed]:
         return [member for member in listed.result if member.peer_url in self._urls]
 
-    async def _add(self, session: Session) -> None:
+    async def _add(self, session: Session) -> Answer | None:
         self._added += 1
         # Loopback addresses of which nobody listens at port 1; each is used once, so that an add of unknown outcome is known by it.
         url = f"http://127.7.{self._added // 250}.{self._added % 250 + 1}:1"
         self._urls.add(url)
-
-        async def send() -> tuple[Any, int]:
-            done = await session.client.cluster.add([url], learner=True)
-            assert done.member is not None, "an add answers with the new member"
-            return (done.member.id,), done.header.revision
-
-        await session.call(ADD, url, "learner", send)
-
-    async def _promote(self, session: Session, member: Listed) -> None:
-        async def send() -> tuple[Any, int]:
-            done = await session.client.cluster.promote(member.id)
-            return None, done.header.revision
-
-        await session.call(PROMOTE, member.peer_url, member.id, send)
-
-    async def _remove(self, session: Session, member: Listed) -> None:
-        async def send() -> tuple[Any, int]:
-            done = await session.client.cluster.remove(member.id)
-            return None, done.header.revision
-
-        await session.call(REMOVE, member.peer_url, member.id, send)
-
-
-async def _list(session: Session) -> Answer | None:
-    async def send() -> tuple[Any, int]:
-        found = await session.client.cluster.members()
-        shown = tuple(Listed(one.id, one.peer_urls[0] if one.peer_urls else "", one.is_learner) for one in found.members)
-        return shown, found.header.revision
-
-    return await session.call(LIST, "", None, send, mutates=False)
+        return await add_member(session, url, LEARNER)

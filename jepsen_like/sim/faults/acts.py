@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jepsen_like.sim.faults import disks, links, places, processes, requests
+from jepsen_like.sim.faults import disks, links, members, places, processes, requests
 from jepsen_like.sim.faults.injector import Act
 
 ACTS: Mapping[str, Act] = {
@@ -38,5 +38,6 @@ ACTS: Mapping[str, Act] = {
     "rot": disks.rot,
     "compact": requests.compact,
     "place": places.place,
+    "replace": members.replace,
 }
 """Kind -> act."""

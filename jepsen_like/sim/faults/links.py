@@ -22,6 +22,9 @@ RESET_SHARE = 0.3
 BEHIND_WITHIN_S = 10.0
 """How long a follower is kept away until it needs a snapshot, at least."""
 
+LED_WITHIN_S = 8.0
+"""How long the others may be without a leader, before it shows that they are none to write a log without the follower."""
+
 LOG_BURST = 20
 """Leases granted and revoked at once to fill the log."""
 
@@ -262,9 +265,12 @@ async def _cut_off(injury: Injury, member: SimulatedMember) -> None:
         # The log is kept for whoever is connected, and a connection that only holds its bytes is one for seconds.
         injury.network.reset(member.host, other)
     try:
-        end_s = injury.cluster.loop.now_s + BEHIND_WITHIN_S + injury.fault.for_s * 10
+        loop = injury.cluster.loop
+        led_s, end_s = loop.now_s, loop.now_s + BEHIND_WITHIN_S + injury.fault.for_s * 10
         while not _is_behind(injury, member):
-            if injury.cluster.loop.now_s >= end_s:
+            if injury.cluster.leader() is not None:
+                led_s = loop.now_s
+            if loop.now_s >= end_s or loop.now_s > led_s + LED_WITHIN_S:
                 raise UnseenError(f"the others' logs still hold what {member.host} lacks")
             await write_log(injury, LOG_BURST)
             await asyncio.sleep(0.1)

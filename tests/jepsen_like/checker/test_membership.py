@@ -18,8 +18,8 @@ def call(f, begin, end, *, key="", argument=None, result=None, outcome=OK):
     return Operation(0, f, key, argument, result, begin, end, outcome)
 
 
-def add(begin, end, url=URL, member_id=7, outcome=OK):
-    return call(ADD, begin, end, key=url, argument="learner", result=(member_id,) if outcome == OK else None, outcome=outcome)
+def add(begin, end, url=URL, member_id=7, outcome=OK, role="learner"):
+    return call(ADD, begin, end, key=url, argument=role, result=(member_id,) if outcome == OK else None, outcome=outcome)
 
 
 def remove(begin, end, member_id=7, outcome=OK):
@@ -30,7 +30,17 @@ def listed(begin, end, *members):
     return call(LIST, begin, end, result=tuple(members))
 
 
+def promote(begin, end, member_id=7, outcome=OK):
+    return call(PROMOTE, begin, end, argument=member_id, outcome=outcome)
+
+
+def joining(begin, end, member_id=7, outcome=OK):
+    return add(begin, end, member_id=member_id, outcome=outcome, role="joining")
+
+
 THERE = Listed(7, URL, True)
+VOTES = Listed(7, URL, False)
+BEFORE = Listed(6, URL, False)
 FOUNDER = Listed(1, "http://m0:2380", False)
 
 
@@ -48,6 +58,22 @@ FOUNDER = Listed(1, "http://m0:2380", False)
         ([add(1, 2, outcome=FAIL), listed(3, 4, THERE)], ("member-from-nowhere",)),
         ([add(1, 2), listed(3, 4, THERE._replace(is_learner=False))], ("learner-promoted",)),
         ([add(1, 2), call(PROMOTE, 3, 4, argument=7)], ("learner-promoted",)),
+        # Who starts may be promoted, and then is a voter for good.
+        ([joining(1, 2), listed(3, 4, THERE), promote(5, 8), listed(6, 7, VOTES), listed(9, 10, VOTES), remove(11, 12)], ()),
+        ([joining(1, 2), promote(3, 4, outcome=UNKNOWN), listed(5, 6, THERE), listed(7, 8, VOTES)], ()),
+        ([joining(1, 2), listed(3, 4, VOTES), promote(5, 6)], ("learner-promoted",)),
+        ([joining(1, 2), promote(3, 4, outcome=FAIL), listed(5, 6, VOTES)], ("learner-promoted",)),
+        ([joining(1, 2), promote(3, 4), listed(5, 6, THERE)], ("voter-demoted",)),
+        ([joining(1, 2), promote(3, 4, outcome=UNKNOWN), listed(5, 6, VOTES), listed(7, 8, THERE)], ("voter-demoted",)),
+        ([add(1, 2, role="voter"), listed(3, 4, VOTES)], ()),
+        # A member is removed and comes again at its address, under another id.
+        ([listed(1, 2, BEFORE), remove(3, 4, 6), joining(5, 6), listed(7, 8, THERE), promote(9, 10), listed(11, 12, VOTES)], ()),
+        ([listed(1, 2, BEFORE), remove(3, 4, 6), joining(5, 6, outcome=UNKNOWN), listed(7, 8, THERE), listed(9, 10, THERE)], ()),
+        ([listed(1, 2, BEFORE), remove(3, 4, 6), joining(5, 6), listed(7, 8, THERE, BEFORE)], ("removed-member-listed",)),
+        ([listed(1, 2, BEFORE), joining(5, 6), listed(7, 8, THERE)], ("member-lost",)),
+        ([listed(1, 2, BEFORE), remove(3, 4, 6), joining(5, 6, 6)], ("learner-promoted", "member-from-nowhere")),
+        ([joining(1, 2), remove(3, 4), joining(5, 6)], ("member-id-reused",)),
+        ([joining(1, 2), remove(3, 4), joining(5, 6, 8), listed(7, 8)], ("member-lost",)),
         ([add(1, 2), add(3, 4, OTHER)], ("member-id-reused",)),
     ],
 )

@@ -6,13 +6,13 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from jepsen_like.cluster import Cluster, open_cluster
-from jepsen_like.history import Mark, Record
+from jepsen_like.history import Mark, Operation, Record
 from jepsen_like.ledger import FaultRecord
 from jepsen_like.nemesis import FAULTS, Nemesis
 from jepsen_like.recorder import Recorder
@@ -21,15 +21,19 @@ QUICK = ("--heartbeat-interval=50", "--election-timeout=500")
 
 
 class Marks:
-    """Keeps what is written."""
+    """Keeps what is written: marks, and apart from them the calls that faults make."""
 
     def __init__(self) -> None:
         self.records: list[Mark] = []
+        self.calls: list[Operation] = []
 
     def write(self, record: Record) -> None:
         """See Sink."""
-        assert isinstance(record, Mark)
-        self.records.append(record)
+        if isinstance(record, Operation):
+            self.calls.append(record)
+        else:
+            assert isinstance(record, Mark)
+            self.records.append(record)
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Scene:
 
     cluster: Cluster
     runner: asyncio.Runner
+    marks: Marks = field(default_factory=Marks)
 
     def inject(self, name: str, hold_s: float = 0.4, seed: int = 1) -> FaultRecord:
         """One fault from beginning to end, and the cluster serving again."""
@@ -48,7 +53,7 @@ class Scene:
         why = FAULTS[name].unavailable_because(self.cluster)
         if why:
             pytest.skip(f"not available: {why}")
-        nemesis = Nemesis(self.cluster, [name], random.Random(seed), Recorder(Marks(), lambda: int(loop.time() * 1e9)))
+        nemesis = Nemesis(self.cluster, [name], random.Random(seed), Recorder(self.marks, lambda: int(loop.time() * 1e9)))
         record = await nemesis.inject(FAULTS[name], hold_s)
         await self.cluster.wait_healthy(within_s=20.0)
         return record

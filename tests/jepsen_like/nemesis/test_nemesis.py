@@ -108,3 +108,11 @@ def test_fault_that_is_not_available_is_skipped_with_its_reason(cluster):
     assert nemesis.count == {"skipped": 2}
     assert all(record.skipped and not record.verified for record in nemesis.records)
     assert len(marks.records) == 2
+
+
+def test_load_that_needs_calm_has_it_before_every_third_fault(cluster):
+    """Members refuse newcomers for five seconds after a connection broke: under faults without a pause nobody could ever be added."""
+    nemesis = Nemesis(cluster, [], random.Random(1), Recorder(Marks(), lambda: 0), calm_s=10.0)
+    gaps = [nemesis.gap_s(number) for number in range(1, 7)]
+    assert [gap_s > 10.0 for gap_s in gaps] == [False, False, True, False, False, True]
+    assert max(gaps) < 12.0

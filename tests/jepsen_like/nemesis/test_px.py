@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jepsen_like.checker import membership
+from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE
 from jepsen_like.nemesis import FAULTS
 from raftkv.client import AsyncClient
 from tests.jepsen_like.nemesis.conftest import QUICK
@@ -49,7 +51,20 @@ def test_loss_of_power_is_seen_and_survived(scenes, name):
     assert record.verified, record
 
 
-@pytest.mark.parametrize("name", ["bit-rot", "wipe", "starve", "leader-moves", "member-replace"])
+def test_replaced_member_is_promoted_and_every_call_is_written_down(scenes):
+    """The checks know of members' coming and going what the fault's calls say; a learner that catches up becomes a voter."""
+    scene = scenes("PX")
+    for seed in range(1, 6):
+        assert scene.inject("member-replace", hold_s=0.0, seed=seed).verified
+        promoted = [one for one in scene.marks.calls if one.f == PROMOTE and one.outcome == "ok"]
+        if promoted:
+            break
+    assert promoted
+    assert {one.f for one in scene.marks.calls} == {LIST, ADD, PROMOTE, REMOVE}
+    assert membership.check(scene.marks.calls).valid
+
+
+@pytest.mark.parametrize("name", ["bit-rot", "wipe", "starve", "leader-moves"])
 def test_other_fault_is_seen_and_survived(scenes, name):
     """What needs no instrument: a refused start, and what members say of themselves."""
     record = scenes("PX").inject(name, hold_s=0.6)

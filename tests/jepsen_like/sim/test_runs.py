@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -100,6 +101,20 @@ def test_fault_shows_its_effect(kind: str) -> None:
         if seen:
             return
     raise AssertionError(f"{kind} showed no effect")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_members_that_start_are_promoted_and_go_again_under_load(seed: int) -> None:
+    """The good path: learners are added, catch up, are made voters and are replaced in their turn, beside others that never start."""
+    faults = tuple(Fault("replace", 2.0 + 7 * turn, 1.0, ("leader",) if turn else ("m1",), 0.5, 10 * seed + turn) for turn in range(3))
+    settings = {"snapshot_count": 20, "snapshot_catchup_entries": 2}
+    result = runs.run(seed, Scenario(seed, virtual_s=25.0, workloads=("membership",), rate=40.0, settings=settings, faults=faults))
+    assert result.verdict == "valid", json.dumps(result.to_json())
+    assert result.faults == 3 and result.reached["learner_promoted"]
+    changes = Counter((one.f, one.outcome) for one in result.history.operations)
+    assert changes["member-promote", "ok"] == result.reached["learner_promoted"]
+    assert changes["member-add", "ok"] > 3 and changes["member-remove", "ok"] > 3
 
 
 def test_run_without_enough_work_is_rejected() -> None:
