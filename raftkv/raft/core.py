@@ -19,6 +19,7 @@ from raftkv.raft.storage import Storage
 from raftkv.raft.trace import Trace, TraceEvent, TraceKind
 from raftkv.raft.tracker import Tracker
 
+_LEADER = Role.LEADER
 TRANSITIONS = frozenset(
     {
         (Role.FOLLOWER, Role.FOLLOWER),
@@ -47,6 +48,41 @@ class Core:
     4. commit never falls; a leader moves it only to entries of its own term, counted on a quorum.
     5. Reads, a transfer and the account of uncommitted bytes exist at a leader only.
     """
+
+    __slots__ = (
+        "_randrange",
+        "_trace",
+        "campaign_due",
+        "change_to_commit",
+        "change_write",
+        "commit_write_due",
+        "config",
+        "durable_write",
+        "election_elapsed",
+        "election_timeout_ticks",
+        "flush_due",
+        "hard_state_changed",
+        "hard_state_write",
+        "heartbeat_elapsed",
+        "held",
+        "leader_id",
+        "log",
+        "member_id",
+        "messages",
+        "pending_change_index",
+        "read_states",
+        "reads",
+        "role",
+        "storage",
+        "term",
+        "term_start_index",
+        "tracker",
+        "transferee",
+        "uncommitted_batches",
+        "uncommitted_bytes",
+        "vote",
+        "write_number",
+    )
 
     def __init__(self, config: RaftConfig, storage: Storage, *, applied: int, randrange: Callable[[int], int], trace: Trace | None) -> None:
         config.validate()
@@ -206,7 +242,7 @@ class Core:
         self.tracker.check_invariants()
         self.reads.check_invariants()
         check_conf_state(self.tracker.conf)
-        is_leader = self.role is Role.LEADER
+        is_leader = self.role is _LEADER
         assert self.vote == 0 or self.term > 0, "1"
         if is_leader:
             assert self.leader_id == self.member_id, "2"

@@ -291,9 +291,10 @@ class RaftLog:
         assert self.last_term == term, "3"
         assert self._snapshot is not None or self.stable <= self.written <= self.last_index, "4"
         assert self._snapshot is not None or not self.snapshot_due, "6"
-        numbers = [write.number for write in self._writes]
-        assert numbers == sorted(set(numbers)), "5"
-        assert all(write.valid <= self.last_index for write in self._writes), "5"
+        number = 0
+        for write in self._writes:
+            assert write.number > number and write.valid <= self.last_index, "5"
+            number = write.number
 
     def _overwrite(self, entries: Sequence[Entry]) -> None:
         first = entries[0].index

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from enum import IntEnum
+from itertools import repeat
 
 from raftkv.raft.messages import ConfState
 
@@ -30,10 +31,10 @@ class VoteResult(IntEnum):
 def quorum_index(conf: ConfState, reached_by: Mapping[int, int]) -> int:
     """The largest value that a quorum of `conf` has reached, given what each member has, 0 when it is missing; 0 without voters."""
     voters = conf.voters
-    values = sorted([reached_by.get(member_id, 0) for member_id in voters])
+    values = sorted(map(reached_by.get, voters, repeat(0)))
     reached = values[(len(values) - 1) // 2] if values else NO_LIMIT
     if conf.voters_outgoing:
-        values = sorted([reached_by.get(member_id, 0) for member_id in conf.voters_outgoing])
+        values = sorted(map(reached_by.get, conf.voters_outgoing, repeat(0)))
         reached = min(reached, values[(len(values) - 1) // 2])
     return 0 if reached == NO_LIMIT else reached
 

@@ -128,9 +128,10 @@ class ReadRounds:
 
     def check_invariants(self) -> None:
         """Asserts the class's invariants by number."""
-        rounds = list(self._rounds)
-        for older, newer in zip(rounds, rounds[1:], strict=False):
-            assert older.number < newer.number, "1"
-            assert older.commit <= newer.commit, "2"
-        assert self._count == len(self._waiting) + sum(len(round_.requests) for round_ in rounds), "3"
+        number, commit, count = 0, 0, len(self._waiting)
+        for round_ in self._rounds:
+            assert number < round_.number, "1"
+            assert commit <= round_.commit, "2"
+            number, commit, count = round_.number, round_.commit, count + len(round_.requests)
+        assert self._count == count, "3"
         assert self._count <= self._reads_max, "3"

@@ -36,7 +36,7 @@ def flush(core: Core) -> None:
         while progress.next <= last_index and not progress.is_paused:
             if not _send_append(core, progress, shared):
                 break
-        if progress.may_tell_commit(commit):
+        if progress.sent_commit < commit and progress.may_tell_commit(commit):
             _send_append(core, progress, shared, is_empty=True)
 
 
@@ -50,16 +50,16 @@ def poke(core: Core, progress: Progress) -> None:
 
 def on_append(core: Core, message: Message) -> None:
     """A follower takes entries of its leader and acknowledges them, or says where its log differs."""
-    log = core.log
-    if message.index < log.commit:
+    log, index = core.log, message.index
+    if index < log.commit:
         # All up to commit equals the leader's; a late append must not be looked at entry by entry again.
         core.reply_append(message.sender, log.commit)
         return
     entries = message.entries
-    if entries and not _is_run(entries, after=message.index):
-        return
+    if entries and (entries[0].index != index + 1 or entries[-1].index != index + len(entries)):
+        return  # No run of entries that follows what it says it follows.
     truncation_count = log.truncation_count
-    taken = log.maybe_append(previous=message.index, previous_term=message.log_term, entries=entries, commit=message.commit)
+    taken = log.maybe_append(previous=index, previous_term=message.log_term, entries=entries, commit=message.commit)
     if taken >= 0:
         if log.truncation_count != truncation_count:
             core.emit(TraceKind.LOG_TRUNCATED, peer=message.sender, detail=f"last index is now {log.last_index}")
@@ -90,13 +90,14 @@ def on_append_reply(core: Core, message: Message) -> None:
     if message.reject:
         _on_reject(core, progress, message)
         return
-    if message.index > core.log.last_index:
+    index = message.index
+    if index > core.log.last_index:
         return
-    was_probe_answer = progress.state is _PROBE and progress.match == message.index
-    if not progress.maybe_update(message.index) and not was_probe_answer:
+    was_probe_answer = progress.state is _PROBE and progress.match == index
+    if not progress.maybe_update(index) and not was_probe_answer:
         return
     if progress.state is _REPLICATE:
-        progress.free_to(message.index)
+        progress.free_to(index)
     elif progress.state is _PROBE or progress.match + 1 >= core.log.first_index:
         # Also out of SNAPSHOT, without waiting for its outcome, once entries can follow what the member has.
         progress.become_replicate()
@@ -204,7 +205,3 @@ def _send_snapshot(core: Core, progress: Progress) -> None:
     progress.become_snapshot(snapshot.index)
     core.emit(TraceKind.SNAPSHOT_SENT, peer=progress.member_id, detail=f"index {snapshot.index}")
     core.send(Message(MessageKind.SNAPSHOT, progress.member_id, core.member_id, core.term, snapshot=snapshot))
-
-
-def _is_run(entries: tuple[Entry, ...], *, after: int) -> bool:
-    return entries[0].index == after + 1 and entries[-1].index == after + len(entries)

@@ -29,13 +29,13 @@ def tick(core: Core) -> None:
 
 def step(core: Core, message: Message) -> None:
     """Takes one message."""
-    sender = message.sender
-    if message.to != core.member_id or sender == core.member_id or not sender or message.term <= 0:
+    sender, term = message.sender, message.term
+    if message.to != core.member_id or sender == core.member_id or not sender or term <= 0:
         return
-    if message.term > core.term:
+    if term > core.term:
         if not _raise_term(core, message):
             return
-    elif message.term < core.term:
+    elif term < core.term:
         _answer_lower_term(core, message)
         return
     if message.kind in _FROM_LEADER and not _follow(core, message):

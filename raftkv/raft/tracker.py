@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
+from operator import attrgetter
 
 from raftkv.raft.messages import ConfState
 from raftkv.raft.quorum import VoteResult, has_quorum, quorum_index, vote_result
@@ -26,6 +27,7 @@ class ProgressState(IntEnum):
     """A snapshot is on its way: no appends until its outcome is known."""
 
 
+_MATCH = attrgetter("match")
 _PROBE, _REPLICATE = ProgressState.PROBE, ProgressState.REPLICATE
 
 
@@ -149,8 +151,11 @@ class Progress:
     def check_invariants(self) -> None:
         """Asserts the class's invariants by number."""
         assert self.match < self.next, "1"
-        assert not self._inflight or self.state is ProgressState.REPLICATE, "2"
-        assert self.inflight_bytes == sum(size for _, size in self._inflight), "2"
+        if self._inflight:
+            assert self.state is _REPLICATE, "2"
+            assert self.inflight_bytes == sum([size for _, size in self._inflight]), "2"
+        else:
+            assert self.inflight_bytes == 0, "2"
         assert self.pending_snapshot == 0 or self.state is ProgressState.SNAPSHOT, "3"
 
     def _reset(self, state: ProgressState) -> None:
@@ -210,7 +215,8 @@ class Tracker:
 
     def match_of_quorum(self) -> int:
         """The largest index that a quorum has durable."""
-        return quorum_index(self.conf, {member_id: one.match for member_id, one in self.progress.items()})
+        progress = self.progress
+        return quorum_index(self.conf, dict(zip(progress, map(_MATCH, progress.values()), strict=True)))
 
     def record_vote(self, member_id: int, *, granted: bool) -> VoteResult:
         """Notes a member's first vote and tells how the election stands."""

@@ -170,7 +170,7 @@ class Invariants:
         """After an acknowledgement: the leader believes no more than stands on that member's disk."""
         core = leader.core
         found = self._members.get(peer)
-        if core.role is not _LEADER or found is None or found.storage.hard_state.term != core.term:
+        if found is None or found.storage.hard_state.term != core.term:
             return
         progress = core.tracker.progress.get(peer)
         if progress is not None and progress.match > found.storage.last_index():
@@ -355,7 +355,7 @@ class Invariants:
         holders = set()
         for member in self._members.values():
             storage = member.storage
-            if index < storage.first_index() or (index <= storage.last_index() and storage.term(index) == term):
+            if index <= storage.last_index() and (index < storage.first_index() or storage.term(index) == term):
                 holders.add(member.id)
         return holders
 

@@ -249,9 +249,8 @@ class Member:
                 self._apply(node)
             elif not is_more:
                 break
-        disk = self.disk
-        if disk.waiting and not disk.syncing:
-            disk.kick()
+        if self.disk.waiting:
+            self.disk.kick()
         self.invariants.on_turn(self)
         if self.read_calls:
             self._serve()
@@ -351,7 +350,7 @@ class Member:
         elif number:
             if entries:
                 self.invariants.on_written(self, entries)
-            self.disk.write(ready, None)
+            self.disk.waiting.append((ready, None))
         if held:
             self.held.append((held_after, held))
         if messages:

@@ -99,8 +99,9 @@ class Network:
             link = links.get(to)
             if link is None:
                 link = links[to] = Link(stream(self._scenario.seed, "link", sender, to))
-            draw = link.draw()
-            took_us = shortest_us + int(link.draw() * jitter_us)
+            random = link.draw
+            draw = random()
+            took_us = shortest_us + int(random() * jitter_us)
             if transfer is not None:
                 took_us *= 20
             if draw < odd:
@@ -125,7 +126,7 @@ class Network:
                 link.at_us = at_us
             number += 1
             heappush(heap, (at_us, number, DELIVER, to, message, transfer))
-            if replay and link.draw() < replay:
+            if replay and random() < replay:
                 self._keep(message, transfer)
         events.number = number
         return not is_lost

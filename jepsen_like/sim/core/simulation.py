@@ -50,6 +50,7 @@ class Simulation:
         self.nemesis = Nemesis(self)
         self.recovery = Recovery(self)
         self.finished = False
+        self._turn_us = scenario.turn_us
         self._random = stream(scenario.seed, "simulation")
         self._survival = stream(scenario.seed, "survival")
         self._next_id = 1
@@ -66,7 +67,7 @@ class Simulation:
         """Run to the end. Raises InvariantError, and whatever consensus raises."""
         events, members, network = self.events, self.members, self.network
         heap, turns = events.heap, events.turns
-        turn_us = self.scenario.turn_us
+        turn_us = self._turn_us
         numbers = self.trace.numbers
         others: dict[int, Callable[[int, Any], None]] = {
             SYNCED: self._on_synced,
@@ -124,7 +125,7 @@ class Simulation:
         """Have the member take a turn soon."""
         if not member.armed and member.node is not None:
             member.armed = True
-            self.events.turn(self.now_us + self.scenario.turn_us, member)
+            self.events.turn(self.now_us + self._turn_us, member)
 
     def send(self, member: Member, messages: tuple[Message, ...]) -> None:
         """Messages leave."""
@@ -282,11 +283,15 @@ class Simulation:
         faults = self._fault_clock()
         self.load.expire(self.now_us, faults)
         # Clients keep to whoever takes itself for the leader, one that was deposed and does not know it included.
-        running = self.running()
-        leaders = [member for member in running if member.core.role is _LEADER]
-        member = self.load.call(running, leaders, self.now_us, max(faults, 0))
-        if member is not None:
-            self.arm(member)
+        running, leaders = [], []
+        for member in self.members.values():
+            if member.node is not None:
+                running.append(member)
+                if member.core.role is _LEADER:
+                    leaders.append(member)
+        called = self.load.call(running, leaders, self.now_us, max(faults, 0))
+        if called is not None:
+            self.arm(called)
         self.events.push(self.now_us + self.load.next_gap_us(), BURST, 0)
 
     def _on_fault(self, number: int, _: int) -> None:
