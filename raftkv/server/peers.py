@@ -178,7 +178,7 @@ class Lane:
             call.send(peer.StreamFrame(hello=greeting).SerializeToString())
             async with asyncio.timeout(GREETING_TIMEOUT_S):
                 reply = await greeted
-            self._check(reply, url)
+            self.hear(reply, url)
             self.version = reply.version
             self._channel, self._call = channel, call
             self.opened_s = loop.time()
@@ -190,12 +190,15 @@ class Lane:
             self._channel = self._call = None
             channel.close()
 
-    def _check(self, reply: peer.HelloReply, url: str) -> None:
+    def hear(self, reply: peer.HelloReply, url: str) -> None:
+        """The answer to this side's hello. Raises RemoteProtocolError when the connection is refused."""
         if not reply.refusal:
             return
         if reply.removed and reply.cluster_id == self._owner.me.cluster_id:
             self._owner.view.on_fatal(hello.MemberRemovedError())
-        if reply.bootstrapped:
+        # What was said of an empty log may be read late, after this member has acknowledged more. Who lost its disk has no log until
+        # somebody lets it in: without a lane of its own it answers no append.
+        if reply.bootstrapped and self._owner.view.last_index() <= hello.BOOTSTRAP_INDEX:
             self._owner.view.on_fatal(ConfigError(f"{reply.refusal}: {hello.REPLACE}"))
         raise RemoteProtocolError(f"{url} refused the connection: {reply.refusal}")
 

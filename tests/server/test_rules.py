@@ -9,7 +9,7 @@ import pytest
 from jepsen_like.sim.client import RpcError, SimulatedClient
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, simulate
 from raftkv.embedded import RunningMember
-from raftkv.errors import ConfigError
+from raftkv.errors import ConfigError, RemoteProtocolError
 from raftkv.pb import peer, rpc
 from raftkv.server import hello
 
@@ -297,6 +297,26 @@ def test_member_is_known_as_started_only_when_its_log_holds_something() -> None:
                     assert not any(is_started(other, one.member_id) for other in running)
 
     simulate(191, scenario, 5, election_timeout_ms=300, heartbeat_interval_ms=29)
+
+
+def test_hello_read_late_does_not_end_a_member_that_has_acknowledged_since() -> None:
+    """Rule 15: a hello waits on the way while its sender gets a log and is published; what it says is old then (seed 155 of 10 s)."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader = await _start(cluster)
+        member = _others(cluster, leader)[0]
+        assert leader.running is not None and member.running is not None
+        sender, reader = member.running.core.peers, leader.running.core.peers
+        late = sender.me.hello(reader.me.member_id, hello.BOOTSTRAP_INDEX)
+        answer = reader.greet(late)
+        assert answer.bootstrapped, "it is told what whoever lost its disk is told"
+        lane = next(lane for lane in sender.lanes() if lane.peer_id == reader.me.member_id)
+        with pytest.raises(RemoteProtocolError, match="already been bootstrapped"):
+            lane.hear(answer, "http://late")
+        await SimulatedClient(member).put(b"k", b"v")
+        assert cluster.failures == []
+
+    simulate(192, scenario)
 
 
 def _texts(error: BaseException | None) -> str:
