@@ -46,11 +46,8 @@ from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.compactor import Compactor
 from resource_api.registry.component_status import ComponentStatuses, probes
-from resource_api.registry.custom import CustomModel
 from resource_api.registry.pods import pod_actions
 from resource_api.registry.store import Store
-from resource_api.schema.kinds import ResourceType
-from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.security.admission.plugins import Surroundings, plugins
 from resource_api.security.admission.resource_quota import ResourceQuota
@@ -138,7 +135,7 @@ class ControlPlane:
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
-            rows=Tables(self._columns, clock.wall_s),
+            rows=Tables(clock.wall_s),
             settings=ChainSettings(config.request_timeout_s, config.max_requests_inflight, config.max_mutating_requests_inflight),
         )
         issuer_documents.install(
@@ -198,11 +195,6 @@ class ControlPlane:
             self.insecure_port = await self.server.listen("127.0.0.1", config.insecure_port, None)
         await bootstrap.service(self.api, self.advertised)
 
-    def _columns(self, kind: ResourceType) -> PrinterColumns:
-        resource = self.api.get(kind.group, kind.version, kind.plural)
-        assert resource is not None and isinstance(resource.model, CustomModel), "a custom kind has a custom model"
-        return resource.model.columns
-
     async def _core_object(self, plural: str, namespace: str, name: str) -> Object | None:
         return await get_or_none(self.api, "", plural, namespace, name)
 
@@ -222,7 +214,7 @@ class ControlPlane:
         return Advertised(self.config.advertise_address or self.config.bind_address, self.secure_port, self.config.service_cluster_ip_range)
 
     def _plugins(self) -> list[Plugin]:
-        around = Surroundings(self.api, self._clock, self.authorizer, self.policy, self.api.resources)
+        around = Surroundings(self.api, self._clock, self.authorizer, self.policy, self.api.preferred)
         made = plugins(around, enable=self.config.enable_admission_plugins, disable=self.config.disable_admission_plugins)
         # Addresses are taken for what the others accepted, and before quota counts.
         return [*made[:-1], self.addresses, *made[-1:]]

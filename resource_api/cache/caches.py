@@ -51,6 +51,12 @@ class Caches:
         cache = self.cache(type.storage_path)
         return Reader(type, cache, self.rounds, self._store, clock=self._clock, decode=decode or self._decode, fields=fields)
 
+    def forget_views(self, path: str) -> None:
+        """A custom kind is another now: its watches end, so that clients see the rest of it as it is served now."""
+        found = self._caches.get(path)
+        if found is not None:
+            found.forget_views()
+
     def forget(self, path: str) -> None:
         """A custom kind is gone: its watches end."""
         found = self._caches.pop(path, None)

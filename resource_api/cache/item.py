@@ -71,6 +71,10 @@ class Item:
             view = self._views[decode] = Item(self.stored, decode)
         return view
 
+    def forget_views(self) -> None:
+        """Nobody reads it in those versions any more."""
+        self._views = None
+
 
 class Event:
     """One change. The item of a deletion is the last state with the deletion's revision."""

@@ -130,6 +130,13 @@ class WatchCache:
                 waiter.set_exception(_not_ready())
         self._end_subscriptions()
 
+    def forget_views(self) -> None:
+        """The objects are read in another way from now on: watchers end cleanly, and what was made of the objects is let go."""
+        self._end_subscriptions()
+        for item in self._items.values():
+            item.forget_views()
+        self._forget_lists()
+
     async def ready(self) -> None:
         """Waits for the first list. Raises StatusError 429 when that takes too long."""
         self.start()

@@ -247,12 +247,16 @@ class DefinitionController:
             models = custom_models(crd)
         names = tuple((model.type.group, model.type.version, model.type.plural) for model in models)
         gone = [one for one in self._served.get(name, ()) if one not in names]
+        before = self._shapes.get(name)
         self._shapes[name], self._served[name] = shape, names
         if gone:
             self._api.remove(*gone)
         # All at once and in order: the first is the group's preferred version.
         self._api.remove(*names)
         self._api.add(*(self._catalog.resource(model, scale=model.scale_paths) for model in models))
+        # A kind that is about to go is watched to its end.
+        if before is not None and {**before, "terminating": shape["terminating"]} != shape:
+            self._catalog.caches.forget_views(_storage_path(crd))
 
     async def _prepare(self, crd: Object) -> None:
         """Has the models of a definition that is new or changed made, those of large schemas in a thread."""
@@ -276,7 +280,7 @@ class DefinitionController:
         if served:
             self._api.remove(*served)
         if crd is not None and not self._is_built_in(crd):
-            self._catalog.caches.forget(f"{crd['spec']['group']}/{crd['spec']['names']['plural']}")
+            self._catalog.caches.forget(_storage_path(crd))
             self._look_at_group(crd)
 
     async def _write_status(self, name: str, status: Object) -> None:
@@ -347,6 +351,10 @@ def _shape(crd: Object) -> Object:
     terminating = bool(crd["metadata"].get("deletionTimestamp"))
     shape: Object = copied({"spec": crd["spec"], "names": crd["status"].get("acceptedNames"), "terminating": terminating})
     return shape
+
+
+def _storage_path(crd: Object) -> str:
+    return f"{crd['spec']['group']}/{crd['spec']['names']['plural']}"
 
 
 def _storage_model(crd: Object) -> CustomModel:

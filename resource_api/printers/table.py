@@ -140,17 +140,16 @@ def _definitions(columns: str) -> tuple[Object, ...]:
 
 
 class Tables:
-    """Prints objects of every kind; `now_s` says the time, s since 1970. `columns_of` a custom kind are its definition's."""
+    """Prints objects of every kind; `now_s` says the time, s since 1970."""
 
-    def __init__(self, columns_of: Callable[[ResourceType], PrinterColumns], now_s: Callable[[], float]) -> None:
-        self._columns_of = columns_of
+    def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
 
     def __call__(self, kind: ResourceType, objects: Sequence[Object]) -> Printed:
         """See `schema.printer_columns.Rows`."""
         is_scale = bool(objects) and objects[0].get("kind") == "Scale"
-        if kind.custom and not is_scale:
-            return self._custom(kind, objects)
+        if kind.columns is not None and not is_scale:
+            return self._custom(kind.columns, objects)
         printer = PRINTERS[AUTOSCALING, "Scale"] if is_scale else PRINTERS.get((kind.group, kind.kind), DEFAULT)
         now_s = self._now_s()
         rows: list[tuple[list[Json], list[Object]]] = []
@@ -159,6 +158,6 @@ class Tables:
             rows.append((list(printer.cells(obj, now_s)), conditions))
         return Printed(list(_definitions(printer.columns)), rows)
 
-    def _custom(self, kind: ResourceType, objects: Sequence[Object]) -> Printed:
-        columns, now_s = self._columns_of(kind), self._now_s()
+    def _custom(self, columns: PrinterColumns, objects: Sequence[Object]) -> Printed:
+        now_s = self._now_s()
         return Printed(list(columns.definitions), [(columns.cells(obj, now_s), []) for obj in objects])

@@ -69,6 +69,10 @@ class Api:
         """All, in discovery order."""
         return tuple(self._resources.values())
 
+    def preferred(self) -> Iterator[Resource]:
+        """Every group's resources once, in the version that is preferred."""
+        yield from self._preferred.values()
+
     def stored(self) -> Iterator[Resource]:
         """One resource for each storage: the preferred version of those that can be listed and deleted."""
         seen: set[str] = set()

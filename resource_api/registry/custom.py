@@ -82,6 +82,7 @@ def resource_type(crd: Object, version: Object) -> ResourceType:
         GroupVersionKind(group, stored, given["kind"]) if stored != name else None,
         True,
         given.get("listKind") or "",
+        PrinterColumns(version.get("additionalPrinterColumns")),
     )
 
 
@@ -153,7 +154,6 @@ class CustomModel:
         self.props: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
         """The schema, as the definition has it."""
         self.strategy: Strategy = CustomStrategy(self, version)
-        self.columns = PrinterColumns(version.get("additionalPrinterColumns"))
         self.deprecation = _deprecation(self.type, version)
         """The text of the Warning that goes with every answer, or nothing."""
         self.field_labels = {
@@ -240,10 +240,6 @@ class CustomModel:
         if not self._converts:
             text = f"conversion webhook for {source}, Kind={self.type.kind} failed: it is not supported by this server yet"
             raise StatusError(500, "InternalError", f"Internal error occurred: {text}")
-
-    def cells(self, obj: Object, now_s: float) -> list[Json]:
-        """One row of a table; its columns are `columns.definitions`."""
-        return self.columns.cells(obj, now_s)
 
 
 def _deprecation(type: ResourceType, version: Object) -> str:

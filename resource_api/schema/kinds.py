@@ -6,9 +6,12 @@ Both `events` resources, and both versions of the HorizontalPodAutoscaler, are o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from resource_api.errors import qualified
+
+if TYPE_CHECKING:
+    from resource_api.schema.printer_columns import PrinterColumns
 
 FULL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 """Sorted, as discovery lists them."""
@@ -57,6 +60,8 @@ class ResourceType:
     custom: bool = False
     own_list_kind: str = ""
     """The kind of a list of them, where it is not the kind with `List`."""
+    columns: PrinterColumns | None = field(default=None, compare=False, repr=False)
+    """Of a custom kind's tables, as its definition had them when this was served: a watch ends with the columns it began with."""
 
     @property
     def gvk(self) -> GroupVersionKind:

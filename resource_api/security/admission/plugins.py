@@ -61,7 +61,7 @@ class Surroundings:
     authorizer: Authorizer
     index: PolicyIndex
     countable: Callable[[], Iterable[Countable]]
-    """All resources, for ResourceQuota to count."""
+    """Every resource once, whatever versions it has, for ResourceQuota to count."""
 
 
 def every_plugin(around: Surroundings) -> list[Plugin]:

@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 
+from resource_api.cache.item import Event
 from resource_api.cache.rounds import ReadRounds
 from resource_api.errors import StatusError
+from resource_api.registry.objects import decode_stored
+from resource_api.registry.requests import ListOptions
 from resource_api.registry.store import StoreUnavailableError
-from tests.resource_api.cache.collection import Collection, run
+from tests.resource_api.cache.collection import PODS, Collection, run
 from tests.support.memory_store import MemoryStore
 
 
@@ -54,3 +57,30 @@ def test_rounds_that_stop_leave_nobody_waiting():
             await rounds.current()
 
     asyncio.run(scenario())
+
+
+def test_watch_ends_when_its_collection_is_read_in_another_way():
+    """It tells what came before; the state stays, lists are made anew, and a watch that goes on from there misses nothing."""
+
+    async def scenario(world: Collection) -> None:
+        world.put("a")
+        upper = world.caches.reader(PODS, decode=lambda stored: {**decode_stored(stored), "kind": "POD"})
+        await world.settle()
+        listing = await upper.list("", ListOptions())
+        assert await listing.joined("kind", lambda item: str(item.object()["kind"]).encode()) == b"POD"
+        async with await upper.watch("", ListOptions(resource_version=str(listing.resource_version))) as watching:
+            revision = world.put("b")
+            await world.settle()
+            world.caches.forget_views("pods")
+            told = [notice async for notices in watching for notice in notices]
+        assert [notice.item.key for notice in told if isinstance(notice, Event)] == ["pods/default/b"]
+        lower = world.caches.reader(PODS, decode=lambda stored: {**decode_stored(stored), "kind": "pod"})
+        listing = await lower.list("", ListOptions())
+        assert (listing.resource_version, [item.object()["kind"] for item in listing.items]) == (revision, ["pod", "pod"])
+        async with await lower.watch("", ListOptions(resource_version=str(revision))) as watching:
+            world.put("c")
+            [notice] = await anext(watching)
+            assert isinstance(notice, Event) and notice.item.object()["metadata"]["name"] == "c"
+        world.caches.forget_views("never")
+
+    run(scenario)

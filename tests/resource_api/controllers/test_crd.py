@@ -6,6 +6,7 @@ import pytest
 
 from resource_api.controllers.crd import schema_faults, settle
 from resource_api.errors import Object, StatusError
+from resource_api.printers.table import Tables
 from resource_api.registry.requests import DeleteOptions, loopback
 from resource_api.schema.custom_definitions import has_condition, is_established
 
@@ -234,5 +235,23 @@ def test_versions_are_stored_in_one_and_read_in_all():
         )
         assert made["apiVersion"] == "example.com/v1beta1"
         assert (await world.widgets.get_object("default", "a"))["apiVersion"] == "example.com/v1"
+
+    run(scenario)
+
+
+def test_table_of_a_kind_that_is_gone_has_its_columns():
+    """Whoever is still told of the last objects is told in the columns the telling began with."""
+
+    async def scenario(world: World) -> None:
+        crd = definition()
+        crd["spec"]["versions"][0]["additionalPrinterColumns"] = [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]
+        await world.define(crd)
+        made, type = await world.widgets.create(world.context, widget("a", spec={})), world.widgets.type
+        await world.definitions.delete(loopback(), "widgets.example.com", DeleteOptions())
+        await world.settle()
+        assert world.api.get("example.com", "v1", "widgets") is None
+        printed = Tables(lambda: 0.0)(type, [made])
+        assert [column["name"] for column in printed.columns] == ["Name", "Size"]
+        assert printed.rows == [(["a", 1], [])]
 
     run(scenario)

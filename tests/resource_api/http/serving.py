@@ -22,7 +22,6 @@ from resource_api.registry.api import Api
 from resource_api.registry.builtin import builtin_models
 from resource_api.registry.catalog import Catalog
 from resource_api.registry.requests import MASTERS, User
-from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from resource_api.server import ApiServer
 from tests.support.memory_store import MemoryStore
@@ -102,7 +101,7 @@ async def face_of(
             clock=clock,
             decode_protobuf=decode_envelope,
             encode_protobuf=encode_envelope,
-            rows=Tables(lambda kind: PrinterColumns(None), clock.wall_s),
+            rows=Tables(clock.wall_s),
             settings=settings,
         )
         try:

@@ -21,7 +21,7 @@ from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelo
 from tests.resource_api.http.support import make_request
 
 PODS = builtin_models()["", "v1", "pods"].type
-WIDGETS = ResourceType("example.com", "v1", "Widget", "widgets", "widget", namespaced=True, custom=True)
+WIDGETS = ResourceType("example.com", "v1", "Widget", "widgets", "widget", namespaced=True, custom=True, columns=PrinterColumns(None))
 
 ACCEPTED = {
     "json": "application/json",
@@ -58,7 +58,7 @@ def item_of(type: ResourceType, number: int) -> Item:
 def test_list_in_slices_is_the_list_at_once(accept, count, agent, type, monkeypatch):
     """In every representation, also one in which the kind has no form, and when every step ends its turn."""
     monkeypatch.setattr("resource_api.turns.TURN_S", 0.0)
-    representations = Representations(encode_envelope, Tables(lambda type: PrinterColumns(None), SystemClock().wall_s))
+    representations = Representations(encode_envelope, Tables(SystemClock().wall_s))
     request = make_request("GET", "/x", Accept=accept, User_Agent=agent)
     metadata = {"resourceVersion": "7", "continue": "abc", "remainingItemCount": 3}
     items = [item_of(type, number) for number in range(count)]

@@ -8,7 +8,6 @@ from resource_api.errors import Object
 from resource_api.printers.table import Tables
 from resource_api.schema.builtin import resource_types
 from resource_api.schema.kinds import ResourceType
-from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.times import parse_time, rfc3339
 
 NOW = "2026-01-02T00:00:00Z"
@@ -28,7 +27,7 @@ def type_of(kind: str, group: str | None = None) -> ResourceType:
     return next(one for one in resource_types() if one.kind == kind and group in (None, one.group))
 
 
-TABLES = Tables(lambda type: PrinterColumns(None), lambda: NOW_S)
+TABLES = Tables(lambda: NOW_S)
 
 
 def row(kind: str, obj: Object, group: str | None = None) -> dict[str, Any]:

@@ -92,3 +92,14 @@ def test_controller_is_the_owner_that_says_so():
     assert controller_of(config_map(ownerReferences=owners)) == owners[1]
     assert controller_of(config_map(ownerReferences=owners[:1])) is None
     assert controller_of(config_map()) is None
+
+
+def test_resource_of_several_versions_is_preferred_once():
+    """Both groups of Events are resources of their own."""
+
+    async def scenario(world: World) -> None:
+        found = [(one.type.group, one.type.plural) for one in world.api.preferred()]
+        assert len(found) == len(set(found))
+        assert {("", "events"), ("events.k8s.io", "events"), ("autoscaling", "horizontalpodautoscalers")} <= set(found)
+
+    run(scenario)
