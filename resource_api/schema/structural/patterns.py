@@ -3,8 +3,7 @@
 Python's engine goes back and forth: on `(a+)+$` every letter doubles its work. `pattern_cost.py` says from the pattern and the length of
 a text whether that can be; then `automaton.py` answers, in time linear as RE2's or, where even an automaton would take long
 (`[ab]*a[ab]{500}`), not at all: the value is refused with a text of its own, which upstream does not have. Differences that remain:
-case-insensitive matching folds ASCII letters only. What RE2 refuses is refused here with its words; what Python cannot do (`\\p{…}`,
-`\\C`, `(?U)`) is refused as not supported. Source: golang.org/s/re2syntax.
+case-insensitive matching folds ASCII letters only. What RE2 refuses is refused here with its words. Source: golang.org/s/re2syntax.
 """
 
 from __future__ import annotations
@@ -14,9 +13,13 @@ import warnings
 
 from resource_api.schema.structural.automaton import Automaton, TooLargeError
 from resource_api.schema.structural.pattern_cost import UNBOUNDED, harmless_characters
+from resource_api.schema.structural.unicode_classes import ANY, Ranges, as_members, class_named, without
 
 REPEAT_MAX = 1000
 """RE2's bound on `{n}`."""
+
+_SPACE = ((0x09, 0x0A), (0x0C, 0x0D), (0x20, 0x20))
+r"""RE2's \s: no vertical tab."""
 
 _POSIX = {
     "alnum": "0-9A-Za-z",
@@ -38,6 +41,15 @@ _SAME_ESCAPES = frozenset("dDwWtnrfva")
 _GROUP = re.compile(r"\(\?(?:P?<([A-Za-z0-9_]+)>|([a-zA-Z-]*)([:)]))")
 _REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 _HEX = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
+
+
+_UNICODE = re.compile(r"\{([^}]*)\}|([^{])")
+r"""What stands behind \p: a name in braces, or one letter."""
+
+
+def _posix_ranges(name: str) -> Ranges:
+    matches = re.compile(f"[{_POSIX[name]}]").match
+    return tuple((code, code) for code in range(0x80) if matches(chr(code)))
 
 
 class PatternError(ValueError):
@@ -89,12 +101,14 @@ class _Translation:
 
     def run(self) -> str:
         """The pattern in Python's syntax."""
-        previous_repeats = False
+        previous = -1  # Where the repetition began that was just read.
         while self._at < len(self._text):
             character = self._text[self._at]
             repeats = character in "*+?" or (character == "{" and _REPEAT.match(self._text, self._at) is not None)
             if repeats:
-                self._repeat(previous_repeats)
+                start = self._at
+                self._repeat(previous)
+                previous = start
             elif character == "\\":
                 self._escape(in_class=False)
             elif character == "[":
@@ -105,7 +119,7 @@ class _Translation:
                 self._close()
             else:
                 self._plain(character)
-            previous_repeats = repeats
+            previous = previous if repeats else -1
             self._operand = repeats or character not in "(|"
         if self._groups:
             raise PatternError(f"error parsing regexp: missing closing ): `{self._text}`")
@@ -124,12 +138,12 @@ class _Translation:
         self._out.append(character)
         self._at += 1
 
-    def _repeat(self, after_repeat: bool) -> None:
+    def _repeat(self, previous: int) -> None:
         text, start = self._text, self._at
         match = _REPEAT.match(text, start)
         operator = match.group() if match else text[start]
-        if after_repeat:
-            raise PatternError(f"error parsing regexp: invalid nested repetition operator: `{text[start - 1]}{operator}`")
+        if previous >= 0:
+            raise PatternError(f"error parsing regexp: invalid nested repetition operator: `{text[previous:start]}{operator}`")
         if match and any(part and int(part) > REPEAT_MAX for part in match.groups()):
             raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
         if match and match.group(2) and int(match.group(1)) > int(match.group(2)):
@@ -154,11 +168,7 @@ class _Translation:
         if character in _SAME_ESCAPES:
             self._out.append("\\" + character)
         elif character in "sS":
-            # RE2's \s has no vertical tab.
-            inner = r"\t\n\f\r " if character == "s" else ""
-            if in_class and character == "S":
-                raise PatternError("\\S inside of a character class is not supported")
-            self._out.append(inner if in_class else (r"[\t\n\f\r ]" if character == "s" else r"[^\t\n\f\r ]"))
+            self._members(_SPACE if character == "s" else without(_SPACE), in_class=in_class)
         elif not in_class and character in "bBA":
             self._out.append("\\" + character)
         elif not in_class and character == "z":
@@ -168,13 +178,33 @@ class _Translation:
             self._out.append(re.escape(text[self._at : end if end >= 0 else len(text)]))
             self._at = end + 2 if end >= 0 else len(text)
         elif character in "pP":
-            raise PatternError(f"Unicode character classes are not supported: `\\{character}`")
+            self._unicode(character, in_class=in_class)
         elif character.isascii() and character.isdigit():
             self._octal(character)
         elif character.isascii() and not character.isalnum():
             self._out.append("\\" + character)
         else:
             raise PatternError(f"error parsing regexp: invalid escape sequence: `\\{character}`")
+
+    def _members(self, ranges: Ranges, *, in_class: bool) -> None:
+        """One of these characters, or these among others of a class."""
+        members = as_members(ranges)
+        if not in_class and not members:
+            members = as_members(ANY)
+            self._out.append(f"[^{members}]")
+        else:
+            self._out.append(members if in_class else f"[{members}]")
+
+    def _unicode(self, sign: str, *, in_class: bool) -> None:
+        match = _UNICODE.match(self._text, self._at)
+        said = self._text[self._at - 2 : match.end() if match else len(self._text)]
+        name = (match[1] if match[1] is not None else match[2]) if match else ""
+        ranges = class_named(name.removeprefix("^")) if match else None
+        if match is None or ranges is None:
+            raise PatternError(f"error parsing regexp: invalid character class range: `{said}`")
+        self._at = match.end()
+        negated = (sign == "P") != name.startswith("^")
+        self._members(without(ranges) if negated else ranges, in_class=in_class)
 
     def _octal(self, character: str) -> None:
         digits = re.compile("[0-7]{1,2}").match(self._text, self._at)
@@ -225,7 +255,9 @@ class _Translation:
         name = self._text[self._at + 2 : end]
         if name not in _POSIX:
             if name.removeprefix("^") in _POSIX:
-                raise PatternError(f"negated classes inside of a class are not supported: `[:{name}:]`")
+                self._members(without(_posix_ranges(name[1:])), in_class=True)
+                self._at = end + 2
+                return
             raise PatternError(f"error parsing regexp: invalid character class range: `[:{name}:]`")
         self._out.append(_POSIX[name])
         self._at = end + 2
@@ -237,18 +269,17 @@ class _Translation:
             return
         match = _GROUP.match(self._text, self._at)
         if match is None:
-            wrong = self._text[self._at : self._at + (4 if self._text.startswith("(?<", self._at) else 3)]
-            raise PatternError(f"error parsing regexp: invalid or unsupported Perl syntax: `{wrong}`")
+            raise PatternError(f"error parsing regexp: {self._misread_group()}")
         name, flags, end = match.groups()
         if name is not None:
             self._enter(f"(?P<{name}>", len(match.group()))
             return
         on, _, off = flags.partition("-")
-        if set(on + off) - set("ims") or (not on and not off and end == ")"):
-            if "U" in flags:
-                raise PatternError("the flag U is not supported: `(?U)`")
+        if set(on + off) - set("imsU") or (not on and not off and end == ")") or (flags.endswith("-") and not off):
             raise PatternError(f"error parsing regexp: invalid or unsupported Perl syntax: `{match.group()}`")
-        opened = f"(?{flags.rstrip('-')}:"
+        # Whether repetitions are greedy (U) decides what is found, not whether anything is.
+        on, off = on.replace("U", ""), off.replace("U", "")
+        opened = f"(?{on}{'-' + off if off else ''}:"
         if end == ":":
             self._enter(opened, len(match.group()))
         else:
@@ -257,8 +288,15 @@ class _Translation:
             self._out.append(opened)
             self._flags.append(opened)
             self._at += len(match.group())
-        if "m" in flags:
+        if "m" in on + off:
             self._multiline = "m" in on
+
+    def _misread_group(self) -> str:
+        rest = self._text[self._at :]
+        if rest.startswith(("(?P<", "(?<")) and len(rest) > rest.index("<") + 1:
+            end = rest.find(">")
+            return f"invalid named capture: `{rest[: end + 1] if end >= 0 else rest}`"
+        return f"invalid or unsupported Perl syntax: `{rest[:3]}`"
 
     def _enter(self, opened: str, length: int) -> None:
         self._out.append(opened)
