@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from resource_api.controllers.object_index import Entry, ObjectIndex
@@ -11,6 +13,11 @@ from resource_api.registry.requests import loopback
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api
+
+log = logging.getLogger("resource_api.controllers")
+
+MEND_AGAIN_S = 60.0
+"""A CA that is changed again so soon after it was mended waits for the rest of it."""
 
 ROOT_CA = "kube-root-ca.crt"
 DESCRIPTION = (
@@ -26,6 +33,8 @@ class NamespaceContent:
         self._api = api
         self._index = index
         self._root_ca = root_ca
+        self._mended_s: dict[str, float] = {}
+        """When the loop's clock said so, the CA of a namespace was last mended."""
         self.queue = WorkQueue("namespace content")
         index.listen(self._on_change)
         index.on_mended.append(self._look_again)
@@ -51,6 +60,7 @@ class NamespaceContent:
         """Makes what is missing; mends another CA."""
         entry = self._index.by_key.get(f"namespaces/{namespace}")
         if entry is None or entry.metadata.deletion_timestamp:
+            self._mended_s.pop(namespace, None)
             return
         if f"serviceaccounts/{namespace}/default" not in self._index.by_key:
             await self._create("serviceaccounts", "ServiceAccount", namespace, "default", {})
@@ -58,8 +68,28 @@ class NamespaceContent:
         if f"configmaps/{namespace}/{ROOT_CA}" not in self._index.by_key:
             await self._create("configmaps", "ConfigMap", namespace, ROOT_CA, body)
             return
-        configs = self._api.find("", "configmaps")
-        await configs.patch(loopback(namespace), ROOT_CA, lambda obj: {**obj, **body}, patch_text="")
+        await self._mend(namespace, body)
+
+    async def _mend(self, namespace: str, body: Object) -> None:
+        """At once, but not again and again: servers that were given different authorities would write against each other for ever."""
+        now_s = asyncio.get_running_loop().time()
+        wait_s = self._mended_s.get(namespace, -MEND_AGAIN_S) + MEND_AGAIN_S - now_s
+        is_other = False
+
+        def mended(obj: Object) -> Object:
+            nonlocal is_other
+            is_other = obj.get("data") != body["data"]
+            return {**obj, **body} if wait_s <= 0 else obj
+
+        await self._api.find("", "configmaps").patch(loopback(namespace), ROOT_CA, mended, patch_text="")
+        if is_other and wait_s > 0:
+            log.warning(
+                "somebody writes another authority, perhaps a server with another --cert-dir",
+                extra={"fields": {"key": f"configmaps/{namespace}/{ROOT_CA}"}},
+            )
+            self.queue.add_after(namespace, wait_s)
+        elif is_other:
+            self._mended_s[namespace] = now_s
 
     async def _create(self, plural: str, kind: str, namespace: str, name: str, body: Object) -> None:
         metadata: Object = {"name": name, "namespace": namespace}

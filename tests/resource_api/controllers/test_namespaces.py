@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from resource_api.controllers.object_index import ObjectIndex
+from resource_api.controllers.runner import Controllers
+from resource_api.controllers.service_account import NamespaceContent
 from resource_api.errors import Object
 from resource_api.registry.admission import AdmissionRequest
 from resource_api.registry.store import StoreUnavailableError
+from resource_api.schema.protobuf.envelope import decode_envelope
 from resource_api.security.admission.plugin import PassivePlugin, refused
 from tests.resource_api.registry.builtins import object_of
 from tests.resource_api.world import ROOT_CA, World, config_map, refusal, run
@@ -290,6 +297,29 @@ def test_what_every_namespace_has_comes_back():
         assert await world.find(BUNDLE) is not None
 
     run(scenario, lifecycle=True)
+
+
+def test_servers_with_different_authorities_do_not_write_against_each_other_for_ever(caplog: pytest.LogCaptureFixture):
+    """Somebody gave them different folders: the log says so, and the store is spared."""
+
+    async def scenario(world: World) -> None:
+        world.start_controllers(content=True)
+        await world.create(namespace())
+        await world.settle()
+        index = ObjectIndex(world.store, world.api, decode_envelope)
+        async with asyncio.TaskGroup() as group:
+            other = group.create_task(Controllers(index, [NamespaceContent(world.api, index, "another authority")]).run())
+            before = world.store.now
+            await world.settle(600)
+            assert world.store.now - before <= 2 * 600 / 60 + 2
+            other.cancel()
+        await world.settle(120)
+        bundle = await world.find(BUNDLE)
+        assert bundle is not None
+        assert bundle["data"] == {"ca.crt": ROOT_CA}
+
+    run(scenario, lifecycle=True)
+    assert "another --cert-dir" in caplog.text
 
 
 def test_nothing_comes_back_in_an_ending_namespace():
