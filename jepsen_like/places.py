@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from jepsen_like import endpoints as addresses
-from jepsen_like import listeners, run
+from jepsen_like import listeners, rare, run
 from jepsen_like.cluster import open_cluster
 from jepsen_like.cluster.member import MemberProcess
 from jepsen_like.endpoints import EndpointWorld
 from jepsen_like.nemesis import Nemesis, prepared
+from jepsen_like.nemesis.admin import AdminWorld
 from jepsen_like.sim.streams import stream
 from jepsen_like.workload import catalog
 from raftkv.clock import SystemClock
@@ -84,7 +85,14 @@ async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.
         world = EndpointWorld(_addresses(cluster.members), tape, seed=plan.seed)
         calm_s = catalog.entry_of(plan.workload).calm_s
         faults = Nemesis(cluster, plan.nemesis, stream(plan.seed, "nemesis"), world.recorder, calm_s=calm_s) if plan.nemesis else None
-        return await run.execute(plan, world, tape, faults, tell=tell)
+        # NB: of the seed's own stream, so that the nemesis draws what it would draw without an onlooker.
+        onlooker = AdminWorld(cluster, world.recorder, stream(plan.seed, "onlooker"))
+        return await run.execute(plan, world, tape, faults, tell=tell, onlooker=onlooker, rare=lambda: _met(cluster.members))
+
+
+def _met(members: Sequence[MemberProcess]) -> dict[str, int]:
+    """By the logs of all members."""
+    return rare.met(line for member in members for line in member.log_text().splitlines())
 
 
 def _addresses(members: Sequence[MemberProcess]) -> dict[str, str]:

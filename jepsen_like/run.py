@@ -18,6 +18,7 @@ from jepsen_like.checker import hashkv
 from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
 from jepsen_like.cluster import ClusterError
 from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse
+from jepsen_like.leaders import watched
 from jepsen_like.workload import catalog
 from jepsen_like.workload.pacing import NotReadyError
 from jepsen_like.workload.workload import Workload, World
@@ -115,8 +116,10 @@ class Tape:
         self._writer.close()
 
 
-async def load(plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None]) -> None:
-    """Load with faults in the middle of it, each phase noted in the history.
+async def load(
+    plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None], onlooker: World | None = None
+) -> None:
+    """Load with faults in the middle of it, each phase noted in the history, and who leads as the `onlooker` sees it.
 
     Raises:
         ExceptionGroup: of `NotReadyError`, the cluster never answered; of `ClusterError`, it did not recover.
@@ -124,7 +127,7 @@ async def load(plan: Plan, world: World, workload: Workload, faults: Faults | No
     recorder = world.recorder
     faults_end_s = world.now_s() + WARM_UP_S + plan.time_s
     tell("load")
-    async with asyncio.TaskGroup() as group:
+    async with watched(onlooker or world), asyncio.TaskGroup() as group:
         group.create_task(workload.run(world, until_s=faults_end_s + COOL_DOWN_S, rate=plan.rate), name=f"load {plan.workload}")
         began_ns = recorder.now_ns()
         await world.sleep(WARM_UP_S)
@@ -166,14 +169,27 @@ async def execute(
     *,
     prefix: str = "",
     tell: Callable[[str], None] = lambda _phase: None,
+    onlooker: World | None = None,
+    rare: Callable[[], Mapping[str, int]] = dict,
 ) -> Result:
-    """One whole run and its judgement; `tape` must be the sink of the world's recorder, and is closed."""
+    """One whole run and its judgement.
+
+    Args:
+        plan: what.
+        world: where.
+        tape: the sink of the world's recorder; it is closed.
+        faults: who breaks things.
+        prefix: of all keys.
+        tell: takes the phase that begins.
+        onlooker: the same cluster, reached whatever is broken between it and its clients; the world when left out.
+        rare: which rare states were met, asked at the end.
+    """
     workload = catalog.make(plan.workload, prefix)
     trouble: list[str] = []
     lost = Findings()
     try:
         try:
-            await load(plan, world, workload, faults, tell)
+            await load(plan, world, workload, faults, tell, onlooker)
         except* NotReadyError as group:
             trouble += [f"the cluster was not available: {error}" for error in _leaves(group)]
         if not trouble:
@@ -182,6 +198,8 @@ async def execute(
         for error in _leaves(group):
             lost.add(NOT_RECOVERED, f"every fault was healed, and still: {error}"[:TEXT_MAX])
     finally:
+        for name, count in rare().items():
+            world.recorder.write(ledger.reached(name, count, world.recorder.now_ns()))
         world.recorder.close()
         tape.close()
     tell("checking")

@@ -6,9 +6,12 @@ Verified by what the member itself read: it writes down every few milliseconds w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from functools import partial
 
-from jepsen_like.cluster.cluster import CLOCK, Cluster
+from jepsen_like import ledger
+from jepsen_like.cluster.cluster import CLOCK, Cluster, ClusterError
 from jepsen_like.cluster.instrumented.levers import Levers
 from jepsen_like.nemesis.fault import Fault
 
@@ -35,6 +38,20 @@ class ClockFault(Fault):
         """Chooses one member, or several."""
         self.target(*self.pick(self.rng.randint(1, len(self.cluster.members))))
 
+    def tell(self, name: str, offset_s: float) -> None:
+        """A mark for the report: how far the member's clock was off just now, as the member read it."""
+        self.recorder.write(ledger.clock(name, round(offset_s, 3), self.recorder.now_ns()))
+
+    async def heal(self) -> None:
+        """See Fault; tells when the members read the true time again."""
+        for levers in self.levers():
+            levers.put("wall_offset_s", 0.0)
+        for name, levers in zip(self.targets, self.levers(), strict=True):
+            # A member that does not run reads nothing, and what it read last is told.
+            with contextlib.suppress(ClusterError):
+                await self.cluster.until(partial(_is_true, levers), f"{name} reads the true time", SEEN_WITHIN_S)
+            self.tell(name, _wall_offset_s(levers))
+
 
 class ClockJump(ClockFault):
     """The calendar clock of some members jumps by up to five minutes, either way."""
@@ -54,13 +71,10 @@ class ClockJump(ClockFault):
     async def verify(self) -> None:
         """See Fault."""
         offsets = {name: _wall_offset_s(levers) for name, levers in zip(self.targets, self.levers(), strict=True)}
+        for name, offset_s in offsets.items():
+            self.tell(name, offset_s)
         seen = all(abs(offset_s - self._offset_s) < OFFSET_TOLERANCE_S for offset_s in offsets.values())
         self.expect(seen, ", ".join(f"{name} read {offset_s:+.2f} s" for name, offset_s in offsets.items()))
-
-    async def heal(self) -> None:
-        """See Fault."""
-        for levers in self.levers():
-            levers.put("wall_offset_s", 0.0)
 
 
 class ClockStrobe(ClockFault):
@@ -89,16 +103,13 @@ class ClockStrobe(ClockFault):
                 levers.put("wall_offset_s", offset_s)
             await asyncio.sleep(self._period_s)
             for name, levers in zip(self.targets, self.levers(), strict=True):
-                self._seen[name] += abs(_wall_offset_s(levers) - offset_s) < OFFSET_TOLERANCE_S
+                shown_s = _wall_offset_s(levers)
+                self.tell(name, shown_s)
+                self._seen[name] += abs(shown_s - offset_s) < OFFSET_TOLERANCE_S
 
     async def verify(self) -> None:
         """See Fault."""
         self.expect(min(self._seen.values()) > 1, ", ".join(f"{name} read {count} changes" for name, count in self._seen.items()))
-
-    async def heal(self) -> None:
-        """See Fault."""
-        for levers in self.levers():
-            levers.put("wall_offset_s", 0.0)
 
 
 class ClockSkew(ClockFault):
@@ -125,6 +136,8 @@ class ClockSkew(ClockFault):
         for name, (shown_s, true_s) in self._before.items():
             shown_now_s, true_now_s = _loop_reading(self.cluster.levers[name])
             seen[name] = (shown_now_s - shown_s) / max(1e-9, true_now_s - true_s)
+            # What its timers have gained or lost by now; they keep it.
+            self.tell(name, (shown_now_s - shown_s) - (true_now_s - true_s))
         right = all(abs(seen[name] / rate - 1) < RATE_TOLERANCE for name, rate in self._rates.items())
         self.expect(right, ", ".join(f"{name} ran × {rate:.3f}" for name, rate in seen.items()))
 
@@ -132,6 +145,10 @@ class ClockSkew(ClockFault):
         """See Fault; what a clock is off by then it stays off by."""
         for levers in self.levers():
             levers.bend(1.0)
+
+
+def _is_true(levers: Levers) -> bool:
+    return abs(_wall_offset_s(levers)) < OFFSET_TOLERANCE_S
 
 
 def _wall_offset_s(levers: Levers) -> float:

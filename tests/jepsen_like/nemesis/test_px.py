@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jepsen_like import ledger
 from jepsen_like.checker import membership
 from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE
 from jepsen_like.nemesis import FAULTS
@@ -35,6 +36,18 @@ def test_traffic_fault_is_seen_and_survived(scenes, name):
     """The proxies measured what they did to streams."""
     record = scenes("PX").inject(name, hold_s=2.0 if name == "reorder" else 0.6)
     assert record.verified, record
+
+
+@pytest.mark.parametrize("name", ["clock-jump", "clock-strobe"])
+def test_clock_that_was_wrong_is_told_until_it_is_right_again(scenes, name):
+    """For the report: how far it was off, as the member read it, and that it no longer is."""
+    scene = scenes("PX", instruments=("clock", "files", "failpoints"))
+    earlier = len(scene.marks.records)
+    record = scene.inject(name, hold_s=0.5)
+    marks = [mark for mark in scene.marks.records[earlier:] if mark.kind == ledger.CLOCK]
+    assert {mark.detail["member"] for mark in marks} == set(record.targets)
+    assert max(abs(mark.detail["offset_s"]) for mark in marks) > 0.3
+    assert all(abs(mark.detail["offset_s"]) < 0.3 for mark in marks[-len(record.targets) :])
 
 
 @pytest.mark.parametrize("name", ["clock-jump", "clock-strobe", "clock-skew", "disk-full", "fsync-error", "disk-slow", "failpoint"])
