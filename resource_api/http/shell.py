@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -31,12 +33,24 @@ IDLE_CONNECTION_S = 180.0
 STREAM_END_S = 2.0
 """How long streams have for their clean end when the server stops."""
 
+FULL_AGAIN = 0.9
+"""Below this part of the most it is worth a word again when there are too many."""
+
+DESCRIPTORS_KEPT = 128
+"""Of those the process may have open, so many are no connection's: the store beneath, its log's next file, certificates read anew."""
+
 STALLED_S = 60.0
 """A connection whose client takes nothing of what waits for it is cut after this: it holds memory, and its watch is over long since."""
 
 _log = logging.getLogger("resource_api.http")
 
 Serve = Callable[[Request], Awaitable[Answer]]
+
+
+def connections_max() -> int:
+    """How many there may be at once, by what this process may have open."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit - DESCRIPTORS_KEPT)
 
 
 class Shell:
@@ -49,7 +63,7 @@ class Shell:
         self._request_end_s = request_end_s
         self._streams: dict[object, tuple[asyncio.Task[object], Stream]] = {}
         """By connection, the stream it carries."""
-        self._server = _Server(self._handle, self._on_lost, loop)
+        self._server = _Server(self._handle, self._on_lost, loop, connections_max())
         self._stopping = False
 
     def protocol(self) -> asyncio.Protocol:
@@ -211,6 +225,7 @@ class _Server(web.Server):
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         on_lost: Callable[[_Connection], None],
         loop: asyncio.AbstractEventLoop,
+        connections_max: int,
     ) -> None:
         def make_request(*parts: object) -> web.BaseRequest:
             message, payload, protocol, writer, task = parts
@@ -226,14 +241,29 @@ class _Server(web.Server):
             "max_field_size": HEADER_BYTES_MAX,
         }
         self._on_lost = on_lost
+        self._connections_max = connections_max
+        self._count = 0
+        self._is_full = False
 
     def __call__(self) -> web.RequestHandler:
         """For one connection."""
         return _Connection(self, **self._settings)
 
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """See aiohttp. One too many is cut, not the store's files: without a descriptor for its next one the log could not go on."""
+        super().connection_made(handler, transport)
+        self._count += 1
+        if self._count > self._connections_max:
+            if not self._is_full:
+                _log.error("too many connections for the limit of open files", extra={"fields": {"connections": self._connections_max}})
+            self._is_full = True
+            transport.abort()
+
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """See aiohttp."""
         assert isinstance(handler, _Connection)
+        self._count -= 1
+        self._is_full = self._is_full and self._count > self._connections_max * FULL_AGAIN
         self._on_lost(handler)
         super().connection_lost(handler, exc)
 

@@ -159,6 +159,30 @@ def test_client_that_takes_nothing_of_a_large_answer_is_cut():
     play(scenario)
 
 
+# Who is one too many.
+
+
+def test_connection_too_many_is_cut_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture):
+    """The store's own files need descriptors: clients must not take the last. Said once, until there was room again."""
+
+    async def scenario(world: Connections) -> None:
+        world.face.server._shell._server._connections_max = 20
+        kept = [world.connect() for _ in range(20)]
+        for _ in range(5):
+            await world.connect().until_closed()
+        for client in kept:
+            client.send("GET /version HTTP/1.1")
+            await client.until(lambda client=client: client.statuses == [200])
+        kept.pop().transport.close()
+        await asyncio.sleep(1)
+        again = world.connect()
+        again.send("GET /version HTTP/1.1")
+        await again.until(lambda: again.statuses == [200])
+
+    play(scenario)
+    assert len([record for record in caplog.records if "too many connections" in record.message]) == 1
+
+
 # Who does not finish.
 
 
