@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import pathlib
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -231,14 +232,38 @@ def add_key_defaults(types: dict[str, Node], declared: dict[str, dict[str, Any]]
                     target["default"] = ZERO[target["type"]]
 
 
-def prose_of(node: Node, defaults: dict[str, Any]) -> Node:
-    """What is published beside the type: descriptions, and defaults that no list's key needs."""
+def enumerations(types: dict[str, Node]) -> dict[str, dict[str, Node]]:
+    """enums.tsv: definition -> property -> what is said of its values, by where they stand: `enum`, `items` or `additionalProperties`."""
+    found: dict[str, dict[str, Node]] = {}
+    for row in rows("enums.tsv"):
+        property = row["property"].rstrip("[]{}")
+        if property not in types[row["definition"]]["properties"]:
+            sys.exit(f"enums.tsv: {row['definition']} has no {property}")
+        texts = [json.loads(f'"{text}"') for text in re.findall(r'"((?:[^"\\\\]|\\\\.)*)"', row["values"])]
+        said = dict(zip(texts[::2], texts[1::2], strict=True))
+        values = sorted(said)
+        entry: Node = {"enum": values}
+        if row["property"].endswith("[]"):
+            entry = {"items": {"enum": values}}
+        elif row["property"].endswith("{}"):
+            entry = {"additionalProperties": {"enum": values}}
+        else:
+            lines = sorted(f' - `"{value}"` {said[value]}' for value in values)
+            entry["description"] = "\n\nPossible enum values:\n" + "\n".join(lines)
+        found.setdefault(row["definition"], {})[property] = entry
+    return found
+
+
+def prose_of(node: Node, defaults: dict[str, Any], enums: dict[str, Node]) -> Node:
+    """What is published beside the type: descriptions, values of enumerations, and defaults that no list's key needs."""
     prose: Node = {"description": node["description"]} if "description" in node else {}
     fields: dict[str, Node] = {}
     for field, value in sorted(node.get("properties", {}).items()):
         entry = {"description": value["description"]} if "description" in value else {}
         if field in defaults:
             entry["default"] = defaults[field]
+        for key, said in enums.get(field, {}).items():
+            entry[key] = entry.get("description", "") + said if key == "description" else said
         if entry:
             fields[field] = entry
     if fields:
@@ -281,7 +306,8 @@ def build() -> dict[str, Any]:
     labels: dict[str, dict[str, list[str]]] = {}
     for row in rows("field_labels.tsv"):
         labels.setdefault(f"{row['group']}/{row['kind']}", {})[row["label"]] = row["path"].split(".")
-    prose = {name: prose_of(definitions[name], declared.get(name, {})) for name in names}
+    enums = enumerations(types)
+    prose = {name: prose_of(definitions[name], declared.get(name, {}), enums.get(name, {})) for name in names}
     return {
         "resources": {"types": entries, "labels": labels},
         "kinds": dict(sorted(kind_index(types).items())),

@@ -39,8 +39,14 @@ def _published(node: Object, prose: Object) -> Object:
     found.pop("x-kubernetes-preserve-unknown-fields", None)
     if "properties" in node:
         said = prose.get("properties", {})
-        found["properties"] = {name: _wrapped({**said.get(name, {}), **child}) for name, child in node["properties"].items()}
+        found["properties"] = {name: _wrapped(_with_prose(child, said.get(name, {}))) for name, child in node["properties"].items()}
     return found
+
+
+def _with_prose(node: Object, prose: Object) -> Object:
+    """A property with what is said of it, and of what it holds: the values of an enumeration may stand in a list or a map."""
+    inside: Object = {key: {**prose[key], **node[key]} for key in ("items", "additionalProperties") if key in prose}
+    return {**prose, **node, **inside}
 
 
 def _wrapped(node: Object) -> Object:

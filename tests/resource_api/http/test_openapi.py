@@ -172,3 +172,17 @@ def test_answers_follow_the_hash(openapi):
     assert openapi.answer("apis/apps/v1", document.digest, if_none_match=document.etag).status == 304
     assert openapi.answer("apis/nothing/v1") is None
     assert openapi.answer_index(openapi.index().etag).status == 304
+
+
+def test_values_of_enumerations_are_published(openapi):
+    """Where `kubectl explain` shows ENUM: of a property, of what a list holds, and of members that come with an inlined struct."""
+    types = decoded(openapi, "api/v1")["components"]["schemas"]
+    policy = types["io.k8s.api.core.v1.Container"]["properties"]["imagePullPolicy"]
+    assert policy["enum"] == ["Always", "IfNotPresent", "Never"]
+    head, _, said = policy["description"].partition("\n\nPossible enum values:\n")
+    assert head.startswith("Image pull policy.")
+    assert [line.split("`")[1] for line in said.split("\n")] == ['"Always"', '"IfNotPresent"', '"Never"']
+    assert types["io.k8s.api.core.v1.EphemeralContainer"]["properties"]["imagePullPolicy"] == policy
+    modes = types["io.k8s.api.core.v1.PersistentVolumeClaimSpec"]["properties"]["accessModes"]
+    assert modes["items"]["enum"] == ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
+    assert "enum" not in types["io.k8s.api.core.v1.NodeCondition"]["properties"]["type"]

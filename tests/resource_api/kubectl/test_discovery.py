@@ -37,6 +37,8 @@ def test_fields_of_kinds_are_explained(cluster: Cluster) -> None:
         kubectl("explain deployment.spec.strategy --recursive")
         # Upstream's server lists the values of enumerations here; the published definitions, of which ours are made, do not have them.
         kubectl("explain pods.spec.containers.ports.protocol")
+        kubectl("explain pods.spec.containers.imagePullPolicy")
+        kubectl("explain pvc.spec.accessModes")
         kubectl("explain horizontalpodautoscaler.spec.behavior --api-version=autoscaling/v2")
         kubectl("explain pod.spec.nothing")
         kubectl("explain unicorn")
