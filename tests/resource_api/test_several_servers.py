@@ -15,8 +15,9 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from raftkv.client import AsyncClient
 from resource_api.client import ApiClient, Connection, Kind, read_kubeconfig
-from resource_api.errors import Object, StatusError
+from resource_api.errors import UNREAD, Object, StatusError
 from tests.client.servers import running
 from tests.resource_api.plane import CONFIG_MAPS, DEFINITIONS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS, SERVICES
 from tests.resource_api.world import config_map, owner
@@ -55,8 +56,8 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server]]:
-    """Started at once; ended by their own ids, in order when they still run."""
+def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server, str]]:
+    """Started at once, and their store's endpoint; ended by their own ids, in order when they still run."""
     with running("raftkv", folder) as member, contextlib.ExitStack() as stack:
         started = [_start(folder, f"api{number}", member.endpoint) for number in range(2)]
         for server in started:
@@ -69,7 +70,7 @@ def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server]]:
                     break
             else:
                 raise AssertionError(server.log.read_text())
-        yield started[0], started[1]
+        yield started[0], started[1], member.endpoint
         assert not [line for server in started for line in server.log.read_text().splitlines() if "Traceback" in line or "fault" in line]
 
 
@@ -101,7 +102,7 @@ async def until(asked: Callable[[], Awaitable[bool]]) -> None:
 async def test_two_servers_over_one_store_are_one_cluster(tmp_path: pathlib.Path):
     """What one writes the other serves at once; nothing is given out twice, nothing is lost, and at rest nobody writes. Killing one leaves
     the other as it was."""
-    with two_servers(tmp_path) as (one, other):
+    with two_servers(tmp_path) as (one, other, endpoint):
         async with ApiClient(read_kubeconfig(one.kubeconfig)) as a, ApiClient(read_kubeconfig(other.kubeconfig)) as b:
             await writes_are_seen_through_the_other(a, b)
             await nothing_is_given_out_twice(a, b)
@@ -109,6 +110,7 @@ async def test_two_servers_over_one_store_are_one_cluster(tmp_path: pathlib.Path
             await credentials_hold_everywhere(
                 read_kubeconfig(one.kubeconfig), read_kubeconfig(other.kubeconfig), tmp_path / "pki" / "ca.crt"
             )
+            await damage_holds_everywhere_until_it_is_deleted(a, b, endpoint)
             await at_rest_nobody_writes(a, b)
             async with watching(b) as told:
                 one.process.kill()
@@ -215,6 +217,32 @@ async def credentials_hold_everywhere(one: Connection, other: Connection, author
         reviews = Kind("authentication.k8s.io", "v1", "selfsubjectreviews")
         review = await account.create(reviews, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
     assert review["status"]["userInfo"]["username"] == "system:serviceaccount:kube-system:default"
+
+
+async def damage_holds_everywhere_until_it_is_deleted(a: ApiClient, b: ApiClient, endpoint: str) -> None:
+    """A quota nobody can read refuses through both; deleted unread through one, it is gone for the other."""
+    async with AsyncClient([f"http://{endpoint}"]) as store:
+        await store.put("/registry/resourcequotas/n3/q", "damaged")
+    # Admission hears of it by a watch.
+    await until(lambda: is_refused(a, "n3"))
+    await until(lambda: is_refused(b, "n3"))
+    await b.delete(Kind("", "v1", "resourcequotas"), "q", "n3", **{UNREAD: "true"})
+    await until(lambda: is_made(a, "n3"))
+
+
+async def is_refused(client: ApiClient, namespace: str) -> bool:
+    """Whether nothing can be made there, and the refusal says why."""
+    try:
+        await client.create(CONFIG_MAPS, {**config_map(namespace=namespace), "metadata": {"generateName": "c"}}, namespace)
+    except StatusError as error:
+        assert error.reason == "StorageReadError"
+        return True
+    return False
+
+
+async def is_made(client: ApiClient, namespace: str) -> bool:
+    """Whether something can."""
+    return not await is_refused(client, namespace)
 
 
 async def at_rest_nobody_writes(a: ApiClient, b: ApiClient) -> None:
