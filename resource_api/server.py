@@ -26,6 +26,7 @@ from resource_api.http.upgrade import Connections
 from resource_api.http.watch_stream import Watches
 from resource_api.http.writes import Writes
 from resource_api.registry.api import Api
+from resource_api.schema.depth import allow_recursion
 from resource_api.schema.printer_columns import Rows
 
 BACKLOG = 1024
@@ -53,6 +54,8 @@ class ApiServer:
         rows: Rows,
         settings: ChainSettings | None = None,
     ) -> None:
+        # What bodies may nest, everything behind the handlers must be able to walk.
+        allow_recursion()
         loop = asyncio.get_running_loop()
         self.routes = Routes()
         self.health = health.Health()

@@ -15,6 +15,7 @@ import msgspec
 
 from resource_api.registry.objects import PROTOBUF_MAGIC, DecodeProtobuf
 from resource_api.registry.store import CompactedError, Store, StoreUnavailableError
+from resource_api.schema import depth
 
 if TYPE_CHECKING:
     from resource_api.registry.api import Api
@@ -63,6 +64,7 @@ Listener = Callable[["Entry | None", "Entry | None"], None]
 """Called with what was known of the object and what is, None for nothing."""
 
 _decode = msgspec.json.Decoder(Entry).decode
+_decode_whole = msgspec.json.Decoder().decode
 
 
 class ObjectIndex:
@@ -189,10 +191,15 @@ class ObjectIndex:
     def _entry(self, key: str, value: bytes) -> Entry | None:
         try:
             if value.startswith(PROTOBUF_MAGIC) and self._protobuf is not None:
-                entry = msgspec.convert(self._protobuf(value), Entry)
+                obj = self._protobuf(value)
+                is_too_deep = depth.is_too_deep(obj)
+                entry = msgspec.convert(obj, Entry)
             else:
+                is_too_deep = depth.may_be_too_deep(value) and depth.is_too_deep(_decode_whole(value))
                 entry = _decode(value)
-        except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
+        except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError):
+            is_too_deep = True
+        if is_too_deep:
             # Bookkeeping of the store's other users, or a damaged value: reading the object itself says which.
             return None
         entry.key = key

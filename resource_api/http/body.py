@@ -10,29 +10,24 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
-import yaml
 
 from resource_api.errors import Json, Object, StatusError, bad_request, invalid, invalid_object
 from resource_api.go_numbers import WrittenFloat
 from resource_api.http.negotiation import Media
-from resource_api.schema import json_fault
+from resource_api.schema import depth, json_fault
 from resource_api.schema.builtin import resource_types
 from resource_api.schema.json_values import whole_numbers
 from resource_api.schema.kinds import GroupVersionKind
+from resource_api.schema.yaml_values import PREFACE, yaml_value
 
 PROTOBUF_MAGIC = b"k8s\x00"
 TYPE_META = r"""struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"""
 """How Go writes the type that a body's kind is read into."""
 
-ALIASED_NODES_MAX = 100_000
-"""Nodes of a YAML document after its aliases are written out."""
-
 _decode_json = msgspec.json.Decoder().decode
 _decode_as_written = msgspec.json.Decoder(float_hook=WrittenFloat).decode
-_encode_json = msgspec.json.Encoder().encode
 
 DecodeEnvelope = Callable[[bytes, GroupVersionKind | None], Object]
 """The protobuf envelope to an object; raises ValueError with a text for the client."""
@@ -101,7 +96,10 @@ class Bodies:
         if media == "protobuf" or body.startswith(PROTOBUF_MAGIC):
             if not body.startswith(PROTOBUF_MAGIC):
                 raise ValueError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
-            return Decoded(self._protobuf(body, expected))
+            obj = self._protobuf(body, expected)
+            if depth.is_too_deep(obj):
+                raise ValueError(depth.TEXT)
+            return Decoded(obj)
         if media == "yaml" and body.lstrip()[:1] != b"{":
             return yaml_object(body)
         return json_object(body, strict=strict, as_written=as_written)
@@ -157,15 +155,21 @@ def json_value(body: bytes, *, as_written: bool = False) -> Json:
     """
     decode = _decode_as_written if as_written else _decode_json
     try:
-        return decode(body)
+        return _bounded(body, decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if fault := json_fault.describe(body, ""):
             raise ValueError(fault) from error
     except RecursionError as error:
-        raise ValueError("exceeded max depth") from error
+        raise ValueError(depth.TEXT) from error
     if not as_written and (too_large := json_fault.number_out_of_range(body)):
         raise OverflowError(too_large)
-    return decode(json_fault.readable(body))
+    return _bounded(body, decode(json_fault.readable(body)))
+
+
+def _bounded(body: bytes, value: Json) -> Json:
+    if depth.may_be_too_deep(body) and depth.is_too_deep(value):
+        raise ValueError(depth.TEXT)
+    return value
 
 
 def _may_repeat(body: bytes, value: Json) -> bool:
@@ -218,102 +222,12 @@ def _collect(value: Json, path: str, faults: list[str]) -> None:
             _collect(child, f"{path}[{index}]", faults)
 
 
-class _YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one where it was built
-    """Safe, without dates (Kubernetes has none in YAML), with duplicates noted."""
-
-    def __init__(self, stream: bytes) -> None:
-        super().__init__(stream)
-        self.faults: list[str] = []
-
-
-def _mapping(loader: Any, node: yaml.MappingNode) -> Object:
-    made: Object = {}
-    loader.flatten_mapping(node)
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        name = _yaml_key(key, key_node)
-        if name in made:
-            loader.faults.append(f'line {key_node.start_mark.line + 1}: key "{name}" already set in map')
-        made[name] = loader.construct_object(value_node, deep=True)
-    return made
-
-
-def _yaml_key(key: Json, node: yaml.Node) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, int | float):
-        return str(key)
-    raise ValueError(f"yaml: line {node.start_mark.line + 1}: Unsupported map key of type: {type(key).__name__}")
-
-
-_YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_YamlLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_YamlLoader.add_constructor("tag:yaml.org,2002:binary", lambda loader, node: loader.construct_scalar(node))
-
-
-def yaml_value(body: bytes) -> tuple[Json, list[str]]:
-    """A YAML document as the JSON it means, and its duplicate keys. Raises ValueError."""
-    try:
-        loader = _YamlLoader(body)
-        try:
-            value = loader.get_single_data()
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        # Go's parser does not name the first line, and counts from 0 except in its scanner.
-        line = 0 if mark is None or not mark.line else mark.line + isinstance(error, yaml.scanner.ScannerError)
-        where = f"line {line}: " if line else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
-        raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from error
-    except RecursionError as error:
-        raise ValueError("error converting YAML to JSON: yaml: exceeded max depth of 10000") from error
-    except (UnicodeDecodeError, OverflowError) as error:
-        raise ValueError("error converting YAML to JSON: yaml: invalid Unicode character or number") from error
-    if b"*" in body:
-        _bound_aliases(value)
-        # Aliased parts are one object in memory: written out, they can be changed one by one.
-        value = _decode_json(_encode_json(value))
-    # Upstream makes JSON of YAML first, where Go writes 1.0 as 1.
-    try:
-        return whole_numbers(value), loader.faults
-    except OverflowError as error:
-        raise ValueError(f"error converting YAML to JSON: {error}") from error
-
-
-def _bound_aliases(value: Json) -> None:
-    """Raises ValueError when aliases make the document much larger than it was written, or endless."""
-    sizes: dict[int, int] = {}
-    open_nodes: set[int] = set()
-
-    def size(node: Json) -> int:
-        if not isinstance(node, dict | list):
-            return 1
-        if id(node) in sizes:
-            return sizes[id(node)]
-        if id(node) in open_nodes:
-            raise ValueError("error converting YAML to JSON: yaml: anchor value contains itself")
-        open_nodes.add(id(node))
-        total = 1 + sum(map(size, node.values() if isinstance(node, dict) else node))
-        open_nodes.discard(id(node))
-        sizes[id(node)] = total
-        return total
-
-    if size(value) > ALIASED_NODES_MAX:
-        raise ValueError("error converting YAML to JSON: yaml: document contains excessive aliasing")
-
-
 def yaml_object(body: bytes) -> Decoded:
     """A YAML mapping. Raises ValueError."""
     try:
         value, faults = yaml_value(body)
     except ValueError as error:
-        raise ValueError(str(error).removeprefix("error converting YAML to JSON: ")) from error
+        raise ValueError(str(error).removeprefix(PREFACE)) from error
     if value is None and body.strip():
         value = {}
     if not isinstance(value, dict):

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from resource_api.errors import Json, Object, StatusError, bad_request, shown
-from resource_api.http.body import duplicate_fields, json_value, yaml_value
+from resource_api.http.body import duplicate_fields, json_value
 from resource_api.http.negotiation import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from resource_api.patch import json_patch, merge, strategic
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
 from resource_api.registry.requests import FieldValidation
+from resource_api.schema import depth
 from resource_api.schema.json_values import go_text, whole_numbers
 from resource_api.schema.types import ANY, Schema
+from resource_api.schema.yaml_values import yaml_value
 
 
 class Patch:
@@ -45,9 +47,11 @@ class Patch:
                 raise StatusError(422, "Invalid", str(error), has_details=True) from error
             raise _rejected() from error
         except RecursionError as error:
-            raise bad_request("error decoding patch: exceeded max depth") from error
+            raise bad_request(f"error decoding patch: {depth.TEXT}") from error
         if not isinstance(result, dict):
             raise _rejected()
+        if depth.is_too_deep(result):
+            raise bad_request(f"error decoding patch: {depth.TEXT}")
         return result
 
 

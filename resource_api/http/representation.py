@@ -6,6 +6,7 @@ Owns the shapes; what is in a Table's cells is the printers' (`Rows`). Bytes tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import yaml
@@ -15,6 +16,7 @@ from resource_api.http.messages import JSON, PROTOBUF, YAML, Request
 from resource_api.http.negotiation import SUPPORTED, Media, Wanted
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.printer_columns import Rows
+from resource_api.schema.yaml_values import is_plain_text
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -27,6 +29,14 @@ class _YamlDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignor
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+def _represented(dumper: Any, text: str) -> yaml.Node:
+    # Go reads more of plain scalars as numbers and booleans than this library does: `y`, `1e3`.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain_text(text) else '"')
+
+
+_YamlDumper.add_representer(str, _represented)
 
 
 def encode_yaml(value: Json) -> bytes:

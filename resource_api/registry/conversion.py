@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from resource_api.errors import Json, Object
+from resource_api.schema import depth
 from resource_api.schema.defaults.apps import CPU_UTILIZATION_PERCENT
 from resource_api.schema.json_values import copied
 
@@ -22,6 +23,9 @@ METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+CARRIED_DEPTH_MAX = 64
+"""Metrics nest ten deep; clients write these annotations too."""
+
 _CARRIED = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 
@@ -97,9 +101,10 @@ def _cpu_target(metric: Object) -> int | None:
 
 def _read(text: str | None) -> Json:
     try:
-        return msgspec.json.decode(text) if text else None
-    except msgspec.DecodeError:
+        value = msgspec.json.decode(text) if text else None
+    except (msgspec.DecodeError, RecursionError):
         return None
+    return None if depth.is_too_deep(value, CARRIED_DEPTH_MAX) else value
 
 
 def _put_annotations(obj: Object, annotations: Object) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from resource_api.errors import Object, UndecodableError
 from resource_api.go_numbers import go_number
 from resource_api.registry.store import Stored
+from resource_api.schema import depth
 from resource_api.schema.kinds import GroupVersionKind
 
 HEAD = b'{"metadata":{'
@@ -27,13 +28,17 @@ DecodeProtobuf = Callable[[bytes], Object]
 """The protobuf envelope to an object; raises ValueError."""
 
 
+class TooDeepError(Exception):
+    """An object nests deeper than any may that is stored: nothing could read it back."""
+
+
 def tail(gvk: GroupVersionKind) -> bytes:
     """How every value of ours ends."""
     return f',"apiVersion":"{gvk.api_version}","kind":"{gvk.kind}"}}'.encode()
 
 
 def encode_stored(obj: Object) -> bytes:
-    """The bytes to store; `obj` must have kind, apiVersion and a name, and is not changed."""
+    """The bytes to store; `obj` must have kind, apiVersion and a name, and is not changed. Raises TooDeepError."""
     metadata = {name: value for name, value in obj["metadata"].items() if name not in ("resourceVersion", "selfLink")}
     ordered: Object = {"metadata": metadata}
     for name, value in obj.items():
@@ -41,16 +46,22 @@ def encode_stored(obj: Object) -> bytes:
             ordered[name] = value
     ordered["apiVersion"] = obj["apiVersion"]
     ordered["kind"] = obj["kind"]
-    return _encode(ordered)
+    value = _encode(ordered)
+    if depth.may_be_too_deep(value) and depth.is_too_deep(ordered):
+        raise TooDeepError
+    return value
 
 
 def decode_stored(stored: Stored, protobuf: DecodeProtobuf | None = None) -> Object:
     """The object with its resourceVersion, the caller's to change. Raises UndecodableError."""
     value = stored.value
     try:
-        obj = protobuf(value) if protobuf is not None and value.startswith(PROTOBUF_MAGIC) else _decode(value)
+        is_protobuf = protobuf is not None and value.startswith(PROTOBUF_MAGIC)
+        obj = protobuf(value) if protobuf is not None and is_protobuf else _decode(value)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise UndecodableError(stored.key, stored.revision, str(error)) from error
+    if (is_protobuf or depth.may_be_too_deep(value)) and depth.is_too_deep(obj):
+        raise UndecodableError(stored.key, stored.revision, depth.TEXT)
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
         raise UndecodableError(stored.key, stored.revision, "it is no object with metadata")
     obj["metadata"]["resourceVersion"] = str(stored.revision)

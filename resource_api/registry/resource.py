@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import msgspec
+
 from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.cache.item import readable
@@ -20,7 +22,7 @@ from resource_api.patch.managed_fields import settle_times
 from resource_api.registry import deletion
 from resource_api.registry.admission import Admission, AdmissionRequest, Operation
 from resource_api.registry.model import Model
-from resource_api.registry.objects import DecodeProtobuf, decode_stored, encode_stored, name_of
+from resource_api.registry.objects import TooDeepError, encode_stored, name_of
 from resource_api.registry.preparation import (
     SYSTEM_FIELDS,
     Write,
@@ -44,6 +46,8 @@ from resource_api.registry.store import (
     StoreUnavailableError,
     ValueTooLargeError,
 )
+from resource_api.registry.stored_form import StoredForm
+from resource_api.schema import depth
 from resource_api.schema.json_values import copied, same
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.metadata import validate_metadata
@@ -97,7 +101,7 @@ class Resource:
         admission: Admission,
         manager: Ownership,
         clock: Clock,
-        protobuf: DecodeProtobuf | None = None,
+        form: StoredForm,
         ttl_s: int = 0,
     ) -> None:
         self.model = model
@@ -107,7 +111,7 @@ class Resource:
         self.manager = manager
         self.clock = clock
         self.store = store
-        self._protobuf = protobuf
+        self.form = form
         self._ttl_s = ttl_s
         self.actions: dict[str, Action] = {}
         """Subresources that are only posted to: eviction, binding, token."""
@@ -247,7 +251,7 @@ class Resource:
 
     def decode(self, stored: Stored) -> Object:
         """A stored value in this resource's version."""
-        return self.model.from_storage(decode_stored(stored, self._protobuf))
+        return self.model.from_storage(self.form.decode(stored))
 
     def encode(self, obj: Object) -> bytes:
         """The bytes to store."""
@@ -311,10 +315,13 @@ class Resource:
         raise errors.already_exists(self.type.group, self.type.plural, name, prefix="object is being deleted: " if terminating else "")
 
     async def _fitting(self, obj: Object, store: Callable[[bytes], Awaitable[int]]) -> int:
-        """An object that is too large for the store is tried once more without its managedFields, as upstream does."""
+        """An object that is too large for the store is tried once more without its managedFields, as upstream does; one too deep as well.
+
+        What is owned of an object nests a few levels deeper than the object itself.
+        """
         try:
             return await store(self.encode(obj))
-        except ValueTooLargeError:
+        except (ValueTooLargeError, TooDeepError):
             if obj["metadata"].pop("managedFields", None) is None:
                 raise
             return await store(self.encode(obj))
@@ -445,7 +452,7 @@ class Resource:
 
     async def _checked(self, obj: Object, old: Object | None, subresource: str) -> None:
         """Raises StatusError 422. A definition's schemas are looked at for 0.2 ms per kilobyte: large ones do not hold up the loop."""
-        size_bytes = len(self.encode(obj)) if self.type.gvk == DEFINITION else 0
+        size_bytes = len(msgspec.json.encode(obj["spec"])) if self.type.gvk == DEFINITION else 0
         await apart(size_bytes, lambda: self._check(obj, old, subresource))
 
     def _check(self, obj: Object, old: Object | None, subresource: str) -> None:
@@ -469,6 +476,8 @@ class Resource:
                 return await work
         except TimeoutError as error:
             raise errors.timeout("request did not complete within the allotted timeout") from error
+        except TooDeepError as error:
+            raise errors.bad_request(depth.TEXT) from error
         except ValueTooLargeError as error:
             raise StatusError(500, "", "etcdserver: request is too large") from error
         except StoreUnavailableError as error:

@@ -93,7 +93,7 @@ def validate_secret(obj: Object, old: Object | None, subresource: str) -> Proble
 def _json_secret(text: Json, path: str) -> Problems:
     try:
         msgspec.json.decode(base64.b64decode(text))
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+    except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError) as error:
         return [invalid(path, "<secret contents redacted>", str(error))]
     return []
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_api.errors import StatusError
-from resource_api.http.body import Bodies, duplicate_fields, json_object, yaml_value
+from resource_api.http.body import Bodies, duplicate_fields, json_object
 from resource_api.schema.json_fault import describe
 from resource_api.schema.kinds import GroupVersionKind
+from resource_api.schema.yaml_values import yaml_value
 
 POD = GroupVersionKind("", "v1", "Pod")
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
