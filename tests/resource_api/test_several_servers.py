@@ -17,6 +17,7 @@ import pytest
 
 from raftkv.client import AsyncClient
 from resource_api.client import ApiClient, Connection, Kind, read_kubeconfig
+from resource_api.controllers.queue import FAULT_TEXT
 from resource_api.errors import UNREAD, Object, StatusError
 from tests.client.servers import running
 from tests.resource_api.plane import CONFIG_MAPS, DEFINITIONS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS, SERVICES
@@ -71,7 +72,7 @@ def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server, str]]:
             else:
                 raise AssertionError(server.log.read_text())
         yield started[0], started[1], member.endpoint
-        assert not [line for server in started for line in server.log.read_text().splitlines() if "Traceback" in line or "fault" in line]
+        assert not [line for server in started for line in server.log.read_text().splitlines() if "Traceback" in line or FAULT_TEXT in line]
 
 
 def _start(folder: pathlib.Path, name: str, endpoint: str) -> Server:
