@@ -159,6 +159,23 @@ class WatchCache:
         """The object at a key."""
         return self._items.get(key)
 
+    async def wait_for(self, key: str, timeout_s: float) -> Item | None:
+        """The object at a key, as soon as there is one; None when there was none in that time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (found := self._items.get(key)) is None:
+                    await self._change_at(key)
+        except TimeoutError:
+            return None
+        return found
+
+    async def _change_at(self, key: str) -> None:
+        subscription = self.subscribe(key, None, after_revision=self.revision)
+        try:
+            await subscription.wait()
+        finally:
+            self.unsubscribe(subscription)
+
     def items_nowait(self, prefix: str = "") -> Sequence[Item]:
         """The objects whose keys begin with a prefix (which ends in a slash; all of the collection without one), in key order."""
         scope = prefix or self.prefix

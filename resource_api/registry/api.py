@@ -91,6 +91,11 @@ class Api:
         found = self._preferred.get((group, plural))
         return found.reader.cache.get_nowait(found.key(namespace, name)) if found is not None else None
 
+    async def wait_for(self, group: str, plural: str, namespace: str, name: str, timeout_s: float) -> Item | None:
+        """As `get_nowait`, with that much patience for what is on its way into the cache."""
+        found = self._preferred.get((group, plural))
+        return await found.reader.cache.wait_for(found.key(namespace, name), timeout_s) if found is not None else None
+
 
 def controller_of(obj: Object) -> Object | None:
     """The owner reference with `controller: true`, or None."""

@@ -63,6 +63,9 @@ class Lookup(Protocol):
     def get_nowait(self, group: str, plural: str, namespace: str, name: str) -> CachedItem | None:
         """One of them, or None."""
 
+    async def wait_for(self, group: str, plural: str, namespace: str, name: str, timeout_s: float) -> CachedItem | None:
+        """As `get_nowait`, with that much patience for what is on its way into the cache."""
+
 
 async def get_or_none(lookup: Lookup, group: str, plural: str, namespace: str, name: str) -> Object | None:
     """The newest state of an object, or None when there is none; other refusals go through."""

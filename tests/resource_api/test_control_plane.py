@@ -228,3 +228,35 @@ async def test_description_names_every_part():
         assert "object index:" in text
         assert "garbage collector:" in text
         assert "namespaces/" in text
+
+
+async def test_what_a_namespace_is_given_holds_at_once():
+    """A pod right after its namespace finds the account; a quota, defaults and a role hold for the request after theirs."""
+    pods = Kind("", "v1", "pods")
+
+    def pod(name: str) -> Object:
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+    async with served() as server:
+        for number in range(20):
+            name = f"n{number}"
+            await server.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            made = await server.client.create(pods, pod("first"), name)
+            assert made["spec"]["serviceAccountName"] == "default"
+            limits = {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}
+            await server.client.create(Kind("", "v1", "limitranges"), limits, name)
+            made = await server.client.create(pods, pod("second"), name)
+            assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1"}
+            await server.client.create(QUOTAS, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}}, name)
+            refused = await server.refusal(server.client.create(pods, pod("third"), name))
+            assert "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2" in refused.message
+            refused = await server.refusal(server.user.list(pods, name))
+            assert refused.code == 403
+            subject = {"kind": "User", "name": "jane", "apiGroup": RBAC}
+            binding = {
+                "metadata": {"name": "b"},
+                "subjects": [subject],
+                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+            }
+            await server.client.create(Kind(RBAC, "v1", "rolebindings"), binding, name)
+            assert len((await server.user.list(pods, name))["items"]) == 2

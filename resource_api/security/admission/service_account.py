@@ -18,6 +18,9 @@ VOLUME_PREFIX = "kube-api-access-"
 TOKEN_EXPIRATION_S = 3607
 """An odd number of seconds: by it the issuer knows the tokens it may extend."""
 MODE = 0o644
+DEFAULT = "default"
+DEFAULT_WAIT_S = 1.8
+"""How long a pod waits for its namespace's account `default`: as long as upstream, which looks again nine times, up to 200 ms apart."""
 
 
 class ServiceAccount(PassivePlugin):
@@ -42,7 +45,7 @@ class ServiceAccount(PassivePlugin):
         if self._adds_containers(request) or annotation(request.obj, MIRROR) is not None:
             return
         spec = spec_of(request)
-        name = spec.get("serviceAccountName") or "default"
+        name = spec.get("serviceAccountName") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, name)
         wanted = spec.get("automountServiceAccountToken")
@@ -80,6 +83,10 @@ class ServiceAccount(PassivePlugin):
 
     async def _account(self, request: AdmissionRequest, name: str) -> Object:
         found = await cached_or_newest(self._lookup, "", "serviceaccounts", request.namespace, name)
+        if found is None and name == DEFAULT:
+            # Made by a controller once there is the namespace, which may have been a moment ago.
+            item = await self._lookup.wait_for("", "serviceaccounts", request.namespace, name, DEFAULT_WAIT_S)
+            found = item.object() if item is not None else None
         if found is None:
             detail = f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found'
             raise refused(request, detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -101,5 +102,34 @@ def test_resource_of_several_versions_is_preferred_once():
         found = [(one.type.group, one.type.plural) for one in world.api.preferred()]
         assert len(found) == len(set(found))
         assert {("", "events"), ("events.k8s.io", "events"), ("autoscaling", "horizontalpodautoscalers")} <= set(found)
+
+    run(scenario)
+
+
+def test_object_is_waited_for_until_it_comes_or_the_patience_ends():
+    """Others that come meanwhile are not it; nothing is left behind of those who waited."""
+
+    async def scenario(world: World) -> None:
+        api, clock = world.api, world.clock
+        cache = world.of("configmaps").reader.cache
+        await cache.ready()
+
+        async def after(delay_s: float, name: str, namespace: str = "default") -> None:
+            await asyncio.sleep(delay_s)
+            await world.create(config_map(name, namespace))
+
+        async with asyncio.TaskGroup() as group:
+            for delay_s, name, namespace in ((0.2, "aa", "default"), (0.4, "a", "other"), (0.6, "a", "default")):
+                group.create_task(after(delay_s, name, namespace))
+            began_s = clock.monotonic_s()
+            item = await api.wait_for("", "configmaps", "default", "a", 1.8)
+            assert item is not None and item.object()["metadata"]["name"] == "a"
+            assert clock.monotonic_s() - began_s == pytest.approx(0.6, abs=0.01)
+        assert await api.wait_for("", "configmaps", "default", "a", 1.8) is item
+        began_s = clock.monotonic_s()
+        assert await api.wait_for("", "configmaps", "default", "never", 1.8) is None
+        assert clock.monotonic_s() - began_s == pytest.approx(1.8)
+        assert "0 watchers" in cache.describe()
+        assert await api.wait_for("x", "y", "default", "a", 1.8) is None
 
     run(scenario)

@@ -67,10 +67,13 @@ class FakeResource:
 
 
 class FakeCluster:
-    """All kinds; unknown ones come into being when they are asked for."""
+    """All kinds; unknown ones come into being when they are asked for, and what is `coming` when it is waited for."""
 
     def __init__(self, *objects: Object) -> None:
         self.resources: dict[tuple[str, str], FakeResource] = {}
+        self.coming: list[Object] = []
+        self.waits: list[tuple[str, str, float]] = []
+        """Namespace, name and patience of each wait."""
         for obj in objects:
             self.add(obj)
 
@@ -90,6 +93,12 @@ class FakeCluster:
     def get_nowait(self, group: str, plural: str, namespace: str, name: str) -> Item | None:
         obj = self.find(group, plural).objects.get((namespace, name))
         return Item(obj) if obj is not None else None
+
+    async def wait_for(self, group: str, plural: str, namespace: str, name: str, timeout_s: float) -> Item | None:
+        self.waits.append((namespace, name, timeout_s))
+        for obj in self.coming:
+            self.add(obj)
+        return self.get_nowait(group, plural, namespace, name)
 
 
 class SetClock(SystemClock):

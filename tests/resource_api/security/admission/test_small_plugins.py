@@ -159,6 +159,24 @@ def test_pod_of_a_missing_account_and_mirror_pods():
     assert "mirror pod" in refusal(plugin, request("Pod", "pods", mirror))
 
 
+def test_pod_waits_for_the_account_every_namespace_gets():
+    """`default` is made by a controller soon after the namespace; of any other account nobody knows that it is coming."""
+    cluster = FakeCluster()
+    plugin = ServiceAccount(cluster, SetClock())
+    cluster.coming = [account()]
+    obj = pod()
+    run(plugin, request("Pod", "pods", obj))
+    assert obj["spec"]["serviceAccountName"] == "default" and obj["spec"]["volumes"]
+    assert cluster.waits == [("default", "default", 1.8)]
+    run(plugin, request("Pod", "pods", pod()))
+    assert "account default/robot" in refusal(plugin, request("Pod", "pods", pod(serviceAccountName="robot")))
+    assert len(cluster.waits) == 1
+    never = ServiceAccount(FakeCluster(), SetClock())
+    assert refusal(never, request("Pod", "pods", pod())) == (
+        'pods "p" is forbidden: error looking up service account default/default: serviceaccount "default" not found'
+    )
+
+
 LIMITED = {"metadata": {"name": "default", "namespace": "default", "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}}
 DENIED = "is not allowed because service account default does not reference that secret"
 
