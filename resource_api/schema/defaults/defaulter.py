@@ -86,14 +86,21 @@ STORED_AS_JSON = ("io.k8s.apiextensions-apiserver.", "io.k8s.kube-aggregator.")
 
 
 def unset(schema: Schema, always: Object) -> Fill | None:
-    """What no default gave: structs that are kept by value, and nulls where Go writes them. Other zeros are for validation to miss."""
+    """What no default gave: structs that are kept by value, nulls where Go writes them, zeros of what need not be there.
+
+    Zeros of required members stay away: validation is to miss them.
+    """
+    zeros = {name: zero for name, zero in always.items() if isinstance(zero, bool | int | str) and name not in schema.required}
     structs = [name for name, zero in always.items() if isinstance(zero, dict)]
     nulls = [name for name, zero in always.items() if zero is None]
     lossy = () if schema.name.startswith(STORED_AS_JSON) else [name for name in nulls if schema.properties[name].shape == "array"]
-    if not structs and not nulls:
+    if not structs and not nulls and not zeros:
         return None
 
     def fill(obj: Object) -> None:
+        for name, zero in zeros.items():
+            if name not in obj:
+                obj[name] = zero
         for name in structs:
             if name not in obj:
                 obj[name] = {}

@@ -162,10 +162,10 @@ def test_any_object_is_pruned_defaulted_and_judged_without_a_fault_of_ours(data:
 
 
 def _unwritten(schema: Schema, value: Json, path: str) -> Iterator[str]:
-    """Where a struct or a null is missing that upstream always writes."""
+    """Where something is missing that upstream always writes."""
     if isinstance(value, dict):
         for member, zero in always_written(schema.name).items():
-            if member not in value and not isinstance(zero, bool | int | str):
+            if member not in value and (member not in schema.required or not isinstance(zero, bool | int | str)):
                 yield f"{path}.{member}"
         for name, child in value.items():
             below = schema.properties.get(name) or schema.additional
@@ -227,3 +227,20 @@ def test_empty_lists_of_what_is_stored_as_json_stay() -> None:
     assert model_of(crd).prune(crd) == []
     model_of(crd).default(crd)
     assert (crd["status"]["storedVersions"], crd["status"]["conditions"]) == ([], None)
+
+
+def test_zeros_that_upstream_always_writes_are_there_unless_they_are_required() -> None:
+    """Deep inside too: the divisor of a resource that is looked up, the name of a node's default handler."""
+    field = {"resourceFieldRef": {"resource": "limits.cpu"}}
+    made: Object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "env": [{"name": "V", "valueFrom": field}]}]}}
+    model_of(made).default(made)
+    assert field["resourceFieldRef"] == {"resource": "limits.cpu", "divisor": "0"}
+    node: Object = {"apiVersion": "v1", "kind": "Node", "status": {"runtimeHandlers": [{"features": {}}]}}
+    model_of(node).default(node)
+    assert node["status"]["runtimeHandlers"] == [{"features": {}, "name": ""}]
+    bare: Object = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "p"}}
+    model_of(bare).default(bare)
+    assert "value" in bare
+    unnamed: Object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{}]}}
+    model_of(unnamed).default(unnamed)
+    assert "name" not in unnamed["spec"]["containers"][0]
