@@ -1,6 +1,6 @@
-"""How fast the checkers are: `python -m tests.jepsen_like.speed [scale]`, process CPU time, one core.
+"""How fast the checkers and the core simulation are: `python -m tests.jepsen_like.speed [scale | core]`, process CPU time, one core.
 
-The figures are the goals of spec/faults.md §8; a scale below 1 shortens the histories.
+The figures are the goals of spec/faults.md §8; a scale below 1 shortens the histories, `core` measures the simulation alone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,43 @@ import gc
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from jepsen_like.checker import list_append, order, search, set_full
 from jepsen_like.checker.verdict import Verdict
 from jepsen_like.history import OK, KeyValue, Operation
+from jepsen_like.sim.core.runs import run
+from jepsen_like.sim.core.scenario import EVERYBODY, LEADER, Fault, Scenario
 from tests.jepsen_like import appended, generated, grown
+
+FAULTS = (
+    Fault(3_000, "crash", (LEADER,), 500),
+    Fault(8_000, "isolate", (LEADER,), 1_500),
+    Fault(13_000, "power_cut", EVERYBODY, 700),
+    Fault(18_000, "pause", (LEADER,), 1_500),
+    Fault(23_000, "one_way", (2,), 1_000),
+    Fault(28_000, "slow_disk", (LEADER,), 2_000, 100.0),
+    Fault(33_000, "skew", (3,), 5_000, 2.0),
+    Fault(38_000, "transfer", (4,)),
+    Fault(42_000, "flapping", (5,), 3_000),
+)
+CORE = Scenario(seed=5, voters=5, ops_per_s=50, burst=1, loss=0.01, duplicate=0.01, reorder=True, tail=0.01, faults=FAULTS)
+"""Five members, 50 calls a second one at a time, a minute with nine faults and some weather."""
+
+
+def core(repeats: int = 7) -> None:
+    """Virtual over real time of the core simulation: the best and the middle of some runs of one seed."""
+    for burst in (1, 4):
+        results = [run(CORE.seed, replace(CORE, burst=burst)) for _ in range(repeats)]
+        cpu = sorted(result.virtual_s / result.cpu_s for result in results)
+        wall = sorted(result.virtual_s / result.wall_s for result in results)
+        name = f"core simulation: 5 members, 50 calls/s, {burst} at a time"
+        print(
+            f"{name:<66} {results[0].ops:>9,} ops, times real time by CPU {cpu[-1]:.0f} ({cpu[repeats // 2]:.0f}), "
+            f"by wall {wall[-1]:.0f} ({wall[repeats // 2]:.0f})  {results[0].verdict}",
+            flush=True,
+        )
 
 
 def _measured(name: str, operations: list[Operation], check: Callable[[list[Operation]], Verdict]) -> None:
@@ -82,4 +113,6 @@ def main(scale: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    if sys.argv[1:] != ["core"]:
+        main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    core()

@@ -13,6 +13,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from raftkv.raft.messages import TRANSFER_CONTEXT, ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
+from raftkv.raft.storage import CompactedIndexError, UnavailableIndexError
 
 if TYPE_CHECKING:
     from jepsen_like.sim.core.member import Member
@@ -144,18 +145,20 @@ class Invariants:
     def _on_acknowledgement(self, member: Member, message: Message) -> None:
         """The disk holds up to the index what the leader of that term holds there."""
         index = message.index
-        storage = member.storage
-        if index > storage.last_index():
-            raise InvariantError("entries durable before acknowledgement", f"member {member.id}: {message} above {storage.last_index()}")
+        try:
+            stored = member.storage.term(index)
+        except UnavailableIndexError:
+            last = member.storage.last_index()
+            raise InvariantError("entries durable before acknowledgement", f"member {member.id}: {message} above {last}") from None
+        except CompactedIndexError:
+            return
         leader = self._members.get(self.leaders.get(message.term, 0))
         if leader is None or leader.node is None or leader.core.term != message.term or leader.core.role is not _LEADER:
             return
         log = leader.log
-        if storage.first_index() <= index:
-            term = storage.term(index)
-            # The newest entry of all is what is mostly acknowledged, and the quickest to compare.
-            if term != log.last_term if index == log.last_index else log.first_index <= index and not log.matches(index, term):
-                raise InvariantError("acknowledged what the leader has", f"member {member.id} acknowledges {index} to {leader.id}")
+        # The newest entry of all is what is mostly acknowledged, and the quickest to compare.
+        if stored != log.last_term if index == log.last_index else log.first_index <= index and not log.matches(index, stored):
+            raise InvariantError("acknowledged what the leader has", f"member {member.id} acknowledges {index} to {leader.id}")
 
     def _on_snapshot_sent(self, member: Member, snapshot: SnapshotMeta) -> None:
         if snapshot.index > member.log.commit or snapshot.index > self.commit:
@@ -295,11 +298,16 @@ class Invariants:
 
     def _on_stable(self, member: Member) -> None:
         """What is said to be stable is on the disk, and is what the log holds there."""
-        log, storage = member.log, member.storage
+        log = member.log
         stable = member.seen_stable = log.stable
-        if stable > storage.last_index():
-            raise InvariantError("stable within the disk", f"member {member.id}: {stable} above {storage.last_index()}")
-        if log.first_index <= stable and storage.first_index() <= stable and not log.matches(stable, storage.term(stable)):
+        try:
+            stored = member.storage.term(stable)
+        except UnavailableIndexError:
+            last = member.storage.last_index()
+            raise InvariantError("stable within the disk", f"member {member.id}: {stable} above {last}") from None
+        except CompactedIndexError:
+            return
+        if log.first_index <= stable and not log.matches(stable, stored):
             raise InvariantError("stable within the disk", f"member {member.id}: its disk has another entry at {stable}")
 
     def on_commit(self, member: Member) -> None:

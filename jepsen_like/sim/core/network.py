@@ -119,7 +119,9 @@ class Network:
                 elif draw - duplicate < tail:
                     self.hits += 1
                     took_us = int(took_us * self._scenario.tail_factor)
-            at_us = now_us + (took_us if took_us < WAY_US_MAX else WAY_US_MAX)
+            if took_us > WAY_US_MAX:
+                took_us = WAY_US_MAX
+            at_us = now_us + took_us
             if not reorder:
                 if at_us <= link.at_us:
                     at_us = link.at_us + 1

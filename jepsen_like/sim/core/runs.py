@@ -14,7 +14,7 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from jepsen_like.checker.verdict import INVALID, VALID
@@ -74,8 +74,15 @@ def run(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) ->
     """One run, of the seed's own scenario or of this one. Raises nothing for what goes wrong inside: the verdict says it."""
     scenario = scenario or draw(seed, virtual_s)
     wall_s, cpu_s = time.perf_counter(), time.process_time()
+    with uncollected():
+        # All that the run made is gone when this returns, and nothing is left to be looked for.
+        result = _judged(scenario)
+    return replace(result, wall_s=time.perf_counter() - wall_s, cpu_s=time.process_time() - cpu_s)
+
+
+def _judged(scenario: Scenario) -> Result:
     rule = detail = ""
-    with Points(POINTS) as points, uncollected():
+    with Points(POINTS) as points:
         simulation = Simulation(scenario)
         try:
             simulation.run()
@@ -89,12 +96,12 @@ def run(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) ->
         verdict, rule = REJECTED, f"only {load.ok} operations completed"
     elif not rule and not load.overlapping:
         verdict, rule = REJECTED, "no fault met an operation"
-    return Result(
+    result = Result(
         seed=scenario.seed,
         verdict=verdict,
         trace_hash=simulation.trace.hexdigest(),
         virtual_s=simulation.now_us / 1e6,
-        wall_s=time.perf_counter() - wall_s,
+        wall_s=0.0,
         ops=load.ok,
         faults=simulation.fault_counts(),
         reached=points.met,
@@ -102,9 +109,10 @@ def run(seed: int, scenario: Scenario | None = None, virtual_s: float = 60.0) ->
         detail=detail,
         core_timeouts=simulation.recovery.core_timeouts,
         all_timeouts=simulation.recovery.all_timeouts,
-        cpu_s=time.process_time() - cpu_s,
         scenario=scenario,
     )
+    simulation.close()
+    return result
 
 
 def run_many(seeds: Iterable[int], virtual_s: float = 60.0) -> Iterator[Result]:

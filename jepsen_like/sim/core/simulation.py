@@ -115,6 +115,12 @@ class Simulation:
                 if self.finished:
                     return
 
+    def close(self) -> None:
+        """Let go of what refers back to this run, so that all of it is freed at once and not when garbage is looked for."""
+        self.members.clear()
+        self.events.turns.clear()
+        del self.nemesis.world, self.recovery.world
+
     def after(self, delay_us: int, what: str, subject: int) -> None:
         """Have something happen later: `phase`, `fault_end`."""
         self.events.push(self.now_us + delay_us, PHASE if what == "phase" else FAULT_END, subject)
