@@ -153,7 +153,6 @@ class ControlPlane:
         self.readiness = Readiness(self.store, self.index)
         self.readiness.install(self.server.health)
         self.measures.install(self.server.counters, self.index)
-        self.server.counters.sources.append(self.controllers.samples)
 
     def _make_controllers(self) -> list[Controller]:
         root_ca = self._material.serving_authority_pem.decode()
@@ -184,6 +183,7 @@ class ControlPlane:
         await self._fill_caches()
         await bootstrap.namespaces(self.api)
         await reconcile_bootstrap(self.api)
+        self.server.counters.sources.append(self.controllers.samples)
         self.own(self.controllers.run(), "controllers")
         self.own(self.measures.follow_size(), "size of the store")
         if self.config.etcd_compaction_interval_s and not self.config.embedded:
