@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -18,6 +19,11 @@ from dataclasses import asdict, dataclass
 HOST = "127.0.0.1"
 CLIENT_PORT = 2379
 PORT_MAX = 65_535
+FREE_PORTS = range(23_000, 32_000)
+"""Between what people choose and what systems give to outgoing connections (from 32 768 on Linux)."""
+
+PORTS_APART = 32
+
 WELL_KNOWN_MEMBERS_MAX = 6
 """2379, 22379 … 62379: one more would pass the last port."""
 
@@ -144,12 +150,14 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports the system says are free now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Different ports on which this process could listen now.
+
+    Not the system's choice: that is of the range of outgoing connections, and a layout keeps its ports, so that one day somebody's
+    client would sit on one while the cluster is down. Processes that choose at the same time begin at different places.
+    """
+    first = os.getpid() * PORTS_APART % len(FREE_PORTS)
+    candidates = itertools.chain(FREE_PORTS[first:], FREE_PORTS[:first])
+    ports = list(itertools.islice(filter(is_free, candidates), count))
+    if len(ports) < count:
+        raise UpError(f"no {count} free ports between {FREE_PORTS.start} and {FREE_PORTS.stop - 1}; choose some with --base-port")
+    return ports

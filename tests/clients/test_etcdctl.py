@@ -13,7 +13,7 @@ import pytest
 
 from tests.clients.conftest import Cluster
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 """For one command."""
 
 pytestmark = [
@@ -32,7 +32,7 @@ class Etcdctl:
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
-        return ["etcdctl", f"--endpoints={','.join(self.endpoints)}", "--command-timeout=10s", *arguments]
+        return ["etcdctl", f"--endpoints={','.join(self.endpoints)}", "--command-timeout=60s", *arguments]
 
     def try_run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a command that may fail."""

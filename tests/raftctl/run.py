@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from tests.client.servers import Server
 from tests.raftctl.transcript import Case, Names
 
-STOP_TIMEOUT_S = 10.0
-LIMIT_S = 30
+STOP_TIMEOUT_S = 60.0
+LIMIT_S = 60
 QUIET_S = 1.0
 
 

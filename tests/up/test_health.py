@@ -20,7 +20,7 @@ async def answered(answer: bytes) -> str:
 
     server = await asyncio.start_server(serve, HOST, 0)
     async with server:
-        return await unhealthy_because(server.sockets[0].getsockname()[1], "/health", timeout_s=1.0)
+        return await unhealthy_because(server.sockets[0].getsockname()[1], "/health", timeout_s=60.0)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_health_answer_is_told_in_words(answer, reason):
 
 
 def test_health_of_nobody_is_told_in_words():
-    assert asyncio.run(unhealthy_because(free_ports(1)[0], "/health", timeout_s=1.0)) == "not listening yet"
+    assert asyncio.run(unhealthy_because(free_ports(1)[0], "/health", timeout_s=60.0)) == "not listening yet"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from raftkv.up.layout import HOST, Place, UpError, free_ports, is_free, layout, locked
+from raftkv.up.layout import FREE_PORTS, HOST, Place, UpError, free_ports, is_free, layout, locked
 
 BASE = 22100
 
@@ -85,6 +85,17 @@ def test_free_ports_are_different_and_free(taken_port):
     assert len(set(ports)) == 6
     assert all(map(is_free, ports))
     assert not is_free(taken_port)
+
+
+def test_free_ports_are_none_that_clients_get(monkeypatch):
+    """A layout keeps its ports: one of the range of outgoing connections would some day be taken at a start."""
+    ports = set(free_ports(6))
+    assert ports <= set(FREE_PORTS) and FREE_PORTS.stop <= 32_768
+    monkeypatch.setattr("raftkv.up.layout.is_free", lambda port: port not in ports)
+    assert not ports & set(free_ports(6))
+    monkeypatch.setattr("raftkv.up.layout.is_free", lambda port: False)
+    with pytest.raises(UpError, match="no 2 free ports between 23000 and 31999"):
+        free_ports(2)
 
 
 def test_directory_is_held_by_one_process(tmp_path):

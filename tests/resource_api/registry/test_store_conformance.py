@@ -13,8 +13,7 @@ import pytest
 
 from raftkv.client import AsyncClient
 from raftkv.clock import SystemClock
-from raftkv.embedded import running_member
-from raftkv.server.settings import MemberSettings
+from raftkv.embedded import private_member, running_member
 from resource_api.registry.kv_store import KvStore
 from resource_api.registry.store import (
     Change,
@@ -30,9 +29,8 @@ from resource_api.registry.store import (
 )
 from tests.client.servers import etcd_unavailable, running
 from tests.support.memory_store import MemoryStore
-from tests.support.ports import free_port
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 EMBEDDED = "embedded"
 KINDS = ("memory", EMBEDDED, "raftkv", "etcd")
 
@@ -55,17 +53,7 @@ class World(NamedTuple):
 @asynccontextmanager
 async def embedded_client(folder: pathlib.Path) -> AsyncIterator[AsyncClient]:
     """A client joined in memory to a member of this process."""
-    peer, client = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
-    settings = MemberSettings(
-        name="m",
-        data_dir=str(folder / "data"),
-        initial_cluster=(("m", peer),),
-        initial_advertise_peer_urls=(peer,),
-        advertise_client_urls=(client,),
-        listen_peer_urls=(peer,),
-        listen_client_urls=(client,),
-    )
-    async with running_member(settings) as member:
+    async with running_member(private_member(str(folder / "data"))) as member:
         await member.ready.wait()
         async with member.client() as joined:
             yield joined
@@ -164,6 +152,14 @@ async def gather(changes: AsyncIterator[Changes], count: int) -> list[Change]:
     return events
 
 
+async def written(store: Store, *values: bytes) -> list[int]:
+    """The revisions of an object at `k/a` that had these values one after the other."""
+    revisions = [await store.create("k/a", values[0])]
+    for value in values[1:]:
+        revisions.append(await store.update("k/a", value, expected_revision=revisions[-1]))
+    return revisions
+
+
 def test_value_goes_round(check):
     """Bytes come back as they were, with the revision of their write."""
 
@@ -205,8 +201,7 @@ def test_update_compares(check):
 
     async def scenario(subject):
         store = subject.store
-        made = await store.create("k/a", b"1")
-        now = await store.update("k/a", b"2", expected_revision=made)
+        made, now = await written(store, b"1", b"2")
         with pytest.raises(ChangedError) as stale:
             await store.update("k/a", b"3", expected_revision=made)
         assert stale.value.current == Stored("k/a", b"2", now)
@@ -321,9 +316,7 @@ def test_compacted_revision_is_refused(check):
 
     async def scenario(subject):
         store = subject.store
-        first = await store.create("k/a", b"1")
-        second = await store.update("k/a", b"2", expected_revision=first)
-        third = await store.update("k/a", b"3", expected_revision=second)
+        first, second, third = await written(store, b"1", b"2", b"3")
         await subject.compact(third)
         for call in (store.get("k/a", revision=first), store.list("k/", revision=second)):
             with pytest.raises(CompactedError):
@@ -345,8 +338,7 @@ def test_write_at_the_compacted_revision_is_still_told(check):
 
     async def scenario(subject):
         store = subject.store
-        first = await store.create("k/a", b"1")
-        second = await store.update("k/a", b"2", expected_revision=first)
+        first, second = await written(store, b"1", b"2")
         await subject.compact(second)
         async with store.watch("k/", after_revision=first) as watch:
             (told,) = await gather(aiter(watch), 1)
@@ -375,8 +367,7 @@ def test_history_given_up_twice_is_given_up_once(check):
 
     async def scenario(subject):
         store = subject.store
-        first = await store.create("k/a", b"1")
-        second = await store.update("k/a", b"2", expected_revision=first)
+        first, second = await written(store, b"1", b"2")
         await store.compact(second)
         await store.compact(second)
         with pytest.raises(CompactedError):
@@ -393,8 +384,7 @@ def test_watch_tells_every_change_after_its_revision(check):
 
     async def scenario(subject):
         store = subject.store
-        made = await store.create("k/a", b"1")
-        changed = await store.update("k/a", b"2", expected_revision=made)
+        made, changed = await written(store, b"1", b"2")
         await store.create("kk/a", b"x")
         async with store.watch("k/", after_revision=made) as watch:
             changes = aiter(watch)
