@@ -97,7 +97,7 @@ class Writes:
         schema = resource.model.schema if own else FREE_OBJECT
         patch = decode_patch(kind, body, schema, ctx.field_validation, custom=own and resource.type.custom)
         if info.subresource == "scale" and resource.scale is not None:
-            scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text)
+            scaled = await resource.scale.patch(ctx, info.name, patch, patch_text=patch.text, strategic=kind == STRATEGIC_PATCH)
             return self._answer(request, resource.type, scaled)
         obj = await resource.patch(
             ctx,

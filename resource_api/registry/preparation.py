@@ -106,7 +106,7 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
             raise
         cause = error.__cause__
         why = cause.converted if write.strategic and isinstance(cause, DecodeError) else error.message.partition(": ")[2]
-        raise _unfit_patch(shown, why) from error
+        raise unfit_patch(shown, why) from error
     if shown is not None and not model.type.custom:
         _keep_kind(model.type, obj, write, shown)
     text = _outcry(ctx, [*write.faults, *unknown])
@@ -114,7 +114,7 @@ def drop_unknown(ctx: Context, model: Model, obj: Object, write: Write) -> None:
         return
     if shown is None:
         raise refusal(model.type.gvk, text)
-    raise _unfit_patch(shown if unknown else str(write.strict_as_patch), text)
+    raise unfit_patch(shown if unknown else str(write.strict_as_patch), text)
 
 
 def _keep_kind(resource: ResourceType, obj: Object, write: Write, shown: str) -> None:
@@ -124,7 +124,7 @@ def _keep_kind(resource: ResourceType, obj: Object, write: Write, shown: str) ->
     """
     kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
     if not write.strategic and (kind, api_version) != (resource.kind, resource.api_version):
-        raise _unfit_patch(
+        raise unfit_patch(
             shown, f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
         )
     obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
@@ -146,7 +146,7 @@ def _outcry(ctx: Context, faults: Sequence[str]) -> str:
     return "strict decoding error: " + ", ".join(faults) if faults and ctx.field_validation == "Strict" else ""
 
 
-def _unfit_patch(shown: str, why: str) -> StatusError:
+def unfit_patch(shown: str, why: str) -> StatusError:
     """What a patch leads to cannot be of the kind. Upstream names neither kind nor object here."""
     return errors.invalid_object("", "", "", [errors.invalid("patch", shown, why)])
 

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from resource_api import errors
 from resource_api.errors import Json, Object, StatusError
+from resource_api.go_numbers import encode_written
 from resource_api.registry.objects import name_of
+from resource_api.registry.preparation import unfit_patch
 from resource_api.registry.requests import Context
 from resource_api.schema.builtin import schema_of
-from resource_api.schema.decoding import decode
+from resource_api.schema.decoding import DecodeError, decode
 from resource_api.schema.kinds import GroupVersionKind
 
 if TYPE_CHECKING:
@@ -105,9 +109,24 @@ class ScaleView:
             raise errors.bad_request(f"the name of the object ({name_of(scale)}) does not match the name on the URL ({name})")
         return await self._write(ctx, name, lambda _: scale, text="")
 
-    async def patch(self, ctx: Context, name: str, change: Callable[[Object], Object], *, patch_text: str) -> Object:
-        """PATCH of the Scale. Raises StatusError."""
-        return await self._write(ctx, name, change, text=patch_text)
+    async def patch(
+        self, ctx: Context, name: str, change: Callable[[Object], Object], *, patch_text: str, strategic: bool = False
+    ) -> Object:
+        """PATCH of the Scale. Raises StatusError; 422 when what comes of it is no Scale."""
+
+        def fitting(scale: Object) -> Object:
+            wanted = change(scale)
+            shown = patch_text if strategic else msgspec.json.encode(wanted, order="sorted", enc_hook=encode_written).decode()
+            try:
+                decode(KIND, schema_of(KIND), wanted)
+            except StatusError as error:
+                cause = error.__cause__
+                if not isinstance(cause, DecodeError):
+                    raise
+                raise unfit_patch(shown, cause.converted if strategic else str(cause)) from error
+            return wanted
+
+        return await self._write(ctx, name, fitting, text=patch_text)
 
     async def _write(self, ctx: Context, name: str, change: Callable[[Object], Object], *, text: str) -> Object:
         def scaled(obj: Object) -> Object:

@@ -155,6 +155,13 @@ def test_scale_takes_no_whole_floats_in_json(server: Server) -> None:
     path = f"/apis/apps/v1/{DEFAULT}/deployments/web/scale"
     code, _, answer = server.ask("PUT", path, b'{"metadata":{"name":"web","namespace":"default"},"spec":{"replicas":2.0}}')
     assert (code, json.loads(answer)["message"]) == (400, f'Scale in version "v1" cannot be handled as a Scale: {why}')
+    code, status = patched(server, path, MERGE, '{"spec": {"replicas": 2.0}}')
+    assert (code, status["reason"], status["message"].endswith(f": {why}")) == (422, "Invalid", True), status
+    assert '\\"replicas\\":2.0' in status["message"]
+    code, scale = patched(server, f"{path}?dryRun=All", STRATEGIC, '{"spec": {"replicas": 2.0}}')
+    assert (code, scale["spec"]["replicas"]) == (200, 2), scale
+    code, status = patched(server, path, STRATEGIC, '{"spec": {"replicas": "x"}}')
+    assert (code, status["message"].endswith(": unrecognized type: int32")) == (422, True), status
 
 
 @pytest.mark.parametrize("field", ["template", "shaped"])
