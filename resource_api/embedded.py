@@ -56,7 +56,7 @@ async def running_api(config: ApiConfig, clock: Clock | None = None) -> AsyncIte
                 write_admin_kubeconfig(pathlib.Path(config.write_kubeconfig), plane, material.serving_authority_pem, admin)
 
         write(material.admin)
-        plane.own(renewal.run(write), "certificates")
+        plane.own(renewal.run(write, plane.authenticator.trust), "certificates")
         plane.is_started = True
         yield plane
 

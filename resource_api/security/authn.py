@@ -14,7 +14,7 @@ import io
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cryptography import x509
@@ -158,6 +158,13 @@ class Authenticator:
         self._front_proxy = front_proxy
         self._client_authorities = tuple(client_authorities)
         self._peers: dict[bytes, _Peer] = {}
+
+    def trust(self, client_authorities: Sequence[x509.Certificate], proxy_authorities: Sequence[x509.Certificate]) -> None:
+        """Whose certificates are users' and front proxies' from now on. TLS has checked that they are anybody's."""
+        self._client_authorities = tuple(client_authorities)
+        if self._front_proxy is not None:
+            self._front_proxy = replace(self._front_proxy, authorities=tuple(proxy_authorities))
+        self._peers.clear()
 
     async def authenticate(self, credentials: Credentials) -> User:
         """Who asks. Raises StatusError 401."""

@@ -48,8 +48,8 @@ class Material:
     """Our own CA: it signs the administrator's certificate and approved requests."""
     admin: Pair
     tls: ssl.SSLContext
-    serving_pem: bytes
-    """Certificate and key `tls` began with, as their files hold them."""
+    served_from: tuple[bytes, ...]
+    """What `tls` began with: the contents of `serving_files`."""
     serving_authority_pem: bytes
     """What clients check the server by: our CA, or the given certificate itself."""
     client_authorities: tuple[x509.Certificate, ...]
@@ -82,14 +82,14 @@ def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
     if paths.tokens:
         with content_of(paths.tokens):
             tokens.add_csv(pathlib.Path(paths.tokens).read_text(encoding="utf-8"))
-    client_authorities, proxy_authorities = _certificates(paths.client_authority), _certificates(paths.proxy_authority)
+    client_authorities, proxy_authorities = trusted_authorities(paths, authority)
     return Material(
         authority=authority,
         admin=open_leaf(authority, directory, "admin", ADMIN_LEAF, clock),
         tls=serving_context(paths, authority, certificate, key),
-        serving_pem=certificate.read_bytes() + key.read_bytes(),
+        served_from=tuple(path.read_bytes() for path in serving_files(paths, certificate, key)),
         serving_authority_pem=checked_by,
-        client_authorities=(authority.pair.certificate, *client_authorities),
+        client_authorities=client_authorities,
         static_tokens=tokens,
         signing_key=_signing_key(directory, paths.signing_key),
         verifying_keys=tuple(_verifying_key(path) for path in paths.verifying_keys),
@@ -99,10 +99,18 @@ def _open(paths: Paths, clock: Clock, leaf: Leaf) -> Material:
 
 def serving_context(paths: Paths, authority: Authority, certificate: pathlib.Path, key: pathlib.Path) -> ssl.SSLContext:
     """What connections are served with: this certificate, and the CAs that clients' certificates may come from."""
-    trusted = [authority.pair.certificate_path]
-    trusted += [pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path]
     with content_of(certificate, key):
-        return server_context(certificate, key, trusted)
+        return server_context(certificate, key, [authority.pair.certificate_path, *serving_files(paths, certificate, key)[2:]])
+
+
+def serving_files(paths: Paths, certificate: pathlib.Path, key: pathlib.Path) -> list[pathlib.Path]:
+    """Where a context comes from that may change: certificate, key, given authorities."""
+    return [certificate, key, *(pathlib.Path(path) for path in (paths.client_authority, paths.proxy_authority) if path)]
+
+
+def trusted_authorities(paths: Paths, authority: Authority) -> tuple[tuple[x509.Certificate, ...], tuple[x509.Certificate, ...]]:
+    """Whose certificates are users', ours first, and whose are front proxies'."""
+    return (authority.pair.certificate, *_certificates(paths.client_authority)), _certificates(paths.proxy_authority)
 
 
 def _certificates(path: str) -> tuple[x509.Certificate, ...]:

@@ -1,8 +1,9 @@
 """Certificates that are renewed while the server runs: its own well before their end, given ones when their files have changed.
 
-Owns what new TLS connections are served with, and the administrator's pair. The CA stays the one of the start, since every client trusts
-it: near its end the log says what to do. Who shares the folder renews once: the others find the new files. `look` is called in a thread,
-everything else on the loop. Source: kube-apiserver's dynamic serving certificates, which look at the given files once a minute.
+Owns what new TLS connections are served with, whose certificates clients may show, and the administrator's pair. The CA stays the one of
+the start, since every client trusts it: near its end the log says what to do. Who shares the folder renews once: the others find the new
+files. `look` is called in a thread, everything else on the loop. Source: kube-apiserver's dynamic serving certificates and client CAs,
+which look at the given files once a minute.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import pathlib
 import ssl
 from collections.abc import Callable
 
+from cryptography import x509
+
 from raftkv.clock import Clock
 from resource_api.security.certificates import ADMIN_LEAF, Leaf, Pair, has_time_left, open_leaf
 from resource_api.security.files import FileContentError, alone_in
-from resource_api.security.material import Material, Paths, serving_context
+from resource_api.security.material import Material, Paths, serving_context, serving_files, trusted_authorities
 
 log = logging.getLogger("resource_api.security")
 
 LOOK_EVERY_S = 60.0
+
+Authorities = tuple[x509.Certificate, ...]
 
 
 class Renewal:
@@ -38,7 +43,8 @@ class Renewal:
         self._clock = clock
         self.admin = material.admin
         """The administrator's, renewed like the server's own."""
-        self._serving = material.serving_pem
+        self._served_from = material.served_from
+        self._trusted = (material.client_authorities, material.proxy_authorities)
         self._current: ssl.SSLContext | None = None
         self._said = ""
         # The listener's context can neither be exchanged nor get a new pair in one step: each handshake is handed the present one instead.
@@ -49,8 +55,9 @@ class Renewal:
         if self._current is not None:
             connection.context = self._current
 
-    async def run(self, on_admin: Callable[[Pair], None]) -> None:
-        """Looks every minute, until it is cancelled. `on_admin` is told of a new administrator's pair, again when it raises OSError."""
+    async def run(self, on_admin: Callable[[Pair], None], on_trust: Callable[[Authorities, Authorities], None]) -> None:
+        """Looks every minute, until it is cancelled. `on_admin` is told of a new administrator's pair, again when it raises OSError;
+        `on_trust` of whose certificates are users' and front proxies' from now on."""
         told = self.admin.certificate
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -58,7 +65,8 @@ class Renewal:
                 context = await asyncio.to_thread(self.look)
                 if context is not None:
                     self._current = context
-                    log.warning("new connections get the new serving certificate")
+                    on_trust(*self._trusted)
+                    log.warning("new connections get the new certificate, and clients are checked by the new authorities")
                 if self.admin.certificate != told:
                     on_admin(self.admin)
                     told = self.admin.certificate
@@ -80,11 +88,12 @@ class Renewal:
                 pair = open_leaf(authority, paths.directory, "apiserver", self._leaf, self._clock)
                 certificate, key = pair.certificate_path, pair.key_path
             self.admin = open_leaf(authority, paths.directory, "admin", ADMIN_LEAF, self._clock)
-            found = certificate.read_bytes() + key.read_bytes()
-            if found == self._serving:
+            found = tuple(path.read_bytes() for path in serving_files(paths, certificate, key))
+            if found == self._served_from:
                 return None
             context = serving_context(paths, authority, certificate, key)
-            self._serving = found
+            self._trusted = trusted_authorities(paths, authority)
+            self._served_from = found
             return context
 
     def _check_authority(self) -> None:

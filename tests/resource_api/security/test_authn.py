@@ -147,3 +147,16 @@ def test_front_proxy_tells_who_asks_and_nobody_else_may(tmp_path):
     assert who(one, certificate=proxy) == ANONYMOUS
     assert who(one, certificate=client, headers=headers).name == "carol"
     assert who(one, headers=headers) == ANONYMOUS
+
+
+def test_authorities_that_change_count_for_certificates_known_already(tmp_path):
+    """What was found out about a certificate under the old ones is forgotten."""
+    clock = SetClock()
+    clients, proxies = open_authority(tmp_path / "c", clock), open_authority(tmp_path / "p", clock)
+    proxy = open_leaf(proxies, tmp_path / "p", "proxy", Leaf("front"), clock).certificate.public_bytes(Encoding.DER)
+    client = open_leaf(clients, tmp_path / "c", "c", Leaf("carol"), clock).certificate.public_bytes(Encoding.DER)
+    one = Authenticator(clock, front_proxy=FrontProxy((proxies.pair.certificate,)), client_authorities=(clients.pair.certificate,))
+    headers = {"x-remote-user": ["dave"]}
+    assert [who(one, certificate=der, headers=headers).name for der in (proxy, client)] == ["dave", "carol"]
+    one.trust((proxies.pair.certificate,), (clients.pair.certificate,))
+    assert [who(one, certificate=der, headers=headers).name for der in (proxy, client)] == ["front", "dave"]

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from jepsen_like.sim.loop import VirtualLoop
 from raftkv.clock import SystemClock
-from resource_api.security.certificates import Pair, has_time_left, open_authority, open_leaf, serving_leaf
+from resource_api.security.certificates import Leaf, Pair, has_time_left, open_authority, open_leaf, serving_leaf
 from resource_api.security.material import Material, Paths, open_material
 from resource_api.security.renewal import LOOK_EVERY_S, Renewal
 from tests.resource_api.security.cluster import SetClock
@@ -46,6 +46,12 @@ class Server:
     material: Material = field(init=False)
     renewal: Renewal = field(init=False)
     admins: list[Pair] = field(default_factory=list)
+    trusted: list[tuple[x509.Certificate, ...]] = field(default_factory=list)
+    """Whose certificates are users', each time it changed."""
+
+    def trust(self, client_authorities: tuple[x509.Certificate, ...], proxy_authorities: tuple[x509.Certificate, ...]) -> None:
+        assert not proxy_authorities
+        self.trusted.append(client_authorities)
 
     def __post_init__(self) -> None:
         self.material = open_material(self.paths, self.clock, LEAF)
@@ -78,7 +84,7 @@ def play(scenario: Callable[[], Awaitable[None]], *servers: Server) -> None:
 
     async def body() -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one.renewal.run(one.admins.append)) for one in servers]
+            tasks = [group.create_task(one.renewal.run(one.admins.append, one.trust)) for one in servers]
             await scenario()
             for task in tasks:
                 task.cancel()
@@ -123,7 +129,7 @@ def test_new_connections_get_a_certificate_that_was_renewed_well_before_the_end(
         assert server.served(name=name) == second
 
     play(scenario, server)
-    assert open_material(server.paths, server.clock, LEAF).serving_pem == server.renewal._serving
+    assert open_material(server.paths, server.clock, LEAF).served_from == server.renewal._served_from
     assert len(server.admins) == 1
 
 
@@ -135,7 +141,7 @@ def test_servers_of_one_folder_renew_once(tmp_path: pathlib.Path):
     async def scenario() -> None:
         clock.now_s += 299 * DAY_S
         await looked()
-        assert servers[0].served() == servers[1].served() != x509.load_pem_x509_certificate(servers[0].material.serving_pem)
+        assert servers[0].served() == servers[1].served() != x509.load_pem_x509_certificate(servers[0].material.served_from[0])
         assert [one.certificate for one in servers[0].admins] == [one.certificate for one in servers[1].admins]
 
     play(scenario, *servers)
@@ -171,6 +177,34 @@ def test_given_certificate_is_read_anew_when_its_files_change(tmp_path: pathlib.
     assert "tls.key" in caplog.text
 
 
+def test_given_client_authority_is_read_anew_when_its_file_changes(tmp_path: pathlib.Path):
+    """Who has a certificate of the new one comes in, over new connections, and who has one of the old one does not."""
+    clock = now()
+    made = [open_authority(tmp_path / str(number), clock, f"ca{number}") for number in range(2)]
+    users = [open_leaf(one, one.pair.certificate_path.parent, "user", Leaf("jane"), clock) for one in made]
+    given = tmp_path / "clients.crt"
+    given.write_bytes(made[0].pair.certificate_pem)
+    server = Server(Paths(tmp_path / "pki", client_authority=str(given)), clock)
+
+    async def scenario() -> None:
+        server.served(admin=users[0])
+        with pytest.raises(ssl.SSLError):
+            server.served(admin=users[1])
+        given.write_bytes(made[1].pair.certificate_pem)
+        await looked()
+        await looked()
+        server.served(admin=users[1])
+        server.served(admin=server.renewal.admin)
+        with pytest.raises(ssl.SSLError):
+            server.served(admin=users[0])
+        given.write_bytes(b"half")
+        await looked()
+        server.served(admin=users[1])
+
+    play(scenario, server)
+    assert server.trusted == [(server.material.authority.pair.certificate, made[1].pair.certificate)]
+
+
 def test_other_authority_in_the_folder_is_told_and_nothing_is_signed_over_it(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture):
     """Another server began anew there: this one's clients trust the old one until it restarts."""
     server = Server(Paths(tmp_path), now(-299))
@@ -203,7 +237,7 @@ def test_kubeconfig_that_could_not_be_written_is_written_later(tmp_path: pathlib
 
     async def body() -> None:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(server.renewal.run(write))
+            task = group.create_task(server.renewal.run(write, server.trust))
             server.clock.now_s += 299 * DAY_S
             await looked()
             assert "No space left" in caplog.text
