@@ -15,11 +15,11 @@ from resource_api import errors
 from resource_api.errors import FieldError, Json, Object, StatusError, invalid
 from resource_api.registry.model import Strategy
 from resource_api.registry.requests import Context
-from resource_api.registry.scale import ScalePaths, at_path
+from resource_api.registry.scale import ScalePaths, accessor_fault, at_path
 from resource_api.schema import builtin, names
 from resource_api.schema.custom_definitions import field_path
 from resource_api.schema.decoding import DecodeError, decode, refusal
-from resource_api.schema.json_values import copied, go_text, go_type
+from resource_api.schema.json_values import copied
 from resource_api.schema.kinds import FULL_VERBS, GroupVersionKind, ResourceType, Subresource
 from resource_api.schema.printer_columns import PrinterColumns
 from resource_api.schema.structural.compiled import CompiledSchema
@@ -257,23 +257,19 @@ def _scale_errors(obj: Object, paths: ScalePaths) -> list[FieldError]:
     problems = []
     for path in (paths.replicas, paths.status_replicas):
         count = at_path(obj, path)
-        if count is None:
+        fault = accessor_fault(obj, path, int)
+        if fault:
+            problems.append(invalid(path, 0, fault))
+        elif not isinstance(count, int):
             continue
-        if type(count) is not int:
-            problems.append(invalid(path, 0, f"{path} accessor error: {_go_value(count)}, expected int64"))
         elif count < 0:
             problems.append(invalid(path, count, "should be a non-negative integer"))
         elif count > _INT32_MAX:
             problems.append(invalid(path, count, f"should be less than or equal to {_INT32_MAX}"))
-    selector = at_path(obj, paths.selector) if paths.selector else None
-    if selector is not None and type(selector) is not str:
-        problems.append(invalid(paths.selector, "", f"{paths.selector} accessor error: {_go_value(selector)}, expected string"))
+    fault = accessor_fault(obj, paths.selector, str) if paths.selector else ""
+    if fault:
+        problems.append(invalid(paths.selector, "", fault))
     return problems
-
-
-def _go_value(value: Json) -> str:
-    """A value and its type as Go's `%v is of the type %T` prints them."""
-    return f"{go_text(value)} is of the type {go_type(value)}"
 
 
 def _rules_below(props: Json) -> Iterator[Json]:

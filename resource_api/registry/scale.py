@@ -16,12 +16,16 @@ from resource_api.registry.preparation import unfit_patch
 from resource_api.registry.requests import Context
 from resource_api.schema.builtin import schema_of
 from resource_api.schema.decoding import DecodeError, decode
+from resource_api.schema.json_values import go_text, go_type
 from resource_api.schema.kinds import GroupVersionKind
 
 if TYPE_CHECKING:
     from resource_api.registry.resource import Resource
 
 KIND = GroupVersionKind("autoscaling", "v1", "Scale")
+
+UNSET = -(2**31)
+"""The count of a custom object that has none, as a change of its scale sees it; upstream's mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,28 @@ def at_path(obj: Object, path: str) -> Json:
 
 
 def put_at_path(obj: Object, path: str, value: Json) -> None:
-    """Sets it, making what is missing on the way."""
+    """Sets it, making what is missing on the way, or is null."""
     *parents, last = path.strip(".").split(".")
     for part in parents:
-        obj = obj.setdefault(part, {})
+        if obj.get(part) is None:
+            obj[part] = {}
+        obj = obj[part]
     obj[last] = value
+
+
+def accessor_fault(obj: Object, path: str, wanted: type[int] | type[str]) -> str:
+    """Why there is neither nothing nor a value of the type at a dotted path; empty when there is."""
+    value: Json = obj
+    walked = ""
+    for part in path.strip(".").split("."):
+        if not isinstance(value, dict):
+            return f"{walked} accessor error: {go_text(value)} is of the type {go_type(value)}, expected map[string]interface{{}}"
+        value, walked = value.get(part), f"{walked}.{part}"
+        if value is None:
+            return ""
+    if type(value) is wanted:
+        return ""
+    return f"{walked} accessor error: {go_text(value)} is of the type {go_type(value)}, expected {'int64' if wanted is int else 'string'}"
 
 
 OPERATORS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
@@ -74,14 +95,21 @@ class ScaleView:
 
     async def get(self, ctx: Context, name: str) -> Object:
         """Raises StatusError 404, and 500 for a custom object without a count."""
-        return self.of((await self._resource.reader.get(ctx.namespace, name)).object())
+        obj = (await self._resource.reader.get(ctx.namespace, name)).object()
+        found = self.of(obj)
+        if self._is_unset(obj):
+            raise errors.internal_error(f'the spec replicas field "{self._paths.replicas}" does not exist')
+        return found
+
+    def _is_unset(self, obj: Object) -> bool:
+        return self._paths.custom and at_path(obj, self._paths.replicas) is None
 
     def of(self, obj: Object) -> Object:
-        """The Scale of an object."""
+        """The Scale of an object; a count that is not there is none. Raises StatusError 500 for a custom one with values of other types."""
         paths, metadata = self._paths, obj["metadata"]
+        if paths.custom:
+            self._check_types(obj)
         count = at_path(obj, paths.replicas)
-        if count is None and paths.custom:
-            raise errors.internal_error(f'the spec replicas field "{paths.replicas}" does not exist')
         kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
         status: Object = {"replicas": at_path(obj, paths.status_replicas) or 0}
         selector = self._selector(obj)
@@ -94,6 +122,13 @@ class ScaleView:
             "spec": {"replicas": count} if count else {},
             "status": status,
         }
+
+    def _check_types(self, obj: Object) -> None:
+        paths = self._paths
+        for path, wanted in ((paths.replicas, int), (paths.status_replicas, int), (paths.selector, str)):
+            fault = accessor_fault(obj, path, wanted) if path else ""
+            if fault:
+                raise StatusError(500, "", fault)
 
     def _selector(self, obj: Object) -> str:
         if self._paths.custom:
@@ -130,7 +165,10 @@ class ScaleView:
 
     async def _write(self, ctx: Context, name: str, change: Callable[[Object], Object], *, text: str) -> Object:
         def scaled(obj: Object) -> Object:
-            wanted = change(self.of(obj))
+            before = self.of(obj)
+            if self._is_unset(obj):
+                before["spec"] = {"replicas": UNSET}
+            wanted = change(before)
             self._check(wanted, name)
             put_at_path(obj, self._paths.replicas, (wanted.get("spec") or {}).get("replicas") or 0)
             version = (wanted.get("metadata") or {}).get("resourceVersion")
@@ -145,9 +183,11 @@ class ScaleView:
             raise errors.bad_request(f"expected a Scale, got {scale.get('kind')}")
         decode(KIND, schema_of(KIND), scale)
         count = (scale.get("spec") or {}).get("replicas")
-        if count is None and self._paths.custom:
-            raise errors.bad_request(f'the spec replicas field "{self._paths.replicas}" cannot be empty')
-        if count is not None and count < 0:
+        if self._paths.custom:
+            # Clients leave a zero out, so nothing is zero; what the count may be is the object's own rules'.
+            if count == UNSET:
+                raise errors.bad_request(f'the spec replicas field "{self._paths.replicas}" cannot be empty')
+        elif count is not None and count < 0:
             problem = errors.invalid("spec.replicas", count, "must be greater than or equal to 0")
             raise errors.invalid_object("autoscaling", "Scale", name, [problem])
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from resource_api.errors import Object
+from resource_api.errors import Object, StatusError
+from resource_api.patch import merge
+from resource_api.registry.custom import custom_models
 from resource_api.registry.scale import ScalePaths, ScaleView, at_path, put_at_path
+from tests.resource_api.controllers.definitions import definition, widget
 from tests.resource_api.registry.builtins import object_of
 from tests.resource_api.world import World, refusal, run
 
@@ -126,7 +130,7 @@ def test_scale_that_is_none_is_refused(change: Any, code: int):
 
 
 def test_custom_kind_says_where_its_count_stands():
-    """Without one there is no scale; its selector is text already."""
+    """Its selector is text already; values of other types are told as upstream tells them."""
     paths = ScalePaths(".spec.size.count", ".status.count", ".status.selector", custom=True)
 
     async def scenario(world: World) -> None:
@@ -134,12 +138,64 @@ def test_custom_kind_says_where_its_count_stands():
         obj = {"metadata": {"name": "w", "uid": "u"}, "spec": {"size": {"count": 2}}, "status": {"count": 1, "selector": "a=b"}}
         found = view.of(obj)
         assert (found["spec"], found["status"]) == ({"replicas": 2}, {"replicas": 1, "selector": "a=b"})
-        del obj["spec"]
-        error = await refusal(_raises(view, obj))
-        assert (error.code, 'the spec replicas field ".spec.size.count" does not exist' in error.message) == (500, True)
+        for wrong, text in (
+            ({"spec": {"size": {"count": "2"}}}, ".spec.size.count accessor error: 2 is of the type string, expected int64"),
+            ({"spec": {"size": [1]}}, ".spec.size accessor error: [1] is of the type []interface {}, expected map[string]interface{}"),
+            ({"status": {"selector": 3}}, ".status.selector accessor error: 3 is of the type int64, expected string"),
+        ):
+            with pytest.raises(StatusError) as refused:
+                view.of({**obj, **wrong})
+            assert (refused.value.code, refused.value.message) == (500, text)
 
-    async def _raises(view: ScaleView, obj: Object) -> None:
-        view.of(obj)
+    run(scenario)
+
+
+def test_custom_object_without_a_count_is_given_one():
+    """Reading its scale is refused, and so is a patch that leaves it without; nothing is the zero that clients leave out."""
+
+    async def scenario(world: World) -> None:
+        crd = definition()
+        crd["spec"]["versions"][0]["subresources"]["scale"] = {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+        }
+        [model] = custom_models(crd)
+        resource = world.catalog.resource(model, scale=model.scale_paths)
+        world.api.add(resource)
+        view = resource.scale
+        assert view is not None
+
+        def patch(body: Object) -> Callable[[Object], Object]:
+            return lambda scale: merge.apply(scale, body)  # type: ignore[return-value]
+
+        async def made(name: str, **fields: Any) -> None:
+            await resource.create(world.context(), widget(name, **fields))
+
+        async def count(name: str) -> Any:
+            return (await resource.get_object("default", name))["spec"].get("replicas")
+
+        await made("a", spec={})
+        error = await refusal(view.get(world.context(), "a"))
+        text = 'Internal error occurred: the spec replicas field ".spec.replicas" does not exist'
+        assert (error.code, error.message) == (500, text)
+        for nothing in ({}, {"metadata": {"labels": {"x": "y"}}}):
+            error = await refusal(view.patch(world.context(), "a", patch(nothing), patch_text=""))
+            assert (error.code, error.message) == (400, 'the spec replicas field ".spec.replicas" cannot be empty')
+        answer = await view.patch(world.context(), "a", patch({"spec": {"replicas": 3}}), patch_text="")
+        assert (answer["spec"], await count("a")) == ({"replicas": 3}, 3)
+        answer = await view.patch(world.context(), "a", patch({"spec": {"replicas": None}}), patch_text="")
+        assert (answer["spec"], await count("a")) == ({}, 0)
+        assert (await view.get(world.context(), "a"))["spec"] == {}
+        error = await refusal(view.patch(world.context(), "a", patch({"spec": {"replicas": -1}}), patch_text=""))
+        assert (error.code, error.message) == (
+            422,
+            'Widget.example.com "a" is invalid: .spec.replicas: Invalid value: -1: should be a non-negative integer',
+        )
+        for name, spec, wanted in (("b", {"replicas": 5}, 5), ("c", {}, 0)):
+            await made(name)
+            scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+            answer = await view.update(world.context(), name, scale)
+            assert (answer["spec"], await count(name)) == (spec, wanted)
 
     run(scenario)
 
