@@ -6,7 +6,7 @@ Resources that are stored alike (both Events, both versions of the autoscaler) s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from raftkv.clock import Clock
 from resource_api.cache.item import Decode
@@ -22,21 +22,30 @@ class Caches:
     """Their tasks are the group's; `stop` ends them. The store is the caller's to close, afterwards."""
 
     def __init__(
-        self, store: Store, decode: Decode, *, clock: Clock, group: asyncio.TaskGroup, settings: CacheSettings | None = None
+        self,
+        store: Store,
+        decode_of: Callable[[ResourceType], Decode],
+        *,
+        clock: Clock,
+        group: asyncio.TaskGroup,
+        settings: CacheSettings | None = None,
     ) -> None:
+        """`decode_of` says how a resource's values are read in the version they are stored in; it is asked once for each storage path."""
         self._store = store
-        self._decode = decode
+        self._decode_of = decode_of
         self._clock = clock
         self._group = group
         self._settings = settings
         self._caches: dict[str, WatchCache] = {}
         self.rounds = ReadRounds(store, group)
 
-    def cache(self, path: str) -> WatchCache:
-        """Of one storage path."""
+    def cache(self, type: ResourceType) -> WatchCache:
+        """Of the resource's storage path."""
+        path = type.storage_path
         found = self._caches.get(path)
         if found is None:
-            found = WatchCache(self._store, path + "/", self._decode, group=self._group, clock=self._clock, settings=self._settings)
+            decode = self._decode_of(type)
+            found = WatchCache(self._store, path + "/", decode, group=self._group, clock=self._clock, settings=self._settings)
             self._caches[path] = found
         return found
 
@@ -48,8 +57,8 @@ class Caches:
             fields: what its field selectors may name, and where the values stand; name and namespace without.
             decode: from the store's bytes to the object in the resource's version, where that is not the one it is stored in.
         """
-        cache = self.cache(type.storage_path)
-        return Reader(type, cache, self.rounds, self._store, clock=self._clock, decode=decode or self._decode, fields=fields)
+        cache = self.cache(type)
+        return Reader(type, cache, self.rounds, self._store, clock=self._clock, decode=decode or cache.decode, fields=fields)
 
     def forget_views(self, path: str) -> None:
         """A custom kind is another now: its watches end, so that clients see the rest of it as it is served now."""

@@ -26,13 +26,15 @@ ITEM_OVERHEAD_BYTES = 256
 class Item:
     """One stored object."""
 
-    __slots__ = ("_decode", "_object", "_views", "stored")
+    __slots__ = ("_decode", "_object", "_views", "is_sound", "stored")
 
     def __init__(self, stored: Stored, decode: Decode) -> None:
         self.stored = stored
         self._decode = decode
         self._object: Object | None = None
         self._views: dict[Decode, Item] | None = None
+        self.is_sound = False
+        """Whether somebody who answers the value as it is stored has found it to be of its kind."""
 
     @property
     def key(self) -> str:

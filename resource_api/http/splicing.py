@@ -28,16 +28,23 @@ class Splices:
         """The object; decoded only when its stored form is not the answer's. Raises UndecodableError."""
         stored = item.stored
         if reads_as_stored(resource) and is_ours(stored.value, self._tail(resource)):
+            if not item.is_sound:
+                resource.form.check(stored)
+                item.is_sound = True
             return with_version(stored.value, stored.revision)
         return encode_json(item.object())
 
     def for_list(self, resource: Resource) -> Callable[[Item], bytes]:
         """Makes items of a list: without apiVersion and kind for built-in kinds."""
         end, splice, keep_type = self._tail(resource), reads_as_stored(resource), resource.type.custom
+        check = resource.form.check
 
         def encode(item: Item) -> bytes:
             _, value, revision = item.stored
             if splice and is_ours(value, end):
+                if not item.is_sound:
+                    check(item.stored)
+                    item.is_sound = True
                 return as_item(value, revision, end)
             obj = item.object()
             return encode_json(obj if keep_type else without_type(obj))

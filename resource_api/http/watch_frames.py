@@ -5,7 +5,7 @@ JSON lines, or protobuf messages with their length before them; plain objects, T
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from resource_api.cache.item import Event, Item
 from resource_api.errors import Object, StatusError, internal_error
@@ -13,8 +13,12 @@ from resource_api.http.messages import JSON, PROTOBUF
 from resource_api.http.negotiation import Wanted
 from resource_api.http.representation import Representations, encode_json, partial
 from resource_api.registry.objects import is_ours, tail, with_version
+from resource_api.registry.store import Stored
 from resource_api.schema.kinds import ResourceType
 from resource_api.schema.protobuf.envelope import encode_watch_event
+
+Check = Callable[[Stored], None]
+"""Raises UndecodableError for a value that is no object of the kind."""
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -22,13 +26,13 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 class WatchFrames:
     """Makes the frames of one stream."""
 
-    def __init__(self, type: ResourceType, wanted: Wanted, include: str, representations: Representations, *, splice: bool) -> None:
-        """With `splice` stored bytes are answered as they are."""
+    def __init__(self, type: ResourceType, wanted: Wanted, include: str, representations: Representations, *, check: Check | None) -> None:
+        """With `check` stored bytes that pass it are answered as they are."""
         self._type = type
         self._wanted = wanted
         self._include = include
         self._representations = representations
-        self._splice = splice and wanted.media == "json" and not wanted.target
+        self._check = check if wanted.media == "json" and not wanted.target else None
         self._tail = tail(type.gvk)
         self._key: Hashable = (type.gvk, wanted, include)
         self._columns_due = wanted.target == "Table"
@@ -73,11 +77,12 @@ class WatchFrames:
 
     def _encode(self, event: Event, *, columns: bool = False) -> bytes:
         item: Item = event.item
-        if self._splice:
-            value = item.stored.value
-            if is_ours(value, self._tail):
-                return b'{"type":"%b","object":%b}\n' % (event.type.encode(), with_version(value, item.stored.revision))
         try:
+            if self._check is not None and is_ours(item.value, self._tail):
+                if not item.is_sound:
+                    self._check(item.stored)
+                    item.is_sound = True
+                return b'{"type":"%b","object":%b}\n' % (event.type.encode(), with_version(item.value, item.revision))
             obj = item.object()
         except StatusError as error:
             return self.error(error)

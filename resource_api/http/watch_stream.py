@@ -50,7 +50,7 @@ class Watches:
             exact = f"metadata.name={name}"
             options = replace(options, field_selector=f"{options.field_selector},{exact}" if options.field_selector else exact)
         watching = await resource.reader.watch(info.namespace, options)
-        frames = WatchFrames(type, asked, include, self._representations, splice=reads_as_stored(resource))
+        frames = WatchFrames(type, asked, include, self._representations, check=resource.form.check if reads_as_stored(resource) else None)
         stream = _WatchStream(watching, frames, agreed, self._counters, (type.group, type.version, type.kind), (type.group, type.plural))
         if agreed is not None:
             return Stream(stream.run, watching.close, "", 101, agreed.headers(), agreed)

@@ -14,17 +14,11 @@ from resource_api.patch.apply import FieldOwnership
 from resource_api.registry.admission import Admission
 from resource_api.registry.custom import CustomModel
 from resource_api.registry.model import Model
-from resource_api.registry.objects import decode_stored
 from resource_api.registry.resource import Resource
 from resource_api.registry.scale import ScalePaths, ScaleView
-from resource_api.registry.store import Store, Stored
+from resource_api.registry.store import Store
+from resource_api.registry.stored_form import StoredForm, stored_form
 from resource_api.schema.builtin import field_labels
-from resource_api.schema.protobuf.envelope import decode_envelope
-
-
-def decode(stored: Stored) -> Object:
-    """A stored object in the version it is stored in."""
-    return decode_stored(stored, decode_envelope)
 
 
 class Catalog:
@@ -43,21 +37,22 @@ class Catalog:
         self.store = store
         self.clock = clock
         self.admission = admission
-        self.caches = Caches(store, decode, clock=clock, group=group, settings=cache)
+        self.caches = Caches(store, lambda type: stored_form(type).decode, clock=clock, group=group, settings=cache)
         self._event_ttl_s = event_ttl_s
 
     def resource(self, model: Model, *, scale: ScalePaths | None = None) -> Resource:
         """The resource of a model, over the kind's storage."""
         kind = model.type
+        form = stored_form(kind)
         is_event = kind.kind == "Event" and not kind.custom
         made = Resource(
             model,
             self.store,
-            self._reader(model),
+            self._reader(model, form),
             admission=self.admission,
             manager=FieldOwnership(model.schema, kind) if kind.custom else LazyOwnership(model),
             clock=self.clock,
-            protobuf=decode_envelope,
+            form=form,
             ttl_s=self._event_ttl_s if is_event else 0,
         )
         if scale is not None:
@@ -66,12 +61,12 @@ class Catalog:
             made.scale = ScaleView(made, ScalePaths())
         return made
 
-    def _reader(self, model: Model) -> Reader:
+    def _reader(self, model: Model, form: StoredForm) -> Reader:
         kind = model.type
         same = kind.stored_as is None or kind.stored_as == kind.gvk
         labels = model.field_labels if isinstance(model, CustomModel) else field_labels(kind.group, kind.kind)
         fields = {**METADATA_FIELDS, **labels}
-        seen: Decode | None = None if same and not kind.custom else lambda stored: model.from_storage(decode(stored))
+        seen: Decode | None = None if same and not kind.custom else lambda stored: model.from_storage(form.decode(stored))
         return self.caches.reader(kind, fields, seen)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from raftkv.clock import Clock
 from resource_api import errors
 from resource_api.cache.item import readable
-from resource_api.errors import FieldError, Object, StatusError
+from resource_api.errors import FieldError, Object, StatusError, UndecodableError
 from resource_api.patch.managed_fields import settle_times
 from resource_api.registry import deletion
 from resource_api.registry.admission import Admission, AdmissionRequest, Operation
@@ -328,10 +328,9 @@ class Resource:
 
     async def _is_terminating(self, key: str) -> bool:
         try:
-            stored = await self.store.get(key)
-        except KeyMissingError:
-            return False
-        return bool(self.decode(stored)["metadata"].get("deletionTimestamp"))
+            return bool(self.decode(await self.store.get(key))["metadata"].get("deletionTimestamp"))
+        except (KeyMissingError, UndecodableError):
+            return False  # What cannot be read stands there all the same.
 
     async def _change(
         self,
@@ -452,7 +451,7 @@ class Resource:
 
     async def _checked(self, obj: Object, old: Object | None, subresource: str) -> None:
         """Raises StatusError 422. A definition's schemas are looked at for 0.2 ms per kilobyte: large ones do not hold up the loop."""
-        size_bytes = len(msgspec.json.encode(obj["spec"])) if self.type.gvk == DEFINITION else 0
+        size_bytes = len(msgspec.json.encode(obj.get("spec"))) if self.type.gvk == DEFINITION else 0
         await apart(size_bytes, lambda: self._check(obj, old, subresource))
 
     def _check(self, obj: Object, old: Object | None, subresource: str) -> None:

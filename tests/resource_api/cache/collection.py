@@ -79,7 +79,7 @@ def run(
 
     async def body() -> None:
         async with asyncio.TaskGroup() as group:
-            caches = Caches(chosen, decode_stored, clock=LoopClock(loop), group=group, settings=settings)
+            caches = Caches(chosen, lambda type: decode_stored, clock=LoopClock(loop), group=group, settings=settings)
             try:
                 await scenario(Collection(chosen, caches, caches.reader(PODS, FIELDS), loop))
             finally:
