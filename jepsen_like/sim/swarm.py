@@ -40,6 +40,9 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 ONE_AT_A_TIME = ("crash", "disaster", "stop", "disk", "rot", "wipe", "place", "snapshot", "members")
 """Families whose faults have machines to themselves: the next one of a family comes after the last one's time."""
 
+ONE_AFTER_ANOTHER = ("pause",)
+"""More such families. A cluster most of which stands still does nothing that could go wrong."""
+
 CROWD = 2
 """So many of these families come as often as they like; more of them come less often, or they would wait for each other to the end."""
 
@@ -97,7 +100,7 @@ FOCUSES = (
         "pause",
         ("leader", "partition", "snapshot", "crash"),
         (("register", "lease"),),
-        (0.5, 7.0),
+        (1.5, 7.0),
         {"election_timeout_ms": (300, 500), "heartbeat_interval_ms": (29,)},
     ),
     Focus(
@@ -198,7 +201,7 @@ def _family(
             break
         fault = _fault(rng, family, members, at_s, length_s)
         yield fault
-        if family in ONE_AT_A_TIME:
+        if family in (*ONE_AT_A_TIME, *ONE_AFTER_ANOTHER):
             at_s += fault.for_s
 
 
