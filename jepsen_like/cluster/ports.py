@@ -26,7 +26,11 @@ class PortBlock:
         # Clusters that start beside each other begin their search at different blocks.
         first = os.getpid() % len(blocks)
         for base in (*blocks[first:], *blocks[:first]):
-            self._lock = os.open(f"{tempfile.gettempdir()}/jepsen-like-ports-{base}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                # Another user's file may be one that this one cannot open: then the block is theirs.
+                self._lock = os.open(lock_path(base), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError:
+                continue
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self.ports = [port for port in range(base, base + PORTS_PER_BLOCK) if is_free(port)][:count]
@@ -42,6 +46,11 @@ class PortBlock:
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
             os.close(lock)
+
+
+def lock_path(base: int) -> str:
+    """The file whose lock holds the block that begins at a port."""
+    return f"{tempfile.gettempdir()}/jepsen-like-ports-{base}.lock"
 
 
 def is_free(port: int) -> bool:

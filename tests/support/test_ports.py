@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import socket
+import tempfile
 
-from jepsen_like.cluster.ports import HOST, PORTS, PORTS_PER_BLOCK
+import pytest
+
+from jepsen_like.cluster.ports import HOST, PORTS, PORTS_PER_BLOCK, PortBlock, lock_path
 from tests.support.ports import Ports
 
 
@@ -31,3 +35,16 @@ def test_two_runs_of_tests_share_no_port() -> None:
     """A block is held for as long as its owner lives."""
     with contextlib.closing(Ports()) as mine, contextlib.closing(Ports()) as other:
         assert not set(mine.take(PORTS_PER_BLOCK)) & set(other.take(PORTS_PER_BLOCK))
+
+
+def test_block_whose_lock_cannot_be_opened_is_somebody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Users of one machine share the ports and the folder of the locks, and not each other's files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    bases = PORTS[::PORTS_PER_BLOCK]
+    for base in bases:
+        if base != bases[3]:
+            pathlib.Path(lock_path(base)).mkdir()
+    with contextlib.closing(PortBlock(1)) as block:
+        assert block.ports[0] in range(bases[3], bases[4])
+        with pytest.raises(OSError, match="no 1 free ports"):
+            PortBlock(1)
