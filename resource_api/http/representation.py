@@ -33,7 +33,8 @@ class _YamlDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignor
 
 def _represented(dumper: Any, text: str) -> yaml.Node:
     # Go reads more of plain scalars as numbers and booleans than this library does: `y`, `1e3`.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain_text(text) else '"')
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain_text(text) else '"')
+    return node
 
 
 _YamlDumper.add_representer(str, _represented)

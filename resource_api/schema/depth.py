@@ -14,7 +14,7 @@ DEPTH_MAX = 500
 """Objects and arrays inside one another, the outermost counted. Real definitions nest 60 deep, and what is owned of them a little more."""
 
 FRAMES_PER_LEVEL_MAX = 12
-"""Python frames that one level takes in the most wasteful of our functions, with a margin of two."""
+"""Python frames for one level: the most wasteful of our functions takes three (`tests/resource_api/test_depth.py`)."""
 
 RECURSION_LIMIT = DEPTH_MAX * FRAMES_PER_LEVEL_MAX + 2000
 """Of the interpreter; the rest is for what calls them. Threads' stacks hold this: 8 MiB take 10 000 levels of any decoder."""

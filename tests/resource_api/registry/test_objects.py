@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_api.errors import UndecodableError
-from resource_api.registry.objects import as_item, decode_stored, encode_stored, is_ours, name_of, tail, with_version
+from resource_api.registry.objects import TooDeepError, as_item, decode_stored, encode_stored, is_ours, name_of, tail, with_version
 from resource_api.registry.store import Stored
+from resource_api.schema.depth import DEPTH_MAX
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 
@@ -74,3 +75,21 @@ def test_stored_whole_floats_are_read_as_integers() -> None:
     assert [(value, type(value)) for value in obj["spec"].values()] == [(2, int), (0.5, float)]
     with pytest.raises(UndecodableError):
         decode_stored(Stored("/k", b'{"metadata":{"name":"a"},"spec":1e400}', 7))
+
+
+def test_object_deeper_than_any_may_nest_is_neither_stored_nor_read():
+    """At the bound it is both; in the protobuf envelope as well."""
+
+    def revision(levels: int) -> dict[str, object]:
+        data: object = 1
+        for _ in range(levels - 1):
+            data = {"a": data}
+        return {"metadata": {"name": "x"}, "revision": 1, "data": data, "apiVersion": "apps/v1", "kind": "ControllerRevision"}
+
+    fits = encode_stored(revision(DEPTH_MAX))
+    assert decode_stored(Stored("k", fits, 1))["data"]
+    with pytest.raises(TooDeepError):
+        encode_stored(revision(DEPTH_MAX + 1))
+    for value in (json.dumps(revision(DEPTH_MAX + 1)).encode(), encode_envelope(revision(DEPTH_MAX + 1))):
+        with pytest.raises(UndecodableError, match="exceeded max depth"):
+            decode_stored(Stored("k", value, 1), decode_envelope)
