@@ -38,11 +38,39 @@ class HashKVResult(NamedTuple):
     hash_revision: int
 
 
-class HashKV:
+class _Hashing:
+    """A crc32c of records in slices. The view is held until `close` or the last `step`."""
+
+    def __init__(self, view: Reader, records: Iterator[tuple[bytes, bytes]], crc: int) -> None:
+        self._view = view
+        self._records = records
+        self._crc = crc
+        self._is_done = False
+
+    def step(self, limit: int = 1000) -> bool:
+        """Hashes up to `limit` records; True while there is more to do."""
+        if not self._is_done:
+            self._crc, count = self._hashed(self._crc, islice(self._records, limit))
+            if count < limit:
+                self._is_done = True
+                self.close()
+        return not self._is_done
+
+    def _hashed(self, crc: int, records: Iterator[tuple[bytes, bytes]]) -> tuple[int, int]:
+        """The hash with these records, and how many they were."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Lets go of the view; idempotent."""
+        self._records = iter(())
+        self._view.close()
+
+
+class HashKV(_Hashing):
     """HashKV of one revision, under way."""
 
     def __init__(self, store: Store, revision: int = 0) -> None:
-        """Pins the store as it is now; `close` or the last `step` lets go of it.
+        """Pins the store as it is now.
 
         Raises:
             FutureRevError: the revision is above the newest.
@@ -55,26 +83,24 @@ class HashKV:
         self._store = store
         self._revision = revision if revision > 0 else store.revision
         self._compact_revision = store.compact_revision
-        self._crc = crc32c(_BUCKET)
-        self._is_done = False
-        self._view: Reader = store.view()
-        self._records: Iterator[tuple[bytes, bytes]] = self._view.scan(Table.KEY, b"", (self._revision + 1).to_bytes(8, "big"))
+        view = store.view()
+        super().__init__(view, view.scan(Table.KEY, b"", (self._revision + 1).to_bytes(8, "big")), crc32c(_BUCKET))
 
     def step(self, limit: int = 1000) -> bool:
-        """Hashes up to `limit` records; True while there is more to do.
+        """See the base class.
 
         Raises:
             CompactedError: a compaction above the revision came in between, so what is seen at it is no longer known.
             CorruptionError: a record fails its checksum.
         """
-        if self._is_done:
-            return False
-        if self._store.compact_revision > self._revision:
+        if not self._is_done and self._store.compact_revision > self._revision:
             self.close()
             raise CompactedError
-        crc = self._crc
+        return super().step(limit)
+
+    def _hashed(self, crc: int, records: Iterator[tuple[bytes, bytes]]) -> tuple[int, int]:
         count = 0
-        for table_key, stored in islice(self._records, limit):
+        for table_key, stored in records:
             count += 1
             record = unseal(table_key, stored)
             is_tombstone = len(table_key) == TOMBSTONE_KEY_BYTES
@@ -88,11 +114,7 @@ class HashKV:
             else:
                 body = body_of(record)
             crc = crc32c(body, crc32c(table_key, crc))
-        self._crc = crc
-        if count < limit:
-            self._is_done = True
-            self.close()
-        return not self._is_done
+        return crc, count
 
     @property
     def result(self) -> HashKVResult:
@@ -100,41 +122,20 @@ class HashKV:
         assert self._is_done
         return HashKVResult(self._crc, self._compact_revision, self._revision)
 
-    def close(self) -> None:
-        """Lets go of the view; idempotent."""
-        self._records = iter(())
-        self._view.close()
 
-
-class HashState:
+class HashState(_Hashing):
     """crc32c of every table of one member, under way. Two members' are not comparable: their compactions differ."""
 
     def __init__(self, view: Reader) -> None:
         """Takes over the view and closes it."""
-        self._view = view
-        self._records = self._all()
-        self._crc = 0
-        self._is_done = False
+        super().__init__(view, _all_rows(view), 0)
 
-    def _all(self) -> Iterator[tuple[bytes, bytes]]:
-        for table in Table:
-            yield bytes((table,)), b""
-            yield from self._view.scan(table, b"", None)
-
-    def step(self, limit: int = 1000) -> bool:
-        """Hashes up to `limit` rows; True while there is more to do."""
-        if self._is_done:
-            return False
-        crc = self._crc
+    def _hashed(self, crc: int, records: Iterator[tuple[bytes, bytes]]) -> tuple[int, int]:
         count = 0
-        for key, value in islice(self._records, limit):
+        for key, value in records:
             count += 1
             crc = crc32c(value, crc32c(key, crc))
-        self._crc = crc
-        if count < limit:
-            self._is_done = True
-            self.close()
-        return not self._is_done
+        return crc, count
 
     @property
     def result(self) -> int:
@@ -142,7 +143,8 @@ class HashState:
         assert self._is_done
         return self._crc
 
-    def close(self) -> None:
-        """Lets go of the view; idempotent."""
-        self._records = iter(())
-        self._view.close()
+
+def _all_rows(view: Reader) -> Iterator[tuple[bytes, bytes]]:
+    for table in Table:
+        yield bytes((table,)), b""
+        yield from view.scan(table, b"", None)
