@@ -149,3 +149,11 @@ def test_every_node_is_well_formed():
     for name in builtin.definition_names():
         walk(builtin.definition(name))
     assert len(seen) > 2000
+
+
+def test_what_is_always_written_is_never_left_out() -> None:
+    """The two tables of zeros were made apart from one another, and agree on every type."""
+    for name in builtin.definitions():
+        message = "k8s.io." + name.removeprefix("io.k8s.").replace("-", "_")
+        if message in builtin.protobuf_table()["messages"]:
+            assert builtin.left_out_when_zero(name) & builtin.always_written(name).keys() == set(), name
