@@ -15,7 +15,8 @@ from resource_api.security.authorization import AlwaysAllow
 from resource_api.security.bootstrap_policy import everything
 from resource_api.security.rbac import PolicyIndex
 from tests.resource_api.security.admission.test_limits_and_quota import limit_range, quota
-from tests.resource_api.security.admission.test_small_plugins import account, namespace, priority_class, runtime_class
+from tests.resource_api.security.admission.test_service_account import account
+from tests.resource_api.security.admission.test_small_plugins import namespace, priority_class, runtime_class
 from tests.resource_api.security.cluster import FakeCluster, SetClock, request
 
 
