@@ -12,7 +12,7 @@ from resource_api.errors import Json, Object, StatusError, bad_request, shown
 from resource_api.http.body import duplicate_fields, json_value
 from resource_api.http.negotiation import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from resource_api.patch import json_patch, merge, strategic
-from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError
+from resource_api.patch.failure import BadPatchError, DoesNotApplyError, TooManyOperationsError, UnmergeableError
 from resource_api.registry.requests import FieldValidation
 from resource_api.schema import depth
 from resource_api.schema.json_values import go_text, whole_numbers
@@ -42,10 +42,10 @@ class Patch:
         except BadPatchError as error:
             raise bad_request(str(error)) from error
         except DoesNotApplyError as error:
-            if self._strategic:
-                # Upstream answers most of these 500; they are the client's fault.
-                raise StatusError(422, "Invalid", str(error), has_details=True) from error
             raise _rejected() from error
+        except UnmergeableError as error:
+            # They are the client's faults, but clients know them by upstream's code.
+            raise StatusError(500, "", str(error)) from error
         except RecursionError as error:
             raise bad_request(f"error decoding patch: {depth.TEXT}") from error
         if not isinstance(result, dict):

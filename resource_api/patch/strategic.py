@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resource_api.errors import Json, Object
-from resource_api.patch.failure import BadPatchError, DoesNotApplyError
+from resource_api.patch.failure import BadPatchError, DoesNotApplyError, UnmergeableError
 from resource_api.schema.json_values import copied, go_text, go_type, same
 from resource_api.schema.types import ANY, Schema
 
@@ -28,7 +28,7 @@ _BAD_PRIMITIVES = "invalid patch format of primitive list"
 
 
 def apply(document: Object, patch: Json, schema: Schema) -> Object:
-    """The patched copy. Raises BadPatchError, DoesNotApplyError."""
+    """The patched copy. Raises BadPatchError, DoesNotApplyError, UnmergeableError."""
     if not isinstance(patch, dict):
         raise BadPatchError("json: cannot unmarshal a value that is no object into Go value of type map[string]interface {}")
     return _map(copied(document), patch, schema)
@@ -43,7 +43,7 @@ def _map(target: Object, patch: Object, schema: Schema) -> Object:
             return _map({}, rest, schema)
         if directive == "delete":
             return {}
-        raise DoesNotApplyError(f"unknown patch type: {go_text(directive)} in map: {go_text(patch)}")
+        raise UnmergeableError(f"unknown patch type: {go_text(directive)} in map: {go_text(patch)}")
     if RETAIN_KEYS in patch:
         _retain(target, patch)
     done = _ordered_lists(target, patch, schema)
@@ -106,7 +106,7 @@ def _merged_list(target: list[Json], patch: list[Json], schema: Schema) -> list[
         return _interleaved(merged, order=patch, server_order=target, ident=_scalar)
     key = schema.patch_merge_key
     if not key:
-        raise DoesNotApplyError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
+        raise UnmergeableError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
     replaced, kept, changes = _without_special(target, patch, key)
     if replaced:
         return [_map({}, item, _items(schema)) for item in changes]
@@ -143,14 +143,18 @@ def _without_special(target: list[Json], patch: list[Json], key: str) -> tuple[b
     return replaced, target, changes
 
 
-def _bad_directive(item: Object) -> DoesNotApplyError:
+def _bad_directive(item: Object) -> UnmergeableError:
     if item[DIRECTIVE] == "merge":
-        return DoesNotApplyError("merging lists cannot yet be specified in the patch")
-    return DoesNotApplyError(f"unknown patch type: {go_text(item[DIRECTIVE])} in map: {go_text(item)}")
+        return UnmergeableError("merging lists cannot yet be specified in the patch")
+    return UnmergeableError(f"unknown patch type: {go_text(item[DIRECTIVE])} in map: {go_text(item)}")
 
 
-def _no_merge_key(item: Object, key: str) -> DoesNotApplyError:
-    return DoesNotApplyError(f"map: {go_text(item)} does not contain declared merge key: {key}")
+def _bad_type(wanted: str, given: Json) -> UnmergeableError:
+    return UnmergeableError(f"expected a {wanted}, but received a {go_type(given)}")
+
+
+def _no_merge_key(item: Object, key: str) -> UnmergeableError:
+    return UnmergeableError(f"map: {go_text(item)} does not contain declared merge key: {key}")
 
 
 def _check_items(items: list[Json]) -> bool:
@@ -159,7 +163,7 @@ def _check_items(items: list[Json]) -> bool:
     if "[]interface {}" in kinds:
         raise DoesNotApplyError("lists of lists are not supported")
     if len(kinds) > 1:
-        raise DoesNotApplyError(f"list element types are not identical: {go_text(items)}")
+        raise UnmergeableError(f"list element types are not identical: {go_text(items)}")
     return kinds == {"map[string]interface {}"}
 
 
@@ -247,8 +251,10 @@ def _ordered_lists(target: Object, patch: Object, schema: Schema) -> set[str]:
         field = _field_of(directive, SET_ORDER)
         node = _field(schema, field)
         old, change = target.get(field), patch.get(field)
-        if not isinstance(order, list) or (change is not None and not isinstance(change, list)):
-            raise BadPatchError(_BAD_ORDER)
+        if not isinstance(order, list):
+            raise _bad_type("[]interface {}", order)
+        if change is not None and not isinstance(change, list):
+            raise _bad_type("[]interface {}", change)
         if not isinstance(old, list) and change is None:
             continue
         if field in patch and change is None:
@@ -268,8 +274,11 @@ def _delete_named(target: Object, patch: Object, field: str) -> None:
 
 def _in_order(old: list[Json] | None, change: list[Json] | None, order: list[Json], schema: Schema) -> list[Json]:
     key = schema.patch_merge_key
-    if key and not all(isinstance(item, dict) and key in item for item in order):
-        raise BadPatchError(_BAD_ORDER)
+    for item in order if key else ():
+        if not isinstance(item, dict):
+            raise _bad_type("map[string]interface {}", item)
+        if key not in item:
+            raise _no_merge_key(item, key)
     if not key and any(isinstance(item, dict | list) for item in order):
         raise BadPatchError(_BAD_ORDER)
     ident = _by_key(key) if key else _scalar
@@ -277,9 +286,9 @@ def _in_order(old: list[Json] | None, change: list[Json] | None, order: list[Jso
         _check_order(change, order, ident)
     merged = (old or []) if change is None else _value(old, change, schema)
     if key and not _check_items(merged) and merged:
-        raise BadPatchError(_BAD_ORDER)
+        raise _bad_type("map[string]interface {}", merged[0])
     if not key and any(isinstance(item, dict | list) for item in merged):
-        raise DoesNotApplyError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
+        raise UnmergeableError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
     return _interleaved(merged, order=order, server_order=old or [], ident=ident)
 
 
@@ -290,6 +299,6 @@ def _check_order(change: list[Json], order: list[Json], ident: Ident) -> None:
     rest = iter(map(ident, order))
     for item in change:
         if not _is_directive(item) and not any(ident(item) == named for named in rest):
-            raise DoesNotApplyError(
+            raise UnmergeableError(
                 f"The order in patch list:\n{go_text(change)}\n doesn't match $setElementOrder list:\n{go_text(order)}\n"
             )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resource_api.errors import Json, Object
 from resource_api.patch import strategic
-from resource_api.patch.failure import BadPatchError, DoesNotApplyError
+from resource_api.patch.failure import BadPatchError, DoesNotApplyError, UnmergeableError
 from resource_api.schema import builtin
 from resource_api.schema.kinds import GroupVersionKind
 from resource_api.schema.types import Schema
@@ -137,25 +137,35 @@ def test_patch_gives_what_upstream_gives(case: str):
 
 
 REFUSED = {
-    "unknown $patch in a map": ({"labels": {"$patch": "frob"}}, DoesNotApplyError, r"unknown patch type: frob in map: map\[.patch:frob\]"),
-    "unknown $patch in a list": ({"items": [{"$patch": "frob", "name": "p"}]}, DoesNotApplyError, "unknown patch type: frob in map"),
-    "merge in a list": ({"items": [{"$patch": "merge", "name": "p"}]}, DoesNotApplyError, "merging lists cannot yet be specified"),
-    "no merge key": ({"items": [{"x": "1"}]}, DoesNotApplyError, r"map: map\[x:1\] does not contain declared merge key: name"),
-    "no merge key to delete": ({"items": [{"$patch": "delete"}]}, DoesNotApplyError, "does not contain declared merge key: name"),
-    "mixed items": ({"items": [{"name": "p"}, "x"]}, DoesNotApplyError, "list element types are not identical"),
+    "unknown $patch in a map": ({"labels": {"$patch": "frob"}}, UnmergeableError, r"unknown patch type: frob in map: map\[.patch:frob\]"),
+    "unknown $patch in a list": ({"items": [{"$patch": "frob", "name": "p"}]}, UnmergeableError, "unknown patch type: frob in map"),
+    "merge in a list": ({"items": [{"$patch": "merge", "name": "p"}]}, UnmergeableError, "merging lists cannot yet be specified"),
+    "no merge key": ({"items": [{"x": "1"}]}, UnmergeableError, r"map: map\[x:1\] does not contain declared merge key: name"),
+    "no merge key to delete": ({"items": [{"$patch": "delete"}]}, UnmergeableError, "does not contain declared merge key: name"),
+    "mixed items": ({"items": [{"name": "p"}, "x"]}, UnmergeableError, "list element types are not identical"),
     "lists in a list": ({"words": [["x"]]}, DoesNotApplyError, "lists of lists are not supported"),
     "retainKeys without a key of the patch": ({"choice": {"$retainKeys": ["one"], "two": "x"}}, BadPatchError, "retainKeys"),
     "retainKeys that is no list": ({"choice": {"$retainKeys": "one"}}, BadPatchError, "invalid patch format of retainKeys"),
-    "an order that is no list": ({"$setElementOrder/items": "x"}, BadPatchError, "setElementOrder"),
-    "an order without keys": ({"$setElementOrder/items": [{"x": "1"}]}, BadPatchError, "setElementOrder"),
+    "an order that is no list": ({"$setElementOrder/items": "x"}, UnmergeableError, r"expected a \[\]interface {}, but received a string"),
+    "an order of no list": (
+        {"$setElementOrder/items": [], "items": 1},
+        UnmergeableError,
+        r"expected a \[\]interface {}, but received a int64",
+    ),
+    "an order without keys": ({"$setElementOrder/items": [{"x": "1"}]}, UnmergeableError, "does not contain declared merge key: name"),
+    "an order of words": (
+        {"$setElementOrder/items": ["p"]},
+        UnmergeableError,
+        r"expected a map\[string\]interface {}, but received a string",
+    ),
     "an order that lacks an item": (
         {"$setElementOrder/items": named("p"), "items": named("q")},
-        DoesNotApplyError,
+        UnmergeableError,
         "doesn't match \\$setElementOrder list",
     ),
     "an order against the patch's": (
         {"$setElementOrder/items": named("p", "q"), "items": named("q", "p")},
-        DoesNotApplyError,
+        UnmergeableError,
         "order in patch",
     ),
     "deletions that are no list": ({"$deleteFromPrimitiveList/words": "x"}, BadPatchError, "primitive list"),
@@ -284,7 +294,7 @@ def test_patch_touches_only_what_it_names(old: Object, new: Object, other: Objec
     patch = difference(old, new, KIND)
     try:
         found = apply(other, patch)
-    except (BadPatchError, DoesNotApplyError):
+    except (BadPatchError, DoesNotApplyError, UnmergeableError):
         assume(False)
     for name in other:
         if old.get(name) == new.get(name):
