@@ -168,7 +168,8 @@ class Reader:
         return await self._from_store(selection, plan)
 
     async def watch(self, namespace: str, options: ListOptions) -> Watching:
-        """Changes from a version on. Raises StatusError: 400, 422, 504, 500, 429; a version that is too old is told by the watch itself."""
+        """Changes from a version on. Raises StatusError 400, 422, 500, 429. A version that is too old, or, where initial events are
+        wanted, still to come, is told by the watch itself."""
         selection = self._selection(namespace, options)
         paging.check_watch(options)
         revision = paging.parse_version(options.resource_version)
@@ -178,7 +179,12 @@ class Reader:
             # Watches from no version, or from any, have always begun with what is there.
             wants_initial = not revision
         if wants_initial:
-            start = await self._initial(selection, options, revision)
+            if options.resource_version:
+                try:
+                    await self.cache.fresh(revision)
+                except StatusError as error:
+                    return self._watching(selection, options, Start(), error)
+            start = await self._initial(selection, options)
         elif not options.resource_version:
             start = Start(after_revision=await self._latest("watch"))
         else:
@@ -283,13 +289,11 @@ class Reader:
 
     # Watches.
 
-    async def _initial(self, selection: Selection, options: ListOptions, revision: int) -> Start:
+    async def _initial(self, selection: Selection, options: ListOptions) -> Start:
         """What is there, at the version asked for or later, and where to go on from."""
         cache = self.cache
         marks = options.allow_bookmarks
-        if options.resource_version:
-            await cache.fresh(revision)
-        else:
+        if not options.resource_version:
             latest = await self._latest("watch")
             if not await cache.caught_up(latest):
                 # A store that does not say how far it is: its own list at one revision, and what the cache will tell from there.
@@ -300,13 +304,12 @@ class Reader:
                 return Start(inside, listing.resource_version, marks)
         return Start(self._seen(self._cached(selection)), cache.revision, marks)
 
-    def _watching(self, selection: Selection, options: ListOptions, start: Start) -> Watching:
+    def _watching(self, selection: Selection, options: ListOptions, start: Start, failure: StatusError | None = None) -> Watching:
         cache = self.cache
-        too_old = start.after_revision < cache.oldest
-        subscription = failure = None
-        if too_old:
+        subscription = None
+        if failure is None and start.after_revision < cache.oldest:
             failure = paging.too_old_watch(start.after_revision, cache.oldest)
-        else:
+        if failure is None:
             subscription = cache.subscribe(selection.scope, self._select(selection, options), after_revision=start.after_revision)
         return Watching(
             cache,

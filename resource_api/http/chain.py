@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -30,10 +31,10 @@ GZIP_BYTES_MIN = 128 * 1024
 GZIP_LEVEL = 1
 """As upstream's: the link is fast and the processor is not."""
 
-WARNINGS_BYTES_MAX = 4096
-"""Of all Warning headers together; past it each text is cut to `WARNING_CUT_BYTES`, and past that left out."""
+WARNINGS_MAX = 4096
+"""Characters of all Warning headers together; past it each text is cut to `WARNING_CUT`, and past it then no more are sent."""
 
-WARNING_CUT_BYTES = 256
+WARNING_CUT = 256
 
 CLIENT_GONE = 499
 """The code that is counted for a request whose client went before it had said all: no fault of the server's. Nobody is sent it."""
@@ -43,7 +44,13 @@ UNLIMITED = 1 << 30
 _READ_OR_WRITE = {"GET": "get", "HEAD": "get", "OPTIONS": "get"}
 """As what a path that is no resource counts."""
 
+PROBES = frozenset({"/healthz", "/livez", "/readyz"})
+"""Always answered, however much there is to do: upstream's FlowSchema `probes` is exempt from every limit."""
+
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+HOST = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
+"""A Host header: an IPv6 address in brackets or another name, and perhaps a port."""
 
 _log = logging.getLogger("resource_api.http")
 
@@ -158,7 +165,7 @@ class Chain:
         guards = self._guards
         user = await guards.authenticate(request)
         request.user = user = await guards.impersonate(request, user)
-        if info.long_running:
+        if info.long_running or (info.path in PROBES and info.verb == "get"):
             await guards.authorize(user, info)
             return await self._handled(request, info)
         with self._in_flight.enter(user, info.verb if info.is_resource else _READ_OR_WRITE.get(request.method, "update"), info.subresource):
@@ -191,8 +198,8 @@ class Chain:
 def _check_host(request: Request) -> None:
     """Plain HTTP is for this machine's own programs: a page in a browser that was led here by a name of its own stays outside."""
     host = request.headers.get("Host", "")
-    name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
-    if name.lower() not in LOOPBACK_HOSTS:
+    found = HOST.fullmatch(host)
+    if found is None or (found[1] or found[2]).lower() not in LOOPBACK_HOSTS:
         raise StatusError(
             403, "Forbidden", f"forbidden: the insecure port answers to loopback names only, not to Host {host!r}", has_details=True
         )
@@ -207,16 +214,17 @@ async def _compress(request: Request, answer: Response) -> None:
 
 
 def _warnings(texts: list[str]) -> list[tuple[str, str]]:
-    """Warning headers, bounded."""
+    """Warning headers, bounded: what upstream's recorder had told when it came to its bound it tells again, cut."""
     clean = ["".join(character for character in text if character.isprintable()) for text in texts]
-    if sum(len(text.encode()) for text in clean) > WARNINGS_BYTES_MAX:
-        clean = [text.encode()[:WARNING_CUT_BYTES].decode(errors="ignore") for text in clean]
-    headers: list[tuple[str, str]] = []
-    left = WARNINGS_BYTES_MAX
-    for text in clean:
-        left -= len(text.encode())
-        if left < 0:
-            break
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-        headers.append(("Warning", f'299 - "{escaped}"'))
-    return headers
+    told, size = 0, 0
+    while told < len(clean) and size <= WARNINGS_MAX:
+        size += len(clean[told])
+        told += 1
+    if size > WARNINGS_MAX:
+        clean = [text[:WARNING_CUT] for text in clean]
+        size = sum(map(len, clean[:told]))
+        while told < len(clean) and size < WARNINGS_MAX:
+            size += len(clean[told])
+            told += 1
+    escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in clean[:told])
+    return [("Warning", f'299 - "{text}"') for text in escaped]

@@ -8,15 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resource_api.errors import Object, StatusError, bad_request, internal_error, method_not_allowed, service_unavailable
+from resource_api.errors import (
+    Object,
+    StatusError,
+    bad_request,
+    forbidden_field,
+    internal_error,
+    invalid,
+    invalid_object,
+    method_not_allowed,
+    service_unavailable,
+)
 from resource_api.http.messages import Answer, Request, Response
-from resource_api.http.request import RequestInfo
+from resource_api.http.request import RequestInfo, parse_integer
 from resource_api.registry.api import Api
 from resource_api.registry.resource import Resource
 
 CONNECT_SUBRESOURCES = frozenset({"exec", "attach", "portforward", "log", "proxy"})
 
 CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
+
+
+LOG_NUMBERS = {
+    "tailLines": (0, "must be greater than or equal to 0"),
+    "limitBytes": (1, "must be greater than 0"),
+    "sinceSeconds": (1, "must be greater than 0"),
+}
+"""Options of a log: the least, and what is said of less."""
 
 
 class Connections:
@@ -30,6 +48,8 @@ class Connections:
         subresource = info.subresource
         if subresource == "log" and request.method != "GET" or subresource != "proxy" and request.method not in ("GET", "POST"):
             raise method_not_allowed("")
+        if subresource == "log":
+            _check_log_options(request, info.name)
         if info.resource == "services":
             return await self._service(info, resource)
         name = info.name.split(":")[-2] if subresource == "proxy" and ":" in info.name else info.name
@@ -68,6 +88,20 @@ class Connections:
         if not (node.get("status") or {}).get("addresses"):
             return StatusError(500, "", "no preferred addresses found; known addresses: []")
         return internal_error(f"error dialing backend: this server does not connect to the kubelet of node {name}")
+
+
+def _check_log_options(request: Request, name: str) -> None:
+    """Before anybody looks for the pod. Raises StatusError 400 for numbers that are none, 422."""
+    given = {option: parse_integer(request.parameter(option)) for option in LOG_NUMBERS if option in request.query}
+    problems = []
+    if "sinceTime" in request.query and given.pop("sinceSeconds", None) is not None:
+        problems.append(forbidden_field("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    for option, value in given.items():
+        least, detail = LOG_NUMBERS[option]
+        if value < least:
+            problems.append(invalid(option, value, detail))
+    if problems:
+        raise invalid_object("", "PodLogOptions", name, problems)
 
 
 def _check_container(pod: Object, container: str) -> None:

@@ -23,6 +23,8 @@ SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGrace
 KEPT_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Taken from the stored object where a changed one leaves them out; another value is a fault that validation names."""
 
+FAULTS_MAX = 100
+"""Of strict decoding that are told: Go's decoder collects no more."""
 MANAGER_BYTES_MAX = 128
 """A manager's name taken from a User-Agent is cut here."""
 
@@ -138,8 +140,9 @@ def conform(ctx: Context, gvk: GroupVersionKind, obj: Object, faults: Sequence[s
         raise refusal(gvk, text)
 
 
-def _outcry(ctx: Context, faults: Sequence[str]) -> str:
+def _outcry(ctx: Context, found: Sequence[str]) -> str:
     """What to refuse the object with; empty when nobody asked for that, or nothing is wrong."""
+    faults = list(dict.fromkeys(found))[:FAULTS_MAX]
     if ctx.field_validation == "Warn":
         for fault in faults:
             ctx.warn(fault)

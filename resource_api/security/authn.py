@@ -1,7 +1,8 @@
 """Who asks: client certificate, front proxy, static tokens, service accounts, bootstrap tokens, and nobody.
 
 Order: front proxy, certificate, bearer token, anonymous. The first that recognises the request decides; credentials that are wrong are
-401 and never anonymous. TLS has already checked that a certificate was signed by one of the CAs. Source: spec D.2.
+401 and never anonymous, those of a scheme that nobody here knows are none. TLS has already checked that a certificate was signed by one of
+the CAs. Source: spec D.2.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ class Authenticator:
             if found is None:
                 raise unauthorized()
             return found.user
-        if credentials.authorization or not self._anonymous:
+        if not self._anonymous:
             raise unauthorized()
         return ANONYMOUS
 
@@ -322,14 +323,9 @@ def _attributes(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> li
 
 
 def _bearer(authorization: str) -> str | None:
-    """The token of a bearer header; None when the header is another or none. Raises StatusError 401 when the token is missing."""
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    token = token.strip()
-    if not token:
-        raise unauthorized()
-    return token
+    """The token of a bearer header; None when the header is none: another scheme, or no token behind one space."""
+    scheme, *rest = authorization.strip().split(" ", 2)
+    return rest[0] if rest and rest[0] and scheme.lower() == "bearer" else None
 
 
 def _secret_data(secret: Object) -> dict[str, str]:

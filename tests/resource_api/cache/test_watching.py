@@ -8,6 +8,7 @@ import pytest
 
 from resource_api.cache.subscription import TAKEN_BYTES_MAX
 from resource_api.cache.watch_cache import CacheSettings
+from resource_api.cache.watching import Failure
 from resource_api.errors import StatusError
 from resource_api.registry.requests import ListOptions
 from tests.resource_api.cache.collection import PODS, Collection, run, take, take_all, told
@@ -32,6 +33,21 @@ def test_watch_from_a_version_tells_what_came_after():
                 ("DELETED", "b", third),
                 ("ADDED", "c", third + 1),
             ]
+
+    run(scenario)
+
+
+def test_initial_events_of_a_version_to_come_are_refused_by_the_watch_itself():
+    """After three seconds; a watch from there without them waits for it."""
+
+    async def scenario(world: Collection):
+        world.put("a")
+        await world.settle()
+        wanted = {"send_initial_events": True, "resource_version_match": "NotOlderThan", "resource_version": "9"}
+        async with await world.watch(**wanted) as watching:
+            (notice,) = [notice async for notices in watching for notice in notices]
+            assert isinstance(notice, Failure)
+            assert (notice.error.code, notice.error.reason) == (504, "Timeout")
 
     run(scenario)
 
