@@ -6,10 +6,13 @@ Owns the calls' names and what they record, which `checker.membership` judges; w
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
-from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE, Listed
-from jepsen_like.workload.session import Answer, Session
+from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE, VOTER, Listed
+from jepsen_like.workload.session import Answer, Refused, Session
+from raftkv.client.results import MemberList
+from raftkv.errors import RaftKVError, UnhealthyError
 
 
 async def list_members(session: Session) -> Answer | None:
@@ -27,7 +30,7 @@ async def add_member(session: Session, url: str, role: str) -> Answer | None:
     """The result is the new member's id alone. `role`: see `checker.membership`."""
 
     async def send() -> tuple[Any, int]:
-        done = await session.client.cluster.add([url], learner=role != "voter")
+        done = await _checked(session.client.cluster.add([url], learner=role != VOTER))
         assert done.member is not None, "an add answers with the new member"
         return (done.member.id,), done.header.revision
 
@@ -38,7 +41,7 @@ async def promote_member(session: Session, member: Listed) -> Answer | None:
     """A learner becomes a voter."""
 
     async def send() -> tuple[Any, int]:
-        done = await session.client.cluster.promote(member.id)
+        done = await _checked(session.client.cluster.promote(member.id))
         return None, done.header.revision
 
     return await session.call(PROMOTE, member.peer_url, member.id, send)
@@ -48,7 +51,21 @@ async def remove_member(session: Session, member: Listed) -> Answer | None:
     """It is gone for good."""
 
     async def send() -> tuple[Any, int]:
-        done = await session.client.cluster.remove(member.id)
+        done = await _checked(session.client.cluster.remove(member.id))
         return None, done.header.revision
 
     return await session.call(REMOVE, member.peer_url, member.id, send)
+
+
+async def _checked(change: Awaitable[MemberList]) -> MemberList:
+    """The answer to a change of the members.
+
+    Raises:
+        Refused: the cluster is said not to be well: of these calls, servers look at that before they propose anything.
+    """
+    try:
+        return await change
+    except RaftKVError as exc:
+        if str(exc) == UnhealthyError.text:
+            raise Refused(str(exc)) from exc
+        raise
