@@ -77,6 +77,9 @@ class Bodies:
             text = f"json: cannot unmarshal {go_type(obj[wrong])} into Go struct field .{wrong} of type string"
             text = f"couldn't get version/kind; json parse error: {text}"
             raise _undecodable(body, expected, text)
+        if api_version.count("/") > 1:
+            missing = f"Object 'Kind' is missing in '{body.decode(errors='replace')}'"
+            raise _undecodable(body, expected, missing if custom else f"unexpected GroupVersion string: {api_version}")
         if not custom:
             _check_kind(kind, api_version, expected)
         if api_version != expected.api_version:
@@ -93,7 +96,7 @@ class Bodies:
         return found
 
     def _read(self, body: bytes, media: Media, expected: GroupVersionKind, strict: bool, *, as_written: bool) -> Decoded:
-        if media == "protobuf" or body.startswith(PROTOBUF_MAGIC):
+        if media == "protobuf":
             if not body.startswith(PROTOBUF_MAGIC):
                 raise ValueError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
             obj = self._protobuf(body, expected)

@@ -16,7 +16,7 @@ from resource_api.schema.structural.pattern_cost import UNBOUNDED, harmless_char
 from resource_api.schema.structural.unicode_classes import ANY, Ranges, as_members, class_named, without
 
 REPEAT_MAX = 1000
-"""RE2's bound on `{n}`."""
+"""RE2's bound on `{n}`, and on the product of those within each other."""
 
 _SPACE = ((0x09, 0x0A), (0x0C, 0x0D), (0x20, 0x20))
 r"""RE2's \s: no vertical tab."""
@@ -98,6 +98,10 @@ class _Translation:
         self._multiline = False
         self._operand = False
         """Something stands before that can be repeated."""
+        self._times = 1
+        """How often what stands before may repeat something within it, at most; unbounded repetitions count as their least."""
+        self._times_within = [1]
+        """The most of it so far, in each open group."""
 
     def run(self) -> str:
         """The pattern in Python's syntax."""
@@ -119,6 +123,9 @@ class _Translation:
                 self._close()
             else:
                 self._plain(character)
+            if not repeats and character not in "()":
+                self._times = 1
+            self._times_within[-1] = max(self._times_within[-1], self._times)
             previous = previous if repeats else -1
             self._operand = repeats or character not in "(|"
         if self._groups:
@@ -150,10 +157,20 @@ class _Translation:
             raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
         if not self._operand:
             raise PatternError(f"error parsing regexp: missing argument to repetition operator: `{operator}`")
+        if match:
+            self._multiply(match, operator)
         self._at += len(operator)
         lazy = self._text.startswith("?", self._at)
         self._at += lazy
         self._out.append(operator + "?" * lazy)
+
+    def _multiply(self, match: re.Match[str], operator: str) -> None:
+        """A repetition of repetitions: RE2 bounds the product."""
+        least, most = int(match.group(1)), match.group(2)
+        times = least if most == "" else int(most or least)
+        self._times = 1 if times == 0 and most != "" else self._times * max(times, 1)
+        if (least >= 2 or times >= 2) and self._times > REPEAT_MAX:
+            raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
 
     def _escape(self, *, in_class: bool) -> None:
         text, start = self._text, self._at
@@ -301,6 +318,7 @@ class _Translation:
     def _enter(self, opened: str, length: int) -> None:
         self._out.append(opened)
         self._flags = []
+        self._times, self._times_within = 1, [*self._times_within, 1]
         self._at += length
 
     def _close(self) -> None:
@@ -308,4 +326,5 @@ class _Translation:
             raise PatternError(f"error parsing regexp: unexpected ): `{self._text}`")
         self._out.append(")" * (len(self._flags) + 1))
         self._multiline, self._flags = self._groups.pop()
+        self._times = self._times_within.pop()
         self._at += 1

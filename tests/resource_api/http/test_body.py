@@ -64,6 +64,16 @@ def test_decode_fills_in_what_a_body_does_not_say():
             "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: "
             'unexpected end of JSON input ({"kind":"Pod","apiVersion":"v1 ...)',
         ),
+        (
+            b'{"kind":"Pod","apiVersion":"a/b/c"}',
+            "the object provided is unrecognized (must be of type Pod): unexpected GroupVersion string: a/b/c "
+            '({"kind":"Pod","apiVersion":"a/ ...)',
+        ),
+        (
+            b"k8s\x00\n\x0f\n\x02v1\x12\tConfigMap",
+            "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: "
+            "invalid character 'k' looking for beginning of value (6b3873000a0f0a0276311209436f6e6669674d6170)",
+        ),
     ],
 )
 def test_decode_of_no_json_tells_in_upstreams_words(body, message):

@@ -84,6 +84,9 @@ REFUSED = [
     ("a**", "error parsing regexp: invalid nested repetition operator: `**`"),
     ("a++", "error parsing regexp: invalid nested repetition operator: `++`"),
     ("a{1001}", "error parsing regexp: invalid repeat count: `{1001}`"),
+    ("(a{1000}){1000}", "error parsing regexp: invalid repeat count: `{1000}`"),
+    ("((a{10}b){10}|c){11}", "error parsing regexp: invalid repeat count: `{11}`"),
+    ("(x(a{101,})*y)+(?:(z{20}a){51,})", "error parsing regexp: invalid repeat count: `{51,}`"),
     ("*a", "error parsing regexp: missing argument to repetition operator: `*`"),
     ("(*)", "error parsing regexp: missing argument to repetition operator: `*`"),
     ("[a", "error parsing regexp: missing closing ]: `[a`"),
@@ -159,7 +162,7 @@ def test_text_beyond_the_budget_is_not_answered():
     with pytest.raises(TooCostlyError):
         compile_pattern("^([ab]*)*a[ab]{500}c$").search(text)
     with pytest.raises(PatternError, match="expression too large"):
-        compile_pattern("((a{1000}){1000})*")
+        compile_pattern("((abcdefghijklmnopqrstuvwxyz){1000})*")
 
 
 @pytest.mark.parametrize(
