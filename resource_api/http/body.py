@@ -166,7 +166,11 @@ def json_value(body: bytes, *, as_written: bool = False) -> Json:
         raise ValueError(depth.TEXT) from error
     if not as_written and (too_large := json_fault.number_out_of_range(body)):
         raise OverflowError(too_large)
-    return _bounded(body, decode(json_fault.readable(body)))
+    try:
+        return _bounded(body, decode(json_fault.readable(body)))
+    except msgspec.DecodeError as error:
+        # An integer of thousands of digits is not kept as it was written either.
+        raise OverflowError(json_fault.number_out_of_range(body) or str(error)) from error
 
 
 def _bounded(body: bytes, value: Json) -> Json:

@@ -65,6 +65,11 @@ def test_decode_fills_in_what_a_body_does_not_say():
             'unexpected end of JSON input ({"kind":"Pod","apiVersion":"v1 ...)',
         ),
         (
+            b'{"kind":"Pod","spec":{"priority":' + b"9" * 5000 + b"}}",
+            f"the object provided is unrecognized (must be of type Pod): json: cannot unmarshal number {'9' * 5000} into Go value of type "
+            'float64 ({"kind":"Pod","spec":{"priorit ...)',
+        ),
+        (
             b'{"kind":"Pod","apiVersion":"a/b/c"}',
             "the object provided is unrecognized (must be of type Pod): unexpected GroupVersion string: a/b/c "
             '({"kind":"Pod","apiVersion":"a/ ...)',
