@@ -203,7 +203,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sortedcontainers": ("raftkv.mvcc", "raftkv.storage", "raftkv.state", "jepsen_like"),
     "textual": ("raftctl",),
     "uvloop": ("raftkv.process", "jepsen_like.cluster.instrumented"),
-    "yaml": ("raftkv.config", "resource_api.http", "resource_api.client", "resource_api.security.kubeconfig", "raftctl"),
+    "yaml": (
+        "raftkv.config",
+        "resource_api.http",
+        "resource_api.schema.yaml_values",
+        "resource_api.client",
+        "resource_api.security.kubeconfig",
+        "raftctl",
+    ),
 }
 
 NO_OPEN = ("raftkv.rpc", "raftkv.state", "raftkv.raft", "raftkv.mvcc", "raftkv.transport")
