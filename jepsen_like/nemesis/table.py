@@ -42,8 +42,9 @@ SIMULATED = """
 ## In the simulator
 
 A simulated fault waits for its moment instead of doing nothing: for other faults that have its machine, for a process that it can be
-done to, for a leader, and up to ten virtual seconds beyond its time for its effect to show. Of 1 508 faults in seeds 1 to 50 of 30 virtual seconds 94 % were seen to work; in 47 of
-the 50 seeds 80 % or more, and never less than 69 %. What is still skipped or unverified:
+done to, for a leader, and up to ten virtual seconds beyond its time for its effect to show. Of 1 508 faults
+in seeds 1 to 50 of 30 virtual seconds 94 % were seen to work; in
+47 of the 50 seeds 80 % or more, and never less than 69 %. What is still skipped or unverified:
 
 - *Other faults had it until the load ended* (5 %): drawn late in a run with many faults that take processes down.
 - *compact* (one in sixteen): nobody takes a compaction without a leader or a quorum, and where elections are slow and faults many that can
