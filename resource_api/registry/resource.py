@@ -360,7 +360,7 @@ class Resource:
             old = self.decode(stored)
             new = change(copied(old))
             if not write.must_carry_version:
-                if not isinstance(new.get("metadata") or {}, dict):
+                if not isinstance(new.get("metadata"), dict | None):
                     drop_unknown(ctx, self.model, new, write)  # Says what is wrong with it.
                 metadata_of(new)
                 check_place(new, ctx, name)

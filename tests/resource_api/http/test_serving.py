@@ -358,6 +358,20 @@ async def test_warnings_are_bounded_as_upstreams_recorder_bounds_them():
         assert (code, status["message"].count("unknown field")) == (400, 100)
 
 
+@pytest.mark.parametrize("metadata", [[], "", 0, False, [None], "x", {"labels": []}, {"labels": ""}])
+@pytest.mark.parametrize("media", ["merge-patch", "strategic-merge-patch", "json-patch"])
+async def test_patch_that_makes_something_else_of_metadata_is_refused(media: str, metadata: object):
+    """Also of what is as good as nothing elsewhere."""
+    async with face() as api:
+        assert (await api.ask("POST", MAPS, config_map("a")))[0] == 201
+        patch: object = {"metadata": metadata}
+        if media == "json-patch":
+            patch = [{"op": "replace", "path": "/metadata", "value": metadata}]
+        code, status = await api.ask("PATCH", f"{MAPS}/a", patch, headers={"Content-Type": f"application/{media}+json"})
+        assert code in (400, 422), status
+        assert api.server.counters.faults == 0
+
+
 @pytest.mark.parametrize("host", ["localhost:80@evil", "localhost@evil", "evil", "[::1]evil", "localhost:evil", "a:b:80"])
 async def test_insecure_port_answers_to_loopback_names_only(host: str):
     """A page in a browser that was led here by a name of its own stays outside."""
