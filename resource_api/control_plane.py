@@ -18,6 +18,7 @@ from resource_api.cache.watch_cache import WatchCache
 from resource_api.config import ApiConfig
 from resource_api.controllers import bootstrap
 from resource_api.controllers.api_services import ApiServices
+from resource_api.controllers.authorities import AuthorityBundle
 from resource_api.controllers.bootstrap import Advertised
 from resource_api.controllers.certificates import CertificateSigner
 from resource_api.controllers.cluster_objects import ClusterObjects
@@ -155,13 +156,13 @@ class ControlPlane:
         self.measures.install(self.server.counters, self.index)
 
     def _make_controllers(self) -> list[Controller]:
-        root_ca = self._material.serving_authority_pem.decode()
+        bundle = AuthorityBundle(self.api, self._material.serving_authority_pem.decode())
         return [
             self.definitions,
             GarbageCollector(self.api, self.index),
             NamespaceController(self.api, self.index),
-            NamespaceContent(self.api, self.index, root_ca),
-            TokenSecrets(self.api, self.index, self._legacy_tokens, root_ca),
+            NamespaceContent(self.api, self.index, bundle),
+            TokenSecrets(self.api, self.index, self._legacy_tokens, bundle),
             ApiServices(self.api, self.index, self._clock),
             ClusterRoleAggregation(self.api, self.index),
             FlowSchemas(self.api, self.index, self._clock),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from resource_api.controllers.authorities import HOME, HOME_KEY, ROOT_CA, AuthorityBundle, Mending
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("resource_api.controllers")
 
-MEND_AGAIN_S = 60.0
-"""A CA that is changed again so soon after it was mended waits for the rest of it."""
-
-ROOT_CA = "kube-root-ca.crt"
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
     "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
@@ -29,18 +25,17 @@ DESCRIPTION = (
 class NamespaceContent:
     """Works on names of namespaces."""
 
-    def __init__(self, api: Api, index: ObjectIndex, root_ca: str) -> None:
+    def __init__(self, api: Api, index: ObjectIndex, bundle: AuthorityBundle) -> None:
         self._api = api
         self._index = index
-        self._root_ca = root_ca
-        self._mended_s: dict[str, float] = {}
-        """When the loop's clock said so, the CA of a namespace was last mended."""
+        self._bundle = bundle
+        self._mending = Mending()
         self.queue = WorkQueue("namespace content")
         index.listen(self._on_change)
         index.on_mended.append(self._look_again)
 
     def _look_again(self) -> None:
-        """Something damaged is gone, perhaps in the place of what is to be made."""
+        """Something damaged is gone, perhaps in the place of what is to be made; or all are to have another bundle."""
         for key in self._index.by_key:
             if key.startswith("namespaces/"):
                 self.queue.add(key.removeprefix("namespaces/"))
@@ -50,6 +45,8 @@ class NamespaceContent:
         assert entry is not None
         if entry.key.startswith("namespaces/") and new is not None:
             self.queue.add(new.metadata.name)
+        elif entry.key == HOME_KEY:
+            self._look_again()
         elif entry.key.endswith(f"/{ROOT_CA}") and entry.key.startswith("configmaps/"):
             if new is None or old is not None:
                 self.queue.add(entry.metadata.namespace)
@@ -60,36 +57,42 @@ class NamespaceContent:
         """Makes what is missing; mends another CA."""
         entry = self._index.by_key.get(f"namespaces/{namespace}")
         if entry is None or entry.metadata.deletion_timestamp:
-            self._mended_s.pop(namespace, None)
+            self._mending.forget(namespace)
             return
         if f"serviceaccounts/{namespace}/default" not in self._index.by_key:
             await self._create("serviceaccounts", "ServiceAccount", namespace, "default", {})
-        body: Object = {"data": {"ca.crt": self._root_ca}}
         if f"configmaps/{namespace}/{ROOT_CA}" not in self._index.by_key:
-            await self._create("configmaps", "ConfigMap", namespace, ROOT_CA, body)
+            text = self._bundle.own if namespace == HOME else await self._bundle.text()
+            await self._create("configmaps", "ConfigMap", namespace, ROOT_CA, {"data": {"ca.crt": text}})
             return
-        await self._mend(namespace, body)
+        await self._mend(namespace)
 
-    async def _mend(self, namespace: str, body: Object) -> None:
-        """At once, but not again and again: servers that were given different authorities would write against each other for ever."""
-        now_s = asyncio.get_running_loop().time()
-        wait_s = self._mended_s.get(namespace, -MEND_AGAIN_S) + MEND_AGAIN_S - now_s
-        is_other = False
+    async def _mend(self, namespace: str) -> None:
+        """At once, but not again and again: somebody else may take another bundle for the right one."""
+        config_maps = self._api.find("", "configmaps")
+        copied = "" if namespace == HOME else await self._bundle.text()
+        wait_s, written = 0.0, ""
 
         def mended(obj: Object) -> Object:
-            nonlocal is_other
-            is_other = obj.get("data") != body["data"]
-            return {**obj, **body} if wait_s <= 0 else obj
+            nonlocal wait_s, written
+            wait_s, written = 0.0, ""
+            data = obj.get("data") or {}
+            wanted = copied or self._bundle.with_own(str(data.get("ca.crt") or ""), config_maps.clock.wall_s())
+            if data == {"ca.crt": wanted}:
+                return obj
+            wait_s = self._mending.wait_s(namespace, wanted)
+            if wait_s:
+                return obj
+            written = wanted
+            return {**obj, "data": {"ca.crt": wanted}}
 
-        await self._api.find("", "configmaps").patch(loopback(namespace), ROOT_CA, mended, patch_text="")
-        if is_other and wait_s > 0:
-            log.warning(
-                "somebody writes another authority, perhaps a server with another --cert-dir",
-                extra={"fields": {"key": f"configmaps/{namespace}/{ROOT_CA}"}},
-            )
+        await config_maps.patch(loopback(namespace), ROOT_CA, mended, patch_text="")
+        if written:
+            self._mending.note(namespace, written)
+        if wait_s:
+            fields = {"key": f"configmaps/{namespace}/{ROOT_CA}", "again_in_s": round(wait_s)}
+            log.warning("somebody writes another authority again and again", extra={"fields": fields})
             self.queue.add_after(namespace, wait_s)
-        elif is_other:
-            self._mended_s[namespace] = now_s
 
     async def _create(self, plural: str, kind: str, namespace: str, name: str, body: Object) -> None:
         metadata: Object = {"name": name, "namespace": namespace}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from resource_api.controllers.authorities import HOME_KEY, AuthorityBundle, Mending
 from resource_api.controllers.object_index import Entry, ObjectIndex
 from resource_api.controllers.queue import WorkQueue
 from resource_api.errors import Object, StatusError
@@ -20,18 +21,23 @@ SECRETS, ACCOUNTS = "secrets/", "serviceaccounts/"
 class TokenSecrets:
     """Works on keys of Secrets that changed and of accounts that went."""
 
-    def __init__(self, api: Api, index: ObjectIndex, tokens: LegacyTokens, root_ca: str) -> None:
+    def __init__(self, api: Api, index: ObjectIndex, tokens: LegacyTokens, bundle: AuthorityBundle) -> None:
         self._api = api
         self._index = index
         self._tokens = tokens
-        self._root_ca = base64.b64encode(root_ca.encode()).decode()
+        self._bundle = bundle
+        self._mending = Mending()
         self.queue = WorkQueue("token secrets")
         index.listen(self._on_change)
 
     def _on_change(self, old: Entry | None, new: Entry | None) -> None:
         entry = new or old
         assert entry is not None
-        if (entry.key.startswith(SECRETS) and new is not None) or (entry.key.startswith(ACCOUNTS) and new is None):
+        if entry.key == HOME_KEY:
+            for key in self._index.by_key:
+                if key.startswith(SECRETS):
+                    self.queue.add(key)
+        elif (entry.key.startswith(SECRETS) and new is not None) or (entry.key.startswith(ACCOUNTS) and new is None):
             self.queue.add(entry.key)
 
     async def reconcile(self, key: str) -> None:
@@ -40,6 +46,8 @@ class TokenSecrets:
         secrets = self._api.find("", "secrets")
         if key.startswith(SECRETS):
             found = await self._get("secrets", namespace, name)
+            if found is None:
+                self._mending.forget(key)
             if found is not None and found.get("type") == SECRET_TYPE:
                 await self._settle(found)
             return
@@ -79,7 +87,15 @@ class TokenSecrets:
     async def _fill(self, secret: Object, account: Object) -> None:
         metadata, data = secret["metadata"], dict(secret.get("data") or {})
         before = (data.copy(), (metadata.get("annotations") or {}).get(ACCOUNT_UID))
-        data["ca.crt"] = self._root_ca
+        bundle, key = await self._bundle.text(), f"{SECRETS}{metadata['namespace']}/{metadata['name']}"
+        wanted = base64.b64encode(bundle.encode()).decode()
+        if data.get("ca.crt") != wanted:
+            wait_s = self._mending.wait_s(key, bundle)
+            if wait_s:
+                # Somebody else takes another for the right one.
+                self.queue.add_after(key, wait_s)
+            else:
+                data["ca.crt"] = wanted
         data.setdefault("namespace", base64.b64encode(metadata["namespace"].encode()).decode())
         if not data.get("token"):
             data["token"] = base64.b64encode(self._tokens.issue(account, metadata["name"]).encode()).decode()
@@ -88,3 +104,5 @@ class TokenSecrets:
         annotations = {**metadata["annotations"], ACCOUNT_UID: account["metadata"]["uid"]}
         changed = {**secret, "metadata": {**metadata, "annotations": annotations}, "data": data}
         await self._api.find("", "secrets").update(loopback(metadata["namespace"]), metadata["name"], changed)
+        if data["ca.crt"] == wanted:
+            self._mending.note(key, bundle)

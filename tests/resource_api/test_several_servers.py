@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import pathlib
 import ssl
@@ -57,10 +58,10 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server, str]]:
-    """Started at once, and their store's endpoint; ended by their own ids, in order when they still run."""
+def two_servers(folder: pathlib.Path, certificates: tuple[str, str] = ("pki", "pki")) -> Iterator[tuple[Server, Server, str]]:
+    """Started at once, with these folders of certificates, and their store's endpoint; ended by their own ids, in order if they run."""
     with running("raftkv", folder) as member, contextlib.ExitStack() as stack:
-        started = [_start(folder, f"api{number}", member.endpoint) for number in range(2)]
+        started = [_start(folder, f"api{number}", member.endpoint, certificates[number]) for number in range(2)]
         for server in started:
             stack.callback(_end, server)
         for server in started:
@@ -75,9 +76,14 @@ def two_servers(folder: pathlib.Path) -> Iterator[tuple[Server, Server, str]]:
         assert not [line for server in started for line in server.log.read_text().splitlines() if "Traceback" in line or FAULT_TEXT in line]
 
 
-def _start(folder: pathlib.Path, name: str, endpoint: str) -> Server:
+def _start(folder: pathlib.Path, name: str, endpoint: str, certificates: str) -> Server:
     kubeconfig, log = folder / f"{name}.kubeconfig", folder / f"{name}.log"
-    flags = [f"--etcd-servers=http://{endpoint}", f"--cert-dir={folder}/pki", "--secure-port=0", f"--write-kubeconfig={kubeconfig}"]
+    flags = [
+        f"--etcd-servers=http://{endpoint}",
+        f"--cert-dir={folder / certificates}",
+        "--secure-port=0",
+        f"--write-kubeconfig={kubeconfig}",
+    ]
     flags.append(f"--service-node-port-range={PORTS[0]}-{PORTS[-1]}")
     with log.open("w") as errors:
         process = subprocess.Popen([sys.executable, "-m", "resource_api", *flags], stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -122,6 +128,33 @@ async def test_two_servers_over_one_store_are_one_cluster(tmp_path: pathlib.Path
                 await a.get(CONFIG_MAPS, "after", "default")
             await b.delete(DEFINITIONS, "widgets.example.com")
             await until(lambda: is_gone(b, DEFINITIONS, "widgets.example.com"))
+
+
+async def test_servers_with_folders_of_their_own_are_both_trusted_inside(tmp_path: pathlib.Path):
+    """Whoever forgot to share the folder gets a bundle by which either server can be checked, a word in the log, and no endless writes."""
+    token: Object = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token"}
+    token["metadata"] = {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}
+    authorities = []
+
+    async def has_both(client: ApiClient, kind: Kind, name: str, namespace: str) -> bool:
+        if not await is_there(client, kind, name, namespace):
+            return False
+        text = str(((await client.get(kind, name, namespace)).get("data") or {}).get("ca.crt") or "")
+        text = text if kind is CONFIG_MAPS else base64.b64decode(text).decode()
+        return all(one in text for one in authorities) and text.count("BEGIN") == 2
+
+    with two_servers(tmp_path, ("one", "other")) as (one, other, _):
+        authorities += [(tmp_path / name / "ca.crt").read_text().strip() for name in ("one", "other")]
+        async with ApiClient(read_kubeconfig(one.kubeconfig)) as a, ApiClient(read_kubeconfig(other.kubeconfig)) as b:
+            await a.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+            await until(lambda: is_there(b, SERVICE_ACCOUNTS, "default", "n"))
+            await b.create(SECRETS, token, "n")
+            for namespace in ("kube-system", "default", "n"):
+                await until(lambda namespace=namespace: has_both(a, CONFIG_MAPS, "kube-root-ca.crt", namespace))
+            await until(lambda: has_both(b, SECRETS, "t", "n"))
+            await at_rest_nobody_writes(a, b)
+        said = one.log.read_text() + other.log.read_text()
+        assert "Give all one --cert-dir" in said and "again and again" not in said
 
 
 async def writes_are_seen_through_the_other(a: ApiClient, b: ApiClient) -> None:

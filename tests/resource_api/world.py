@@ -10,6 +10,7 @@ from typing import Any
 
 from jepsen_like.sim.loop import VirtualLoop
 from resource_api.cache.watch_cache import CacheSettings
+from resource_api.controllers.authorities import AuthorityBundle
 from resource_api.controllers.gc import GarbageCollector
 from resource_api.controllers.namespaces import NamespaceController
 from resource_api.controllers.object_index import ObjectIndex
@@ -77,7 +78,7 @@ class World:
         self.index = ObjectIndex(store, self.api, decode_envelope)
         self.collector = GarbageCollector(self.api, self.index)
         self.namespaces = NamespaceController(self.api, self.index)
-        self.content = NamespaceContent(self.api, self.index, ROOT_CA)
+        self.content = NamespaceContent(self.api, self.index, AuthorityBundle(self.api, ROOT_CA))
         self.addresses = ServiceAddresses(self.api, store, self.index, clock, networks=networks, ports=ports)
         self.warnings: list[str] = []
         self._group = group

@@ -60,6 +60,7 @@ API_SERVER: dict[str, tuple[str, ...]] = {
         "resource_api.security.certificates",
         "resource_api.security.signing",
         "resource_api.security.legacy_tokens",
+        "resource_api.security.authority_bundle",
         "resource_api.security.bootstrap_policy",
         "resource_api.security.admission.resource_quota",
         "resource_api.schema",
