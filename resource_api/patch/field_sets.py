@@ -203,7 +203,7 @@ def _canonical(element: str) -> str | None:
         if kind == "v:":
             return "v:" + _encode(_decode(rest)).decode()
         return f"i:{int(rest)}" if kind == "i:" else None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"bad path element {element!r}") from error
 
 

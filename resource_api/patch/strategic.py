@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from resource_api.errors import Json, Object
 from resource_api.patch.failure import BadPatchError, DoesNotApplyError, UnmergeableError
-from resource_api.schema.json_values import copied, go_text, go_type, same
+from resource_api.schema.json_values import copied, go_text, go_type
 from resource_api.schema.types import ANY, Schema
 
 DIRECTIVE = "$patch"
@@ -127,6 +127,7 @@ def _merged_list(target: list[Json], patch: list[Json], schema: Schema) -> list[
 def _without_special(target: list[Json], patch: list[Json], key: str) -> tuple[bool, list[Json], list[Object]]:
     """Whether the list is replaced, the old items without the deleted ones, and the patch's items that are no directives."""
     replaced, changes, ident = False, [], _by_key(key)
+    gone: set[Json] = set()
     for item in patch:
         directive = item.get(DIRECTIVE)
         if DIRECTIVE not in item:
@@ -134,13 +135,12 @@ def _without_special(target: list[Json], patch: list[Json], key: str) -> tuple[b
         elif directive == "delete":
             if key not in item:
                 raise _no_merge_key(item, key)
-            gone = ident(item)
-            target = [old for old in target if ident(old) != gone]
+            gone.add(ident(item))
         elif directive == "replace":
             replaced = True
         else:
             raise _bad_directive(item)
-    return replaced, target, changes
+    return replaced, [old for old in target if ident(old) not in gone] if gone else target, changes
 
 
 def _bad_directive(item: Object) -> UnmergeableError:
@@ -219,10 +219,11 @@ def _retain(target: Object, patch: Object) -> None:
     kept = patch[RETAIN_KEYS]
     if not isinstance(kept, list) or not all(isinstance(name, str) for name in kept):
         raise BadPatchError(_BAD_RETAIN_KEYS)
+    names = set(kept)
     for name, value in patch.items():
-        if value is not None and name not in kept and not name.startswith((DELETE_FROM, SET_ORDER, RETAIN_KEYS)):
+        if value is not None and name not in names and not name.startswith((DELETE_FROM, SET_ORDER, RETAIN_KEYS)):
             raise BadPatchError(_BAD_RETAIN_KEYS)
-    for name in [name for name in target if name not in kept]:
+    for name in [name for name in target if name not in names]:
         del target[name]
 
 
@@ -239,7 +240,8 @@ def _delete_items(target: Object, field: str, gone: Json) -> None:
         raise BadPatchError(_BAD_PRIMITIVES)
     old = target.get(field)
     if isinstance(old, list):
-        target[field] = [item for item in old if not any(same(item, other) for other in gone)]
+        named = set(map(_scalar, gone))
+        target[field] = [item for item in old if isinstance(item, dict | list) or _scalar(item) not in named]
 
 
 def _ordered_lists(target: Object, patch: Object, schema: Schema) -> set[str]:
@@ -289,7 +291,9 @@ def _in_order(old: list[Json] | None, change: list[Json] | None, order: list[Jso
         raise _bad_type("map[string]interface {}", merged[0])
     if not key and any(isinstance(item, dict | list) for item in merged):
         raise UnmergeableError(f"cannot merge lists without merge key for {schema.name or 'this field'}")
-    return _interleaved(merged, order=order, server_order=old or [], ident=ident)
+    # Without a merge key objects have no place: an old list of them was replaced as a whole.
+    server_order = [item for item in old or [] if key or not isinstance(item, dict | list)]
+    return _interleaved(merged, order=order, server_order=server_order, ident=ident)
 
 
 def _check_order(change: list[Json], order: list[Json], ident: Ident) -> None:

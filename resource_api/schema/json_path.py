@@ -13,7 +13,7 @@ from resource_api.errors import Json
 Step = Callable[[list[Json]], list[Json]]
 
 _FIELD = re.compile(r"(?:[^.\[\]\\(){}|]|\\.)+")
-_INDEX = re.compile(r"(-?\d+)?(:(-?\d+)?)?(:(\d+)?)?")
+_INDEX = re.compile(r"(-?\d{1,18})?(:(-?\d{1,18})?)?(:(\d{1,18})?)?")
 _FILTER = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*", re.DOTALL)
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 

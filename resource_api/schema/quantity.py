@@ -11,7 +11,8 @@ from functools import lru_cache
 from resource_api.errors import Json
 from resource_api.go_numbers import WrittenFloat
 
-GRAMMAR = re.compile(r"^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$")
+GRAMMAR = re.compile(r"^([+-]?)([0-9]*+)(?:\.([0-9]*+))?+([eEinumkKMGTP]*+[-+]?[0-9]*+)$")
+"""Possessive: what is no quantity is seen in one pass, however long it is."""
 MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 UNPARSABLE_SUFFIX = "unable to parse quantity's suffix"
 
@@ -26,14 +27,23 @@ class QuantityError(ValueError):
     """The text is no quantity; the message is upstream's."""
 
 
-@lru_cache(maxsize=4096)
+DIGITS_MAX = 100
+"""Digits that are reckoned with; one that counts stands for all behind them. The bound has 28 in nano units."""
+
+REMEMBERED_CHARS_MAX = 64
+"""Longer texts are not worth their memory."""
+
+
 def _parsed(text: str) -> tuple[int, str]:
     """Nano units and the form to write it in: `binary`, `decimal` or `exponent`."""
+    return _remembered(text) if len(text) <= REMEMBERED_CHARS_MAX else _parse(text)
+
+
+def _parse(text: str) -> tuple[int, str]:
     match = GRAMMAR.match(text)
     if match is None or not (match[2] or match[3]):
         raise QuantityError(MALFORMED)
     sign, whole, fraction, suffix = match[1], match[2], match[3] or "", match[4]
-    digits = int((whole or "0") + fraction)
     form = "decimal"
     shift, power = 0, 0
     if suffix in _BINARY:
@@ -41,19 +51,39 @@ def _parsed(text: str) -> tuple[int, str]:
     elif suffix in _DECIMAL:
         power = _DECIMAL[suffix]
     else:
-        exponent = _EXPONENT.match(suffix)
-        if exponent is None:
-            raise QuantityError(UNPARSABLE_SUFFIX)
-        form, power = "exponent", max(-64, min(64, int(exponent[1])))
-    scale = power + 9 - len(fraction)
-    digits <<= shift
-    if scale >= 0:
-        amount = digits * 10**scale
-    else:
-        # Below nano there is nothing: upstream rounds away from zero.
-        amount = -(-digits // 10**-scale)
-    amount = min(amount, _BOUND)
+        form, power = "exponent", _exponent(suffix)
+    amount = _nano((whole + fraction).lstrip("0"), power - len(fraction), shift)
     return (-amount if sign == "-" else amount), form
+
+
+_remembered = lru_cache(maxsize=4096)(_parse)
+
+
+def _exponent(suffix: str) -> int:
+    exponent = _EXPONENT.match(suffix)
+    if exponent is None or len(exponent[1]) > DIGITS_MAX or not -(1 << 63) <= int(exponent[1]) < 1 << 63:
+        raise QuantityError(UNPARSABLE_SUFFIX)
+    return int(exponent[1])
+
+
+def _nano(digits: str, power: int, shift: int) -> int:
+    """`digits`, without zeros before them, times 10 ** `power` times 2 ** `shift`, in nano units up to the bound."""
+    if not digits:
+        return 0
+    above = len(digits) + power + 9
+    """Digits before nano's point; the shift adds 19 at most."""
+    if above > DIGITS_MAX // 2:
+        return _BOUND
+    if above < -DIGITS_MAX // 2:
+        return 1
+    if len(digits) > DIGITS_MAX:
+        power += len(digits) - DIGITS_MAX - 1
+        digits = digits[:DIGITS_MAX] + ("1" if digits[DIGITS_MAX:].strip("0") else "0")
+    scale = power + 9
+    units = int(digits) << shift
+    # Below nano there is nothing: upstream rounds away from zero.
+    nano: int = units * 10**scale if scale >= 0 else -(-units // 10**-scale)
+    return min(nano, _BOUND)
 
 
 def amount(value: Json) -> int:
@@ -64,10 +94,9 @@ def amount(value: Json) -> int:
 def canonical(value: Json) -> str:
     """The form the API stores and answers: no fraction, the largest suffix that leaves the number whole. Raises QuantityError."""
     text = value.strip() if isinstance(value, str) else _of_number(value)
-    return _canonical(text)
+    return _remembered_canonical(text) if len(text) <= REMEMBERED_CHARS_MAX else _canonical(text)
 
 
-@lru_cache(maxsize=4096)
 def _canonical(text: str) -> str:
     nano, form = _parsed(text)
     if nano == 0:
@@ -85,6 +114,9 @@ def _canonical(text: str) -> str:
     if form == "exponent":
         return str(nano) if exponent == 0 else f"{nano}e{exponent}"
     return str(nano) + next(suffix for suffix, power in _DECIMAL.items() if power == exponent)
+
+
+_remembered_canonical = lru_cache(maxsize=4096)(_canonical)
 
 
 def _of_number(value: Json) -> str:

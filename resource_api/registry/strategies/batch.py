@@ -41,7 +41,7 @@ class DaemonSetStrategy(BuiltinStrategy):
     def updated(self, ctx: Context, obj: Object, old: Object) -> None:
         """One more when the template changed."""
         before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
-        count = int(before) if before.isdecimal() else 1
+        count = int(before) if before.isdecimal() and len(before) < 19 else 1
         if (obj.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template"):
             count += 1
         struct(obj["metadata"], "annotations")[TEMPLATE_GENERATION] = str(count)

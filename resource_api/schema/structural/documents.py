@@ -19,6 +19,9 @@ from resource_api.schema.structural.validation import ABSENT, compile_check
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 META_FIELDS = ("metadata", "kind", "apiVersion")
 
+MAP_KEY_ERRORS_MAX = 100
+"""Each repeats the list of keys; a definition with more errors than that is refused without the rest."""
+
 CEL_REFUSED = "validation rules (CEL) are not supported by this server yet"
 
 _UNSUPPORTED: tuple[tuple[str, str], ...] = (
@@ -193,14 +196,18 @@ def _map_list(items: Json, keys: list[str], path: str, errors: list[FieldError])
         errors.append(invalid(f"{path}.items.type", items.get("type") or "", detail))
         return
     fields = items.get("properties") or {}
-    for index, key in enumerate(keys):
+    seen: set[str] = set()
+    for key in keys:
+        if len(errors) > MAP_KEY_ERRORS_MAX:
+            break
         if key not in fields:
             errors.append(invalid(f"{path}.x-kubernetes-list-map-keys", keys, "entries must all be names of item properties"))
         elif fields[key].get("type") in ("array", "object"):
             detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
             errors.append(invalid(f"{path}.items.properties[{key}].type", items.get("type"), detail))
-        if key in keys[:index]:
+        if key in seen:
             errors.append(invalid(f"{path}.x-kubernetes-list-map-keys", keys, "must not contain duplicate entries"))
+        seen.add(key)
 
 
 def _map_keys(items: Object, keys: list[str], path: str, errors: list[FieldError]) -> None:

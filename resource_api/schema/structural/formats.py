@@ -97,7 +97,7 @@ def _is_address(text: str, version: int) -> bool:
 
 def _is_network(text: str) -> bool:
     address, slash, bits = text.partition("/")
-    if not slash or not bits.isascii() or not bits.isdigit():
+    if not slash or not bits.isascii() or not bits.isdigit() or len(bits) > 3:
         return False
     try:
         ipaddress.ip_network(f"{address}/{int(bits)}", strict=False)

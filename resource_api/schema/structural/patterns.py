@@ -151,7 +151,7 @@ class _Translation:
         operator = match.group() if match else text[start]
         if previous >= 0:
             raise PatternError(f"error parsing regexp: invalid nested repetition operator: `{text[previous:start]}{operator}`")
-        if match and any(part and int(part) > REPEAT_MAX for part in match.groups()):
+        if match and any(part and int(part[:20]) > REPEAT_MAX for part in match.groups()):
             raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")
         if match and match.group(2) and int(match.group(1)) > int(match.group(2)):
             raise PatternError(f"error parsing regexp: invalid repeat count: `{operator}`")

@@ -137,9 +137,11 @@ def _review_versions(versions: list[str], path: str) -> Problems:
     if not versions:
         return [required(path, f"must specify one of {', '.join(REVIEW_VERSIONS)}")]
     problems: Problems = []
+    seen: set[str] = set()
     for index, version in enumerate(versions):
-        if version in versions[:index]:
+        if version in seen:
             problems.append(invalid(f"{path}[{index}]", version, "duplicate version"))
+        seen.add(version)
         problems += each(f"{path}[{index}]", version, names.dns_1035_label(version))
     if not any(version in REVIEW_VERSIONS for version in versions):
         text = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
@@ -264,10 +266,12 @@ def _actions(actions: list[str]) -> Problems:
     if not actions:
         return [required(path, "at least one validation action is required")]
     problems: Problems = []
+    seen: set[str] = set()
     for index, action in enumerate(actions):
         problems += one_of(action, f"{path}[{index}]", ("Audit", "Deny", "Warn"))
-        if action in actions[:index]:
+        if action in seen:
             problems.append(duplicate(f"{path}[{index}]", action))
+        seen.add(action)
     if "Deny" in actions and "Warn" in actions:
         why = "repeating the same validation failure information in the API response and headers serves no purpose"
         text = f"must not contain both Deny and Warn ({why})"

@@ -214,6 +214,8 @@ def _has_zone(zone: str) -> bool:
     return True
 
 
+ATOI_CHARS_MAX = 18
+"""Longer numbers may not fit 64 bits."""
 _DESCRIPTORS = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -271,6 +273,8 @@ def _range_fault(expression: str, low: int, high: int, words: dict[str, int]) ->
             if value is None:
                 if not re.fullmatch(r"[+-]?[0-9]+", text):
                     return f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax'
+                if len(text) > ATOI_CHARS_MAX:
+                    return f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": value out of range'
                 value = int(text)
                 if value < 0:
                     return f"negative number ({value}) not allowed: {text}"
@@ -281,7 +285,7 @@ def _range_fault(expression: str, low: int, high: int, words: dict[str, int]) ->
     if steps:
         if not re.fullmatch(r"[+-]?[0-9]+", steps[0]):
             return f'failed to parse int from {steps[0]}: strconv.Atoi: parsing "{steps[0]}": invalid syntax'
-        if int(steps[0]) == 0:
+        if not steps[0].strip("+-0"):
             return f"step of range should be a positive number: {expression}"
     if start < low:
         return f"beginning of range ({start}) below minimum ({low}): {expression}"

@@ -38,11 +38,13 @@ def validate_signing_request(obj: Object, old: Object | None, subresource: str) 
     usages = spec.get("usages") or []
     if not usages:
         problems.append(required("spec.usages"))
+    seen: set[str] = set()
     for index, usage in enumerate(usages):
         if usage not in USAGES:
             problems.append(not_supported(f"spec.usages[{index}]", usage, USAGES))
-        if usage in usages[:index]:
+        if usage in seen:
             problems.append(duplicate(f"spec.usages[{index}]", usage))
+        seen.add(usage)
     problems += signer_name(spec.get("signerName") or "", "spec.signerName")
     expiry_s = spec.get("expirationSeconds")
     if expiry_s is not None and expiry_s < CERTIFICATE_S_MIN:

@@ -116,7 +116,7 @@ def count_or_percent(value: Json, path: str) -> Problems:
 
 def not_above_all(value: Json, path: str) -> Problems:
     """No percentage above a hundred."""
-    if isinstance(value, str) and _PERCENT.match(value) and int(value[:-1]) > 100:
+    if isinstance(value, str) and _PERCENT.match(value) and _percent(value) > 100:
         return [invalid(path, value, "must not be greater than 100%")]
     return []
 
@@ -124,8 +124,13 @@ def not_above_all(value: Json, path: str) -> Problems:
 def amount_of(value: Json) -> int:
     """The number in a count or percentage; 0 when there is none."""
     if isinstance(value, str):
-        return int(value[:-1]) if _PERCENT.match(value) else 0
+        return _percent(value) if _PERCENT.match(value) else 0
     return value or 0
+
+
+def _percent(text: str) -> int:
+    """What stands before the sign; more than ten digits are as good as ten."""
+    return int(text[:-1].lstrip("0")[:10] or "0")
 
 
 def immutable(new: Json, old: Json, path: str) -> Problems:

@@ -158,11 +158,13 @@ def _addresses(spec: Object) -> Problems:
         if ip and ip != "None":
             problems += address(ip, f"spec.clusterIPs[{index}]")
     families = spec.get("ipFamilies") or []
+    seen: set[str] = set()
     for index, family in enumerate(families):
         if family not in ("IPv4", "IPv6"):
             problems.append(not_supported(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6")))
-        if family in families[:index]:
+        if family in seen:
             problems.append(duplicate(f"spec.ipFamilies[{index}]", family))
+        seen.add(family)
     policies = ("PreferDualStack", "RequireDualStack", "SingleStack")
     return problems + one_of(spec.get("ipFamilyPolicy"), "spec.ipFamilyPolicy", policies, optional=True)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from fractions import Fraction
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,3 +72,62 @@ def test_rounding_goes_up_to_a_thousandth() -> None:
     """What lists of resources hold."""
     assert (rounded_to_milli("1u"), rounded_to_milli("1100u"), rounded_to_milli("2")) == ("1m", "2m", "2")
     assert amount("1") == NANO
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("9" * 5000, "9223372036854775807"),
+        ("-" + "9" * 5000, "-9223372036854775807"),
+        ("0" * 5000 + "7", "7"),
+        ("0." + "0" * 50_000 + "1", "1n"),
+        ("1." + "0" * 50_000 + "1", "1000000001n"),
+        ("1." + "0" * 50_000, "1"),
+        ("1" + "0" * 5000 + "e-5000", "1"),
+        ("0." + "0" * 4999 + "25e5000", "25e-1"),
+        ("9" * 5000 + "Ei", "9223372036854775807"),
+        ("1e1000000000000", "9223372036854775807"),
+        ("1e-1000000000000", "1e-9"),
+    ],
+)
+def test_quantity_of_any_length_is_capped_or_rounded(text, form):
+    """Not what the interpreter can turn into an integer decides, but how much it is."""
+    if form == "25e-1":
+        assert amount(text) == 2_500_000_000
+    elif "Ei" in text or "e1000" in text:
+        assert amount(text) == (2**63 - 1) * 10**9
+    else:
+        assert canonical(text) == form
+
+
+@pytest.mark.parametrize("text", ["9" * 200_000 + "x", "9" * 200_000 + ".x", "." + "9" * 200_000 + "ex", "k" * 200_000, "1e" + "9" * 5000])
+def test_long_text_that_is_no_quantity_is_seen_in_one_pass(text):
+    """Trying every split between digits and suffix would take minutes."""
+    with pytest.raises(QuantityError):
+        canonical(text)
+
+
+@given(
+    st.from_regex(r"[+-]?[0-9]{0,12}(\.[0-9]{0,14})?(e[+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?", fullmatch=True),
+    st.integers(0, 120),
+)
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_amount_is_the_exact_one_rounded_away_from_zero(text, zeros):
+    """As rational numbers have it; zeros at the end of a fraction change nothing."""
+    powers = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+    match = re.fullmatch(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(.*)", text)
+    assert match is not None
+    sign, whole, fraction, suffix = match[1], match[2], match[3] or "", match[4]
+    if not whole and not fraction:
+        return
+    factor = Fraction(1)
+    if suffix.endswith("i"):
+        factor = Fraction(1024 ** ("KMGTPE".index(suffix[0]) + 1))
+    elif suffix[:1] == "e":
+        factor = Fraction(10) ** int(suffix[1:])
+    elif suffix:
+        factor = Fraction(10) ** powers[suffix]
+    exact = Fraction(int((whole + fraction) or "0"), 10 ** len(fraction)) * factor * 10**9
+    wanted = min(math.ceil(exact), (2**63 - 1) * 10**9)
+    padded = f"{sign}{whole}.{fraction}{'0' * zeros}{suffix}"
+    assert amount(text) == amount(padded) == (-wanted if sign == "-" else wanted)
