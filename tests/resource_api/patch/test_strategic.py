@@ -209,6 +209,13 @@ def test_patch_of_service_ports_merges_by_port():
     assert found == {"spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}]}}
 
 
+def test_order_beside_a_list_that_is_replaced_as_a_whole_counts_for_nothing():
+    """Objects without a merge key have no place in it."""
+    role = builtin.schema_of(GroupVersionKind("rbac.authorization.k8s.io", "v1", "Role"))
+    old: Object = {"rules": [{"verbs": ["get"]}, {"verbs": ["list"]}]}
+    assert strategic.apply(old, {"$setElementOrder/rules": [], "rules": [1.5]}, role) == {"rules": [1.5]}
+
+
 def test_new_service_may_have_a_port_twice():
     """A list that was not there is taken as it is: DNS listens on one port by two protocols."""
     ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
