@@ -29,7 +29,9 @@ async def check_cluster(settings: MemberSettings, platform: Platform) -> Founder
     Raises ConfigError.
     """
     if was_started(settings, platform):
-        log.warning("server has already been initialized as member before, starting as etcd member...")
+        # etcd warns because the flags of the cluster are ignored now; a member inside a program, without peers, was given none.
+        level = logging.WARNING if settings.listen_peer_urls else logging.INFO
+        log.log(level, "server has already been initialized as member before, starting as etcd member...")
         return None
     described = founders_of(settings)
     own = own_member(settings, described)

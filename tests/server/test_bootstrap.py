@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import logging
+
 import pytest
 
 from raftkv.errors import ConfigError
 from raftkv.server.bootstrap import Platform, boot, founders_of, was_started
+from raftkv.server.discovery import check_cluster
 from raftkv.server.settings import MemberSettings
 from raftkv.storage.memory_backend import MemoryOpener
 from raftkv.storage.memory_fs import MemoryFileSystem
@@ -40,3 +45,16 @@ def test_started_member_whose_log_is_looked_for_elsewhere_is_refused_and_opens_w
     with pytest.raises(ConfigError, match="--wal-dir"):
         boot(SETTINGS, platform, None, now_s=lambda: 0.0)
     boot(elsewhere, platform, None, now_s=lambda: 0.0).close()
+
+
+@pytest.mark.parametrize(("listen_peer_urls", "level"), [(("http://localhost:2380",), logging.WARNING), ((), logging.INFO)])
+def test_second_start_is_a_warning_only_where_flags_may_be_ignored(
+    listen_peer_urls: tuple[str, ...], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A member inside a program has no peers, and was told nothing of them that counts no more."""
+    settings = dataclasses.replace(SETTINGS, listen_peer_urls=listen_peer_urls)
+    with caplog.at_level(logging.INFO, "raftkv.server"):
+        assert asyncio.run(check_cluster(settings, started())) is None
+    assert [(one.levelno, one.message) for one in caplog.records if "already" in one.message] == [
+        (level, "server has already been initialized as member before, starting as etcd member...")
+    ]
