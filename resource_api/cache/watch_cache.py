@@ -89,6 +89,7 @@ class WatchCache:
         self._group = group
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self._is_stopped = False
         self._is_ready = asyncio.Event()
         self._watch: StoreWatch | None = None
         self._items: dict[str, Item] = {}
@@ -113,12 +114,13 @@ class WatchCache:
     # Life.
 
     def start(self) -> None:
-        """Begins to follow the store; again does nothing."""
-        if self._task is None:
+        """Begins to follow the store; again, or after `stop`, does nothing."""
+        if self._task is None and not self._is_stopped:
             self._task = self._group.create_task(self._run(), name=f"cache of {self.prefix}")
 
     def stop(self) -> None:
-        """Ends every watcher cleanly, and following; for a collection that is no more."""
+        """Ends every watcher cleanly, and following, for good; for a collection that is no more."""
+        self._is_stopped = True
         if self._task is not None:
             self._task.cancel()
         if self._poll is not None:
@@ -138,10 +140,12 @@ class WatchCache:
         self._forget_lists()
 
     async def ready(self) -> None:
-        """Waits for the first list. Raises StatusError 429 when that takes too long."""
+        """Waits for the first list. Raises StatusError 429 when that takes too long, or will not come."""
         self.start()
         if self._is_ready.is_set():
             return
+        if self._is_stopped:
+            raise _not_ready()
         try:
             async with asyncio.timeout(self.settings.ready_timeout_s):
                 await self._is_ready.wait()

@@ -31,6 +31,21 @@ def test_reader_that_waits_for_a_version_is_told_when_the_cache_stops():
     run(scenario)
 
 
+def test_collection_that_is_gone_before_its_first_use_is_not_followed():
+    """A request that was on its way when its kind went is refused at once, and leaves no task behind that nobody would end."""
+
+    async def scenario(world: Collection) -> None:
+        world.caches.forget("pods")
+        before = asyncio.all_tasks()
+        began_s = world.loop.time()
+        with pytest.raises(StatusError) as caught:
+            await world.reader.list("", ListOptions())
+        assert (caught.value.code, world.loop.time()) == (429, began_s)
+        assert asyncio.all_tasks() == before
+
+    run(scenario)
+
+
 def test_rounds_that_stop_leave_nobody_waiting():
     """Neither those that wait, nor those that come later; not even when no round has begun."""
 
