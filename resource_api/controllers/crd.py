@@ -211,6 +211,10 @@ class DefinitionController:
                 raise
             self._forget(name)
             return
+        known = self._known.get(name)
+        if known is not None and known["metadata"].get("uid") != crd["metadata"].get("uid"):
+            # Gone and made again before we looked: another kind under the same name.
+            self._forget(name)
         if crd["metadata"].get("deletionTimestamp"):
             await self._finalise(crd)
             return

@@ -7,7 +7,8 @@ import pytest
 from resource_api.controllers.crd import schema_faults, settle
 from resource_api.errors import Object, StatusError
 from resource_api.printers.table import Tables
-from resource_api.registry.requests import DeleteOptions, loopback
+from resource_api.registry.objects import encode_stored
+from resource_api.registry.requests import DeleteOptions, ListOptions, loopback
 from resource_api.schema.custom_definitions import has_condition, is_established
 
 from .definitions import World, definition, run, widget
@@ -253,5 +254,26 @@ def test_table_of_a_kind_that_is_gone_has_its_columns():
         printed = Tables(lambda: 0.0)(type, [made])
         assert [column["name"] for column in printed.columns] == ["Name", "Size"]
         assert printed.rows == [(["a", 1], [])]
+
+    run(scenario)
+
+
+def test_definition_made_again_at_once_is_another_one():
+    """What was served of the one before, and its watches, are gone, though nobody saw the time between."""
+
+    async def scenario(world: World) -> None:
+        await world.define(definition())
+        async with await world.widgets.reader.watch("", ListOptions()) as watching:
+            key = "apiextensions.k8s.io/customresourcedefinitions/widgets.example.com"
+            other = {**definition("widgets", "Gadget"), "status": {}}
+            other["metadata"] = {**other["metadata"], "uid": "another"}
+            world.store.remove(key)
+            world.store.put(key, encode_stored(other))
+            await world.settle()
+            assert [notice async for notices in watching for notice in notices] == []
+        assert world.widgets.type.kind == "Gadget"
+        made = await world.widgets.create(world.context, {**widget("a", spec={}), "kind": "Gadget"})
+        assert made["spec"] == {"size": 1}
+        assert [one["kind"] for one in await world.widgets.list_objects()] == ["Gadget"]
 
     run(scenario)
