@@ -11,7 +11,7 @@ import pytest
 
 from resource_api.errors import forbidden, unauthorized
 from resource_api.http.chain import ChainSettings, Guards
-from resource_api.http.messages import BODY_BYTES_MAX, Answer, Outlet, Request, Response, Stream
+from resource_api.http.messages import BODY_BYTES_MAX, Answer, Outlet, Request, Stream
 from resource_api.registry.requests import User
 from resource_api.schema.protobuf.envelope import decode_envelope, encode_envelope
 from tests.resource_api.http.serving import config_map, face, open_guards
@@ -284,80 +284,6 @@ async def test_metrics_count_requests_under_upstreams_names():
         )
 
 
-async def test_a_pod_without_a_node_has_an_empty_log_and_no_connections():
-    """As upstream answers."""
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    at = "/api/v1/namespaces/default/pods"
-    async with face() as api:
-        assert (await api.ask("POST", at, pod))[0] == 201
-        assert (await api.ask("GET", f"{at}/p/log"))[0] == 204
-        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Protocol": "v5.channel.k8s.io"}
-        code, status = await api.ask("GET", f"{at}/p/exec?command=ls", headers=upgrade)
-        assert (code, status["message"]) == (400, "pod p does not have a host assigned")
-        code, status = await api.ask("POST", f"{at}/p/attach?container=x")
-        assert (code, status["message"]) == (400, "container x is not valid for pod p")
-        assert (await api.ask("GET", f"{at}/q/portforward"))[0] == 404
-        code, status = await api.ask("GET", f"{at}/p/proxy")
-        assert (code, status["message"]) == (400, "address not allowed")
-
-
-@pytest.mark.parametrize(
-    ("query", "code", "said"),
-    [
-        ("tailLines=-1", 422, 'PodLogOptions "p" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0'),
-        ("limitBytes=0", 422, 'PodLogOptions "p" is invalid: limitBytes: Invalid value: 0: must be greater than 0'),
-        ("sinceSeconds=0", 422, 'PodLogOptions "p" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0'),
-        (
-            "sinceSeconds=0&sinceTime=2026-01-01T00:00:00Z",
-            422,
-            'PodLogOptions "p" is invalid: : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
-        ),
-        ("tailLines=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ("tailLines=0&limitBytes=1", 404, 'pods "p" not found'),
-    ],
-)
-async def test_options_of_a_log_are_looked_at_before_the_pod(query: str, code: int, said: str):
-    """Whether or not there is one."""
-    async with face() as api:
-        found, status = await api.ask("GET", f"/api/v1/namespaces/default/pods/p/log?{query}")
-        assert (found, status["message"]) == (code, said)
-
-
-async def test_probes_are_answered_however_much_there_is_to_do():
-    """Whoever asks: upstream's schema of them is exempt from every limit."""
-    held, entered = asyncio.Event(), asyncio.Event()
-
-    async def hold(request: Request) -> Answer:
-        entered.set()
-        await held.wait()
-        return Response(200, b"")
-
-    async with face(guards=open_guards(User("bob", ())), settings=ChainSettings(in_flight_max=1)) as api, asyncio.TaskGroup() as group:
-        api.server.routes.add("/held", hold)
-        waiting = group.create_task(api.ask("GET", "/held"))
-        await entered.wait()
-        assert [(await api.ask("GET", path))[0] for path in ("/healthz", "/livez", "/readyz", "/version")] == [200, 200, 200, 429]
-        held.set()
-        await waiting
-
-
-async def test_warnings_are_bounded_as_upstreams_recorder_bounds_them():
-    """A hundred faults of strict decoding at most; past 4096 characters each text is cut, and past that again no more are sent."""
-    async with face() as api:
-
-        async def warnings(names: list[str], headers: dict[str, str]) -> list[str]:
-            body = json.dumps({**config_map("a"), **dict.fromkeys(names, 1)}).encode()
-            url = f"{api.url}{MAPS}?dryRun=All&fieldValidation={headers.get('validation', 'Warn')}"
-            async with api.session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
-                return answer.headers.getall("Warning", [])
-
-        assert len(await warnings([f"a{number}" for number in range(300)], {})) == 100
-        long = await warnings([f"{number:0500}" for number in range(100)], {})
-        assert [len(text) for text in long] == [len('299 - ""') + 256 + len("\\")] * 16
-        code, status = await api.ask("POST", f"{MAPS}?fieldValidation=Strict", {**config_map("a"), **{f"a{n}": 1 for n in range(300)}})
-        assert (code, status["message"].count("unknown field")) == (400, 100)
-
-
 @pytest.mark.parametrize("metadata", [[], "", 0, False, [None], "x", {"labels": []}, {"labels": ""}])
 @pytest.mark.parametrize("media", ["merge-patch", "strategic-merge-patch", "json-patch"])
 async def test_patch_that_makes_something_else_of_metadata_is_refused(media: str, metadata: object):
@@ -370,15 +296,6 @@ async def test_patch_that_makes_something_else_of_metadata_is_refused(media: str
         code, status = await api.ask("PATCH", f"{MAPS}/a", patch, headers={"Content-Type": f"application/{media}+json"})
         assert code in (400, 422), status
         assert api.server.counters.faults == 0
-
-
-@pytest.mark.parametrize("host", ["localhost:80@evil", "localhost@evil", "evil", "[::1]evil", "localhost:evil", "a:b:80"])
-async def test_insecure_port_answers_to_loopback_names_only(host: str):
-    """A page in a browser that was led here by a name of its own stays outside."""
-    async with face() as api:
-        assert (await api.ask("GET", "/version", headers={"Host": host}))[0] == 403
-        for good in ("localhost", "LocalHost:8001", "127.0.0.1:1", "[::1]", "[::1]:8001"):
-            assert (await api.ask("GET", "/version", headers={"Host": good}))[0] == 200
 
 
 async def test_delete_collection_takes_options_and_answers_what_went():
