@@ -213,7 +213,7 @@ async def _compress(request: Request, answer: Response) -> None:
     answer.headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
 
 
-def _warnings(texts: list[str]) -> list[tuple[str, str]]:
+def _warnings(texts: Iterable[str]) -> list[tuple[str, str]]:
     """Warning headers, bounded: what upstream's recorder had told when it came to its bound it tells again, cut."""
     clean = ["".join(character for character in text if character.isprintable()) for text in texts]
     told, size = 0, 0

@@ -80,7 +80,7 @@ class Request:
         self.peer_certificate = peer_certificate
         """The verified client certificate as DER."""
         self.user: User | None = None
-        self.warnings: list[str] = []
+        self.warnings: dict[str, None] = {}
         self._read = read
         self._query: Query | None = None
 
@@ -121,8 +121,8 @@ class Request:
 
     def warn(self, text: str) -> None:
         """One Warning header of the answer; a text said twice is sent once."""
-        if text and text not in self.warnings:
-            self.warnings.append(text)
+        if text:
+            self.warnings[text] = None
 
 
 @dataclass(slots=True)

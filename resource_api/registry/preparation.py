@@ -13,6 +13,7 @@ from resource_api.go_numbers import encode_written
 from resource_api.registry.model import Model
 from resource_api.registry.objects import name_of
 from resource_api.registry.requests import Context
+from resource_api.registry.store import Stored
 from resource_api.schema.builtin import schema_of
 from resource_api.schema.decoding import DecodeError, decode, refusal
 from resource_api.schema.kinds import GroupVersionKind, ResourceType
@@ -79,6 +80,11 @@ def check_place(obj: Object, ctx: Context, name: str) -> None:
         raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if ctx.namespace and namespace and namespace != ctx.namespace:
         raise errors.bad_request(f"the namespace of the object ({namespace}) does not match the namespace on the URL ({ctx.namespace})")
+
+
+def weight(ctx: Context, stored: Stored | None = None) -> int:
+    """By what `turns.apart` decides: half the bytes of the body, or of what it changes. 32 kB take 10 ms in any step of the pipeline."""
+    return max(ctx.body_bytes, 0 if stored is None else len(stored.value)) // 2
 
 
 def manager_of(ctx: Context) -> str:

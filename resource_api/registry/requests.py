@@ -63,6 +63,8 @@ class Context:
     field_validation: FieldValidation = "Warn"
     warn: Callable[[str], None] = ignore_warning
     """Takes the text of one `Warning` header."""
+    body_bytes: int = 0
+    """Of the request's body: work on a large one is done where it holds nobody up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ what stands there by then. Loop only.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -33,6 +34,7 @@ from resource_api.registry.preparation import (
     manager_of,
     metadata_of,
     settle_namespace,
+    weight,
 )
 from resource_api.registry.requests import Action, Context, DeleteOptions, ListOptions
 from resource_api.registry.stamps import generated_name, new_uid
@@ -142,6 +144,11 @@ class Resource:
 
     async def create(self, ctx: Context, obj: Object, faults: Sequence[str] = ()) -> Object:
         """Makes a new object. Raises StatusError: 409 when there is one, 422 when it is not valid, 403 by admission …"""
+        obj = await apart(weight(ctx), lambda: self._new(ctx, obj, faults))
+        return await self._bounded(self._create(ctx, obj))
+
+    def _new(self, ctx: Context, obj: Object, faults: Sequence[str]) -> Object:
+        """What a client sent as a new object, as it goes into admission. Raises StatusError."""
         drop_unknown(ctx, self.model, obj, Write(faults=faults))
         metadata = metadata_of(obj)
         for field in SYSTEM_FIELDS:
@@ -151,8 +158,7 @@ class Resource:
         metadata.pop("resourceVersion", None)
         settle_namespace(self.type, ctx, metadata, "the namespace of the provided object does not match the namespace sent on the request")
         self.model.default(obj)
-        obj = self.manager.on_update(None, obj, manager=manager_of(ctx), subresource="", now=self._now())
-        return await self._bounded(self._create(ctx, obj))
+        return self.manager.on_update(None, obj, manager=manager_of(ctx), subresource="", now=self._now())
 
     async def update(
         self,
@@ -169,8 +175,7 @@ class Resource:
         check_place(obj, ctx, name)
         settle_namespace(self.type, ctx, metadata, "")
         write = Write(subresource, must_carry_version=True, faults=faults)
-        drop_unknown(ctx, self.model, obj, write)
-        self.model.default(obj)
+        await apart(weight(ctx), lambda: self._conformed(ctx, obj, write))
         create = may_create if self.model.strategy.create_on_update and not subresource else None
         return await self._bounded(self._change(ctx, name, lambda _: copied(obj), write, create, lambda: copied(obj)))
 
@@ -290,7 +295,7 @@ class Resource:
             obj = request.obj
             drop_duplicate_owners(ctx, obj)
             self.model.strategy.prepare_create(ctx, obj)
-            await self._checked(obj, None, "")
+            await self._checked(weight(ctx), obj, None, "")
             for text in self.model.strategy.warnings(obj, None):
                 ctx.warn(text)
             await self.admission.validate(request)
@@ -352,13 +357,13 @@ class Resource:
                         raise errors.not_found(self.type.group, self.type.plural, name) from error
                     await may_create()
                     try:
-                        return await self._create_by(ctx, fresh(), write), True
+                        return await self._create_by(ctx, await apart(weight(ctx), fresh), write), True
                     except StatusError as raced:
                         if raced.reason != "AlreadyExists" or write.must_carry_version:
                             raise
                         continue
             old = self.decode(stored)
-            new = change(copied(old))
+            new = await apart(weight(ctx, stored), functools.partial(change, copied(old)))
             if not write.must_carry_version:
                 if not isinstance(new.get("metadata"), dict | None):
                     drop_unknown(ctx, self.model, new, write)  # Says what is wrong with it.
@@ -391,11 +396,7 @@ class Resource:
     async def _store_changed(self, ctx: Context, new: Object, old: Object, stored: Stored, write: Write) -> Object:
         """One attempt on one state. Raises ChangedError when that state is gone."""
         ctx = replace(ctx, now=self._now())
-        if not write.must_carry_version:
-            drop_unknown(ctx, self.model, new, write)
-            self.model.default(new)
-        if not write.applied and write.subresource != "binding":  # Upstream's bindings own no fields.
-            new = self.manager.on_update(old, new, manager=manager_of(ctx), subresource=write.subresource, now=self._now())
+        new = await apart(weight(ctx, stored), lambda: self._settled(ctx, new, old, write))
         request = self._admission_request(ctx, "UPDATE", write.subresource, new, old, name_of(old))
         async with self.admission.settling(request) as outcome:
             await self.admission.admit(request)
@@ -407,7 +408,7 @@ class Resource:
                 self.model.strategy.prepare_subresource(ctx, write.subresource, new, old)
             else:
                 self.model.strategy.prepare_update(ctx, new, old)
-            await self._checked(new, old, write.subresource)
+            await self._checked(weight(ctx, stored), new, old, write.subresource)
             for text in self.model.strategy.warnings(new, old):
                 ctx.warn(text)
             await self.admission.validate(request)
@@ -422,6 +423,18 @@ class Resource:
                 outcome.written = True
         new["metadata"]["resourceVersion"] = str(revision)
         return new
+
+    def _settled(self, ctx: Context, new: Object, old: Object, write: Write) -> Object:
+        """A changed object as it goes into admission: of its kind, and with who owns what. Raises StatusError."""
+        if not write.must_carry_version:
+            self._conformed(ctx, new, write)
+        if write.applied or write.subresource == "binding":  # Upstream's bindings own no fields.
+            return new
+        return self.manager.on_update(old, new, manager=manager_of(ctx), subresource=write.subresource, now=self._now())
+
+    def _conformed(self, ctx: Context, obj: Object, write: Write) -> None:
+        drop_unknown(ctx, self.model, obj, write)
+        self.model.default(obj)
 
     async def _put(self, new: Object, stored: Stored, *, ends: bool) -> int:
         """Writes, or removes what nobody holds any more. Raises ChangedError."""
@@ -449,9 +462,10 @@ class Resource:
 
     # Pieces.
 
-    async def _checked(self, obj: Object, old: Object | None, subresource: str) -> None:
+    async def _checked(self, size_bytes: int, obj: Object, old: Object | None, subresource: str) -> None:
         """Raises StatusError 422. A definition's schemas are looked at for 0.2 ms per kilobyte: large ones do not hold up the loop."""
-        size_bytes = len(msgspec.json.encode(obj.get("spec"))) if self.type.gvk == DEFINITION else 0
+        if self.type.gvk == DEFINITION:
+            size_bytes = len(msgspec.json.encode(obj.get("spec")))
         await apart(size_bytes, lambda: self._check(obj, old, subresource))
 
     def _check(self, obj: Object, old: Object | None, subresource: str) -> None:

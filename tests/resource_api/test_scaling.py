@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,9 @@ from resource_api.registry.preparation import drop_duplicate_owners
 from resource_api.registry.requests import Context, User
 from resource_api.schema.builtin import schema_of
 from resource_api.schema.kinds import GroupVersionKind
+from resource_api.schema.validation.pod import validate_pod
+from tests.resource_api.plane import served
+from tests.resource_api.world import config_map
 
 POD = schema_of(GroupVersionKind("", "v1", "Pod"))
 
@@ -86,7 +90,18 @@ def owners(count: int) -> None:
     assert len(warnings) == 1
 
 
-@pytest.mark.parametrize("work", [deleted_by_key, deleted_by_value, retained, ordered, owners])
+def tolerations(count: int) -> None:
+    """Of a Pod that is there: none may go."""
+
+    def pod(first: int) -> Object:
+        held = [{"key": key, "operator": "Exists"} for key in texts(count)[first:]]
+        return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}], "tolerations": held}}
+
+    refused = validate_pod(pod(1), pod(0), "")
+    assert [problem.path for problem in refused if problem.path == "spec.tolerations"] == ["spec.tolerations"]
+
+
+@pytest.mark.parametrize("work", [deleted_by_key, deleted_by_value, retained, ordered, owners, tolerations])
 def test_work_grows_no_faster_than_the_request(work: Callable[[int], None]):
     """A body has room for a hundred thousand items: what compares each with each stops the loop for minutes."""
 
@@ -97,3 +112,22 @@ def test_work_grows_no_faster_than_the_request(work: Callable[[int], None]):
 
     few = compared(100)
     assert compared(400) <= 5 * few + 1000
+
+
+@pytest.mark.asyncio
+@pytest.mark.slow
+async def test_large_bodies_are_worked_on_apart_from_the_loop():
+    """Three megabytes take seconds; an object of two kilobytes is not worth a thread."""
+    told: list[bool] = []
+    here = threading.get_ident()
+
+    def ctx(body_bytes: int) -> Context:
+        return Context(User("a"), "default", warn=lambda _: told.append(threading.get_ident() == here), body_bytes=body_bytes)
+
+    async with served() as server:
+        maps = server.plane.api.find("", "configmaps")
+        await maps.create(ctx(2000), {**config_map("small"), "x": 1})
+        made = await maps.create(ctx(2_000_000), {**config_map("large"), "x": 1})
+        await maps.update(ctx(2_000_000), "large", {**made, "x": 1})
+        await maps.patch(ctx(2_000_000), "large", lambda obj: {**obj, "x": 1}, patch_text="")
+    assert told == [True, False, False, False]

@@ -344,8 +344,9 @@ def _update(spec: Object, old: Object) -> Problems:
     elif before_s is not None:
         text = "must not update from a positive integer to nil value"
         problems.append(invalid("spec.activeDeadlineSeconds", None, text))
+    kept = {_tolerated(toleration) for toleration in structs(spec, "tolerations")}
     for toleration in structs(old, "tolerations"):
-        if not _has(structs(spec, "tolerations"), toleration):
+        if _tolerated(toleration) not in kept:
             problems.append(forbidden_field("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"))
     had = {gate.get("name") for gate in structs(old, "schedulingGates")}
     for index, gate in enumerate(structs(spec, "schedulingGates")):
@@ -357,11 +358,9 @@ def _update(spec: Object, old: Object) -> Problems:
     return problems
 
 
-def _has(tolerations: list[Object], wanted: Object) -> bool:
-    def same(one: Object) -> Object:
-        return {name: value for name, value in one.items() if name != "tolerationSeconds"}
-
-    return any(same(one) == same(wanted) for one in tolerations)
+def _tolerated(toleration: Object) -> frozenset[tuple[str, Json]]:
+    """What must stay of one: all but how long."""
+    return frozenset((name, value) for name, value in toleration.items() if name != "tolerationSeconds")
 
 
 def _munged(spec: Object, old: Object) -> Object:
