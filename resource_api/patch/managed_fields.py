@@ -140,6 +140,7 @@ def bounded(managed: Managed) -> Managed:
     result = dict(managed)
     updaters.sort(key=lambda entry: (entry.time, entry.owner.identifier()))
     first: dict[str, Owner] = {}
+    parts: dict[Owner, list[FieldSet]] = {}
     for entry in updaters:
         if count <= UPDATE_ENTRIES_MAX:
             break
@@ -150,12 +151,22 @@ def bounded(managed: Managed) -> Managed:
         bucket = Owner(ANCIENT, "Update", version, "")
         if bucket not in result:
             result[bucket] = replace(result.pop(first[version]), owner=bucket)
-        fields = ordered(union(entry.fields, result[bucket].fields))
+        united = parts.setdefault(bucket, [result[bucket].fields])
         if entry.owner != bucket:
+            united.append(entry.fields)
             del result[entry.owner]
-        result[bucket] = Entry(bucket, version, entry.time, fields)
+        result[bucket] = replace(result[bucket], time=entry.time)
         count -= 1
+    for bucket, united in parts.items():
+        result[bucket] = replace(result[bucket], fields=ordered(_united(united)))
     return result
+
+
+def _united(parts: list[FieldSet]) -> FieldSet:
+    # In pairs, and pairs of these: one after the other each would be copied for every one behind it.
+    while len(parts) > 1:
+        parts = [union(*parts[at : at + 2]) if at + 1 < len(parts) else parts[at] for at in range(0, len(parts), 2)]
+    return parts[0]
 
 
 def without_times(entries: Json) -> Json:
