@@ -102,7 +102,11 @@ def test_wide_columns_of_a_pod() -> None:
     bare = row("Pod", pod())
     assert [bare[name] for name in ("IP", "Node", "Nominated Node", "Readiness Gates")] == ["<none>"] * 4
     spec = {"containers": [MAIN], "nodeName": "n1", "readinessGates": [{"conditionType": "a"}, {"conditionType": "b"}]}
-    status: Any = {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}], "nominatedNodeName": "n2", "conditions": [{"type": "a", "status": "True"}]}
+    status: Any = {
+        "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
+        "nominatedNodeName": "n2",
+        "conditions": [{"type": "a", "status": "True"}],
+    }
     full = row("Pod", pod(spec=spec, **status))
     assert [full[name] for name in ("IP", "Node", "Nominated Node", "Readiness Gates")] == ["10.0.0.1", "n1", "n2", "1/2"]
 
