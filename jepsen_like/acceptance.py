@@ -35,14 +35,14 @@ def faults_of(history: History) -> list[FaultRecord]:
 
 
 def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: Sequence[str] = ()) -> list[str]:
-    """Every rule the run breaks, in words; none: it counts."""
+    """Every rule the run breaks, in words; none: it counts. A time of 0, which nobody knows, asks for one acknowledged call."""
     operations = history.operations
     acknowledged = sum(one.outcome == OK for one in operations)
     unknown = sum(one.outcome == UNKNOWN for one in operations)
     reasons = []
-    wanted = entry.ok_per_s_min * time_s
+    wanted = max(entry.ok_per_s_min * time_s, 1)
     if acknowledged < wanted:
-        reasons.append(f"too little was tried: {acknowledged} acknowledged calls, at least {wanted:.0f} are needed")
+        reasons.append(f"too little was tried: {acknowledged} calls were acknowledged, of at least {wanted:.0f}")
     if unknown > max(UNKNOWN_FEW, entry.unknown_max * len(operations)):
         reasons.append(f"too much is not known: {unknown} of {len(operations)} outcomes, at most {entry.unknown_max:.0%} may be")
     if wanted_faults:

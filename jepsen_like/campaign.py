@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import click
 
-from jepsen_like import places
+from jepsen_like import judgement, places
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
@@ -23,7 +23,6 @@ from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_f
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
-from jepsen_like.workload.workload import Workload
 from raftkv import __version__
 from raftkv.clock import SystemClock
 
@@ -101,56 +100,33 @@ def _status(verdict: str) -> int:
 def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
     """Judges a history file again; nothing beside it is changed."""
     history = load_file(path)
-    verdict = _checker(history, workload).check(history)
+    judged = judgement.judge(history, workload)
     if as_json:
-        ok, unknown = _counts(history)
-        line = runs.Result(
-            verdict=verdict.outcome,
-            ops=len(history.operations),
-            ok=ok,
-            unknown=unknown,
-            anomalies=verdict.anomaly_count,
-            report="",
-            workload=_name(history, workload),
-            nemesis=(),
-            seed=0,
-            time_s=0.0,
-            faults={},
-            kinds=verdict.kinds,
-            reasons=verdict.reasons,
-        )
-        click.echo(line.line())
+        click.echo(runs.Result.of(history, judged, "").line())
     else:
-        click.echo(f"{verdict.outcome}: {verdict.checked} records checked, {verdict.anomaly_count} anomalies")
+        verdict = judged.verdict
+        click.echo(f"{judged.outcome}: {verdict.checked} records checked, {verdict.anomaly_count} anomalies")
         for anomaly in verdict.anomalies[:10]:
             click.echo(f"  {anomaly.kind}: {anomaly.explanation}")
         for reason in verdict.reasons[:5]:
             click.echo(f"  not decided: {reason}")
-    return _status(verdict.outcome)
-
-
-def _counts(history: History) -> tuple[int, int]:
-    outcomes = [one.outcome for one in history.operations]
-    return outcomes.count("ok"), outcomes.count("unknown")
-
-
-def _name(history: History, workload: str | None) -> str:
-    name = workload or history.about.get("workload")
-    if not isinstance(name, str):
-        raise ValueError(f"the history does not name its workload; say --workload, one of {', '.join(catalog.BY_NAME)}")
-    return name
-
-
-def _checker(history: History, workload: str | None) -> Workload:
-    return catalog.make(_name(history, workload))
+        for reason in (*judged.rejected, *judged.left_out):
+            click.echo(f"  {reason}")
+    return _status(judged.outcome)
 
 
 def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -> int:
-    """Writes the page for people from a history file, beside it unless told where."""
-    from jepsen_like import report as reports
+    """Writes the page for people from a history file, beside it unless told where.
 
-    _verdict, page = reports.recheck(path, lambda history: _checker(history, workload).check(history), out)
-    click.echo(str(page))
+    Raises:
+        ValueError: the page beside it says something else, and stays.
+    """
+    history = load_file(path)
+    judged = judgement.judge(history, workload)
+    other = "" if out is not None else runs.other_page(path.parent, path.name, judged.outcome)
+    if other:
+        raise ValueError(f"{other}: say --out to have a page somewhere else")
+    click.echo(str(runs.draw(history, judged, out or path.parent, path.name)))
     return 0
 
 
@@ -163,18 +139,18 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
     else:
         out.write_text(text, encoding="utf-8")
     verdicts = {line["verdict"] for lines in files.values() for line in lines}
-    return _status(INVALID if INVALID in verdicts else VALID if VALID in verdicts else runs.REJECTED)
+    return _status(INVALID if INVALID in verdicts else VALID if VALID in verdicts else judgement.REJECTED)
 
 
 def shrink(path: pathlib.Path, workload: str | None) -> int:
     """The part of a failing history from which no chunk can be left out without losing its first kind of anomaly."""
     history = load_file(path)
-    checker = _checker(history, workload)
-    whole = checker.check(history)
+    name = judgement.workload_of(history, workload)
+    whole = judgement.checked(history, name)
     if whole.outcome != INVALID:
         raise ValueError(f"nothing to shrink: the history is {whole.outcome}")
     kind = whole.kinds[0]
-    smaller = _smallest(history, lambda part: kind in checker.check(part).kinds)
+    smaller = _smallest(history, lambda part: kind in judgement.checked(part, name).kinds)
     target = path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".small.jsonl")
     with target.open("w", encoding="utf-8") as stream:
         writer = HistoryWriter(stream, history.about)

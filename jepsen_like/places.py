@@ -40,7 +40,7 @@ class UnavailableFaultError(ValueError):
 async def _tape(plan: run.Plan) -> AsyncIterator[run.Tape]:
     plan.folder.mkdir(parents=True, exist_ok=True)
     with (plan.folder / run.HISTORY_FILE).open("w", encoding="utf-8", buffering=1 << 16) as stream:
-        yield run.Tape(stream, {**plan.about, "workload": plan.workload, "seed": plan.seed, "nemesis": list(plan.nemesis)})
+        yield run.Tape(stream, plan.stamp)
 
 
 async def run_at(plan: run.Plan, text: str, tell: Callable[[str], None]) -> run.Result:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Protocol
 
-from jepsen_like import acceptance, hashes, ledger
-from jepsen_like.checker import hashkv
-from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
+from jepsen_like import acceptance, hashes, judgement, ledger
 from jepsen_like.cluster import ClusterError
 from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse
+from jepsen_like.judgement import Judgement
 from jepsen_like.leaders import watched
 from jepsen_like.workload import catalog
 from jepsen_like.workload.pacing import NotReadyError
@@ -28,15 +27,6 @@ WARM_UP_S = 1.0
 
 COOL_DOWN_S = 2.0
 """Load goes on for so long after the time of faults, over healing and recovery."""
-
-REJECTED = "rejected"
-"""Nothing was wrong, and nothing was proved."""
-
-NOT_RECOVERED = "not-recovered"
-"""The anomaly of a cluster that stays away after every fault was healed."""
-
-TEXT_MAX = 1000
-NOTHING_SEEN = Verdict()
 
 HISTORY_FILE, RUN_FILE = "history.jsonl", "run.json"
 
@@ -60,6 +50,11 @@ class Plan:
     nemesis: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     """For the history's stamp: versions, place, command."""
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What the history says of its run: all that judging it again needs."""
+        return {**self.about, "workload": self.workload, "seed": self.seed, "nemesis": list(self.nemesis), "time_s": self.time_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +81,27 @@ class Result:
 
     reasons: tuple[str, ...] = ()
     """Why the verdict is unknown or rejected; the first anomaly's sentence when it is invalid."""
+
+    @classmethod
+    def of(cls, history: History, judged: Judgement, report: str) -> Result:
+        """The line of a history and what is said of it."""
+        outcomes = [one.outcome for one in history.operations]
+        statuses = [fault.status for fault in acceptance.faults_of(history)]
+        return cls(
+            judged.outcome,
+            len(outcomes),
+            outcomes.count(OK),
+            outcomes.count(UNKNOWN),
+            judged.verdict.anomaly_count,
+            report,
+            judged.workload,
+            judged.nemesis,
+            judged.seed,
+            judged.time_s,
+            {status: statuses.count(status) for status in sorted(set(statuses))},
+            judged.verdict.kinds,
+            judged.reasons,
+        )
 
     def line(self) -> str:
         """One line of JSON."""
@@ -185,68 +201,64 @@ async def execute(
         rare: which rare states were met, asked at the end.
     """
     workload = catalog.make(plan.workload, prefix)
-    trouble: list[str] = []
-    lost = Findings()
+    trouble: list[tuple[str, str]] = []
     try:
         try:
             await load(plan, world, workload, faults, tell, onlooker)
         except* NotReadyError as group:
-            trouble += [f"the cluster was not available: {error}" for error in _leaves(group)]
+            trouble += [(judgement.UNAVAILABLE, f"the cluster was not available: {error}") for error in _leaves(group)]
         if not trouble:
             await last_reads(world, workload, tell)
     except* (NotReadyError, ClusterError) as group:
-        for error in _leaves(group):
-            lost.add(NOT_RECOVERED, f"every fault was healed, and still: {error}"[:TEXT_MAX])
+        trouble += [(judgement.NOT_RECOVERED, f"every fault was healed, and still: {error}") for error in _leaves(group)]
     finally:
+        now_ns = world.recorder.now_ns()
         for name, count in rare().items():
-            world.recorder.write(ledger.reached(name, count, world.recorder.now_ns()))
+            world.recorder.write(ledger.reached(name, count, now_ns))
+        for kind, text in trouble:
+            world.recorder.write(judgement.note_of(kind, text, now_ns))
         world.recorder.close()
         tape.close()
     tell("checking")
-    return judge(plan, workload, tape.history, trouble, lost.verdict(0))
+    return judge(plan, tape.history)
 
 
-def judge(plan: Plan, workload: Workload, history: History, trouble: Sequence[str] = (), seen: Verdict = NOTHING_SEEN) -> Result:
-    """The verdict on a whole history, with the report written beside it; `seen` is what the run itself found."""
-    entry = catalog.entry_of(plan.workload)
-    verdict = merged((workload.check(history), hashkv.check(history), seen))
-    rejected = [*trouble, *acceptance.rejections(history, entry, time_s=plan.time_s, wanted_faults=plan.nemesis)]
-    outcome = verdict.outcome
-    if outcome == VALID and rejected:
-        outcome = REJECTED
-    reasons = [*verdict.reasons, *rejected]
-    if outcome == INVALID and verdict.anomalies:
-        reasons.insert(0, verdict.anomalies[0].explanation)
-    statuses = [fault.status for fault in acceptance.faults_of(history)]
-    result = Result(
-        outcome,
-        len(history.operations),
-        sum(one.outcome == OK for one in history.operations),
-        sum(one.outcome == UNKNOWN for one in history.operations),
-        verdict.anomaly_count,
-        _report(plan, history, verdict, rejected),
-        plan.workload,
-        plan.nemesis,
-        plan.seed,
-        plan.time_s,
-        {status: statuses.count(status) for status in sorted(set(statuses))},
-        verdict.kinds,
-        tuple(reasons),
-    )
+def judge(plan: Plan, history: History) -> Result:
+    """The verdict on a history that bears the plan's stamp, with the report and `run.json` written to the plan's folder."""
+    judged = judgement.judge(history)
+    result = Result.of(history, judged, _report(plan, history, judged))
     (plan.folder / RUN_FILE).write_text(json.dumps({**asdict(result), "about": dict(plan.about)}, indent=1) + "\n", encoding="utf-8")
     return result
 
 
-def _report(plan: Plan, history: History, verdict: Verdict, rejected: Sequence[str]) -> str:
+def _report(plan: Plan, history: History, judged: Judgement) -> str:
     """Writes the page for people and what stands beside it; whatever goes wrong with it, the verdict stands."""
-    about = {**plan.about, "workload": plan.workload, "nemesis": ",".join(plan.nemesis) or "none", "seed": plan.seed}
     try:
-        from jepsen_like import report
-
-        page = report.write_report(history, verdict, plan.folder, {**about, "rejected": list(rejected), "history": HISTORY_FILE})
+        return str(draw(history, judged, plan.folder, HISTORY_FILE))
     except Exception as exc:  # A page that cannot be drawn must not take the verdict with it.
         return f"no report: {type(exc).__name__}: {exc}"
-    return str(page)
+
+
+def draw(history: History, judged: Judgement, folder: pathlib.Path, file: str) -> pathlib.Path:
+    """The page for people, and what stands beside it, of the history in the file of that name; the result is the page's path."""
+    from jepsen_like import report
+
+    told = {"workload": judged.workload, "nemesis": ",".join(judged.nemesis) or "none", "seed": judged.seed, "history": file}
+    said = {"rejected": list(judged.rejected), "left_out": list(judged.left_out)}
+    return report.write_report(history, judged.verdict, folder, {**told, **{name: texts for name, texts in said.items() if texts}})
+
+
+def other_page(folder: pathlib.Path, file: str, outcome: str) -> str:
+    """Why a page of the history in `file` would take the place of one that says something else; empty: it would not."""
+    try:
+        found = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        verdict, about = found["verdict"], found.get("about", {})
+        drawn = str(about.get("history", HISTORY_FILE))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    if drawn.removesuffix(".gz") != file.removesuffix(".gz"):
+        return f"the page in {folder} is of {drawn}"
+    return f"the page in {folder} says {verdict}, and judged again the history is {outcome}" if verdict != outcome else ""
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

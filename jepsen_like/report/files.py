@@ -1,4 +1,4 @@
-"""The files of a run's report, the page over many runs, and old histories judged again.
+"""The files of a run's report, and the page over many runs.
 
 Owns where reports are written and that writing one never fails a run: what goes wrong is drawn as a hole in the page, or, if
 there is no page, said on standard error.
@@ -14,7 +14,7 @@ from html import escape
 from typing import Any
 
 from jepsen_like.checker.verdict import Verdict
-from jepsen_like.history import History, load_file
+from jepsen_like.history import History
 from jepsen_like.report.junit import junit, markdown, outcome_of
 from jepsen_like.report.page import POLICY, banner, page, words
 
@@ -38,18 +38,6 @@ def write_report(history: History, verdict: Verdict, directory: pathlib.Path, ab
     if not (directory / RUN).exists():
         _write(directory / RUN, lambda: _record(history, verdict, told), lambda: json.dumps({"verdict": verdict.outcome}) + "\n")
     return target
-
-
-def recheck(path: pathlib.Path, judge: Callable[[History], Verdict], directory: pathlib.Path | None = None) -> tuple[Verdict, pathlib.Path]:
-    """Judge a history file again and write its report, beside it unless told otherwise.
-
-    Raises:
-        MalformedHistoryError: the file is not a whole history.
-        OSError: it cannot be read.
-    """
-    history = load_file(path)
-    verdict = judge(history)
-    return verdict, write_report(history, verdict, directory or path.parent, {"history": path.name})
 
 
 def write_index(directory: pathlib.Path) -> pathlib.Path:

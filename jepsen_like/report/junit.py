@@ -65,10 +65,15 @@ def markdown(history: History, verdict: Verdict, about: Mapping[str, Any]) -> st
     ]
     lines += [f"- **{_inline(one.kind)}** ({rule(one.kind)}): {_inline(one.explanation)}" for one in verdict.anomalies[:ANOMALIES_SHOWN]]
     lines += [f"- not decided: {_inline(reason)}" for reason in verdict.reasons[:ANOMALIES_SHOWN]]
+    lines += [f"- {_inline(str(reason))}" for name in ("rejected", "left_out") for reason in _listed(about.get(name))]
     command = about.get("replay") or about.get("command")
     if command:
         lines += ["", "```", words(command).replace("```", "'''"), "```"]
     return "\n".join([*lines, ""])
+
+
+def _listed(reasons: Any) -> list[Any]:
+    return [reasons] if isinstance(reasons, str) else list(reasons or ())
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -89,7 +89,7 @@ def banner(verdict: Verdict, about: Mapping[str, Any]) -> str:
     parts = [
         f'<header class="banner {outcome}"><h1>{escape(title) or "A run"}</h1><p><strong>{outcome.upper()}</strong> — {_said(verdict)}</p>'
     ]
-    shown = [*reasons, *verdict.reasons]
+    shown = [*reasons, *verdict.reasons, *about.get("left_out", ())]
     if shown:
         parts.append("<ul>" + "".join(f"<li>{escape(str(reason))}</li>" for reason in shown[:30]) + "</ul>")
     if verdict.anomalies:
@@ -257,7 +257,9 @@ def _surroundings(about: Mapping[str, Any]) -> str:
     parts = ["<h2>Seed and surroundings</h2>"]
     if command:
         parts.append(f"<p>Run it again:</p><pre>{escape(words(command))}</pre>")
-    parts.append(table((), [(str(name), words(value)) for name, value in about.items() if name not in ("replay", "command", "rejected")]))
+    parts.append(
+        table((), [(str(name), words(value)) for name, value in about.items() if name not in ("replay", "command", "rejected", "left_out")])
+    )
     return "".join(parts)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from jepsen_like import ledger, report
 from jepsen_like.checker.verdict import Anomaly, Verdict
-from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Mark, Operation, Watch, WatchResponse
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, KeyValue, Mark, Operation, Watch, WatchResponse
 from jepsen_like.ledger import FaultRecord
 from jepsen_like.report.numbers import numbers
 from jepsen_like.report.packing import OPERATIONS_MAX, lanes_of, timeline
@@ -238,19 +238,6 @@ def test_index_links_the_runs_below_it(tmp_path: pathlib.Path) -> None:
     assert links == ["one/report.html"]
     assert "2 runs" in shown.text
     assert EVIL.strip() in shown.text
-
-
-def test_old_history_is_judged_again_and_drawn(tmp_path: pathlib.Path) -> None:
-    """A newer checker reads what an older run wrote."""
-    history, _verdict = sample(100)
-    with (tmp_path / "history.jsonl").open("w", encoding="utf-8") as stream:
-        writer = HistoryWriter(stream, {"seed": 4})
-        for record in (*history.operations, *history.watches, *history.responses, *history.marks):
-            writer.write(record)
-        writer.close()
-    verdict, target = report.recheck(tmp_path / "history.jsonl", lambda read: Verdict(checked=len(read.operations)), tmp_path / "again")
-    assert verdict.checked == 100
-    assert "VALID" in target.read_text(encoding="utf-8")
 
 
 def test_rule_broken_by_an_anomaly_is_the_closest_named() -> None:

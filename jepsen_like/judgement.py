@@ -1,0 +1,135 @@
+"""What a history proves: checkers, hashes of the members and the rules of acceptance, put together in one place.
+
+Runs, old history files and pages are all judged by `judge`, from the history and its stamp alone, so that none of them can say
+something else than the others. What a run found out by itself (a cluster that was never there, one that did not recover) stands in
+its history as a note.
+
+| name in the stamp | value | what is left out without it |
+|---|---|---|
+| workload | whose checks apply | everything, unless the caller names it |
+| nemesis | list of the faults asked for | whether the faults worked |
+| time_s | seconds of load under faults | whether enough was tried, but for nothing at all |
+| seed | of the run | nothing |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jepsen_like import acceptance, ledger
+from jepsen_like.checker import hashkv
+from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
+from jepsen_like.history import History, Mark
+from jepsen_like.workload import catalog
+
+REJECTED = "rejected"
+"""Nothing was wrong, and nothing was proved."""
+
+NOT_RECOVERED = "not-recovered"
+"""The anomaly of a cluster that stays away after every fault was healed."""
+
+UNAVAILABLE = "not available"
+"""A run's word for a cluster that was never there."""
+
+TEXT_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Of one history."""
+
+    workload: str
+    nemesis: tuple[str, ...]
+    seed: int
+    time_s: float
+    """0: the history does not say."""
+
+    verdict: Verdict
+    """Of all checkers."""
+
+    rejected: tuple[str, ...] = ()
+    """Why the history proves nothing."""
+
+    left_out: tuple[str, ...] = ()
+    """Which rules could not be applied, as the stamp does not say enough."""
+
+    @property
+    def outcome(self) -> str:
+        """`valid`, `invalid`, `unknown` or `rejected`; rejection never hides anything."""
+        return REJECTED if self.verdict.outcome == VALID and self.rejected else self.verdict.outcome
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The first anomaly, what could not be decided, why nothing was proved, what was not looked at."""
+        first = self.verdict.anomalies[:1] if self.verdict.outcome == INVALID else ()
+        return (*(one.explanation for one in first), *self.verdict.reasons, *self.rejected, *self.left_out)
+
+
+def note_of(kind: str, text: str, at_ns: int) -> Mark:
+    """What a run found out by itself, for its history; `kind` is `NOT_RECOVERED` or `UNAVAILABLE`."""
+    return ledger.note({kind: text[:TEXT_MAX]}, at_ns)
+
+
+def workload_of(history: History, workload: str | None = None) -> str:
+    """The name given, or the one in the stamp.
+
+    Raises:
+        ValueError: there is none.
+    """
+    name = workload or history.about.get("workload")
+    if not isinstance(name, str):
+        raise ValueError(f"the history does not name its workload; say --workload, one of {', '.join(catalog.BY_NAME)}")
+    return name
+
+
+def checked(history: History, workload: str) -> Verdict:
+    """What the workload's checkers, the hashes and the run's own notes come to.
+
+    Raises:
+        UnknownWorkloadError: there is no workload of that name.
+    """
+    seen = Findings()
+    for text in _notes(history, NOT_RECOVERED):
+        seen.add(NOT_RECOVERED, text)
+    return merged((catalog.make(workload).check(history), hashkv.check(history), seen.verdict(0)))
+
+
+def judge(history: History, workload: str | None = None) -> Judgement:
+    """The one judgement there is.
+
+    Args:
+        history: with its stamp.
+        workload: whose checks apply; the stamp's when left out.
+
+    Raises:
+        ValueError: no workload is named.
+        UnknownWorkloadError: there is none of that name.
+    """
+    name = workload_of(history, workload)
+    entry = catalog.entry_of(name)
+    time_s, nemesis, left_out = _asked_for(history.about)
+    rejected = [
+        *_notes(history, UNAVAILABLE),
+        *acceptance.rejections(history, entry, time_s=time_s, wanted_faults=nemesis),
+    ]
+    seed = history.about.get("seed")
+    return Judgement(name, nemesis, seed if isinstance(seed, int) else 0, time_s, checked(history, name), tuple(rejected), tuple(left_out))
+
+
+def _asked_for(about: Mapping[str, Any]) -> tuple[float, tuple[str, ...], list[str]]:
+    """Time and faults, and what cannot be held against the history because it does not say."""
+    time_s, nemesis, left_out = about.get("time_s"), about.get("nemesis"), []
+    if not isinstance(time_s, int | float) or not time_s > 0:
+        time_s = 0.0
+        left_out.append("not looked at: whether enough was tried, because the history does not say how long its load was")
+    if not isinstance(nemesis, list | tuple):
+        nemesis = ()
+        left_out.append("not looked at: whether the faults worked, because the history does not say which were asked for")
+    return float(time_s), tuple(map(str, nemesis)), left_out
+
+
+def _notes(history: History, kind: str) -> list[str]:
+    found = (mark.detail for mark in history.marks if mark.kind == ledger.NOTE and isinstance(mark.detail, Mapping))
+    return [str(detail[kind]) for detail in found if kind in detail]

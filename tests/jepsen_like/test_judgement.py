@@ -1,0 +1,145 @@
+"""Runs, checks and pages say the same of one history, and what a run refused to call valid stays refused."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jepsen_like import judgement, run
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, Operation, load_file
+from jepsen_like.main import cli
+
+MILLISECOND = 1_000_000
+
+
+def puts(count: int) -> list[Operation]:
+    """So many acknowledged writes of one key, one a millisecond."""
+    return [
+        Operation(0, "put", "k", str(at), (), at * MILLISECOND, at * MILLISECOND + 10, OK, 2 + at, "n1") for at in range(count)
+    ]  # fmt: skip
+
+
+def unknowns(count: int, start: int) -> list[Operation]:
+    return [
+        Operation(100 + at, "get", "k", 0, None, (start + at) * MILLISECOND, (start + at) * MILLISECOND + 10, UNKNOWN)
+        for at in range(count)
+    ]
+
+
+def hashes(*values: int) -> list[Operation]:
+    """One answer a member, at one revision."""
+    return [Operation(1 + at, "hashkv", "", 50, (value, -1), 10**12, 10**12 + 10, OK, 50, f"n{at + 1}") for at, value in enumerate(values)]
+
+
+STAMP = {"workload": "register", "nemesis": [], "seed": 7, "time_s": 1.0}
+GOOD = [*puts(100), *hashes(5, 5, 5)]
+REFUSED = [Operation(at, "get", "k", 0, None, at, at + 1, FAIL, error="connection refused") for at in range(293)]
+
+
+def written(path: pathlib.Path, operations: list[Operation], about: dict[str, object]) -> pathlib.Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as stream:
+        writer = HistoryWriter(stream, about)
+        for one in operations:
+            writer.write(one)
+        writer.close()
+    return path
+
+
+def invoke(*arguments: str | pathlib.Path) -> Result:
+    return CliRunner().invoke(cli, list(map(str, arguments)), prog_name="jepsen-like")
+
+
+CASES = {
+    "good": (GOOD, "valid", 0, ""),
+    "another hash": ([*puts(100), *hashes(5, 6, 5)], "invalid", 1, "n1 has hash 5 and n2 has hash 6"),
+    "one hash alone": ([*puts(100), *hashes(5)], "unknown", 3, "no hash of n1 could be compared"),
+    "nobody knows": ([*puts(100), *unknowns(14, 200), *hashes(5, 5, 5)], "rejected", 3, "too much is not known: 14 of 117"),
+    "nobody there": (REFUSED, "rejected", 3, "too little was tried: 0 calls"),
+    "nothing": ([], "rejected", 3, "too little was tried"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_run_check_and_report_say_the_same_of_a_history(case, tmp_path):
+    """What a run is refused for cannot be washed away by judging its history again."""
+    operations, outcome, status, said = CASES[case]
+    path = written(tmp_path / "run" / run.HISTORY_FILE, operations, STAMP)
+    plan = run.Plan("register", 7, path.parent, 1.0)
+    told = run.judge(plan, load_file(path))
+    assert (told.verdict, said in " ".join(told.reasons)) == (outcome, True)
+    checked = invoke("check", path, "--json")
+    again = json.loads(checked.stdout)
+    assert checked.exit_code == status
+    assert {**again, "report": ""} == json.loads(run.Result(**{**json.loads(told.line()), "report": ""}).line())
+    before = (path.parent / "report.html").read_text()
+    assert invoke("report", path).exit_code == 0
+    assert outcome.upper() in before
+    assert (path.parent / "report.html").read_text() == before
+    assert said in invoke("check", path).stdout
+
+
+def test_another_hash_is_called_by_its_name(tmp_path):
+    path = written(tmp_path / "history.jsonl", CASES["another hash"][0], STAMP)
+    assert json.loads(invoke("check", path, "--json").stdout)["kinds"] == ["hash-divergence"]
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"workload": "register", "nemesis": []}, "whether enough was tried"),
+        ({"workload": "register", "time_s": 1.0}, "whether the faults worked"),
+    ],
+)
+def test_rules_that_an_old_stamp_cannot_feed_are_named(about, said, tmp_path):
+    """An old history may still be valid, and its reader learns what was not looked at."""
+    path = written(tmp_path / "history.jsonl", GOOD, about)
+    assert said in json.loads(invoke("check", path, "--json").stdout)["reasons"][0]
+    assert invoke("check", path).exit_code == 0
+    invoke("report", path)
+    assert said in (tmp_path / "report.html").read_text()
+    assert said in (tmp_path / "summary.md").read_text()
+
+
+def test_history_without_one_answer_proves_nothing_whatever_its_stamp(tmp_path):
+    path = written(tmp_path / "history.jsonl", REFUSED, {"workload": "register"})
+    assert json.loads(invoke("check", path, "--json").stdout)["verdict"] == "rejected"
+
+
+def test_fault_asked_for_and_never_done_rejects_a_check_as_well(tmp_path):
+    path = written(tmp_path / "history.jsonl", GOOD, {**STAMP, "nemesis": ["pause"]})
+    assert "none of the faults pause was injected" in invoke("check", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [(judgement.UNAVAILABLE, "rejected"), (judgement.NOT_RECOVERED, "invalid")],
+)
+def test_what_a_run_found_by_itself_is_judged_from_its_history(kind, outcome):
+    history = History(GOOD, marks=[judgement.note_of(kind, "no answer within 30 s", 5)], about=STAMP)
+    judged = judgement.judge(history)
+    assert judged.outcome == outcome
+    assert "no answer within 30 s" in judged.reasons
+
+
+def test_page_is_not_replaced_by_one_that_says_something_else(tmp_path):
+    """Neither by another verdict on the same history, nor by the page of another history beside it."""
+    path = written(tmp_path / "history.jsonl", CASES["nobody knows"][0], STAMP)
+    run.judge(run.Plan("register", 7, tmp_path, 1.0), load_file(path))
+    before = (tmp_path / "report.html").read_text()
+    small = written(tmp_path / "history.small.jsonl", CASES["nobody knows"][0], STAMP)
+    written(path, GOOD, STAMP)
+    for file, said in ((path, "says rejected"), (small, "is of history.jsonl")):
+        shown = invoke("report", file)
+        assert (shown.exit_code, said in shown.stderr) == (2, True), shown.stderr
+        assert (tmp_path / "report.html").read_text() == before
+        assert invoke("report", file, "--out", tmp_path / "else").exit_code == 0
+
+
+def test_stamp_of_a_plan_holds_all_that_judging_again_needs():
+    stamp = run.Plan("register", 7, pathlib.Path(), 12.5, nemesis=("kill", "pause"), about={"raftkv": "1"}).stamp
+    judged = judgement.judge(History(about=json.loads(json.dumps(stamp))))
+    assert (judged.workload, judged.nemesis, judged.seed, judged.time_s, judged.left_out) == ("register", ("kill", "pause"), 7, 12.5, ())
