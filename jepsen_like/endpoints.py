@@ -14,12 +14,25 @@ from jepsen_like.recorder import Recorder, Sink
 from jepsen_like.sim.streams import Streams
 from jepsen_like.workload.attempts import client_of
 from raftkv.client import AsyncClient
+from raftkv.client.endpoints import parse_endpoint
 from raftkv.clock import Clock, SystemClock
+from raftkv.errors import RequestError
 
 
 def named(endpoints: str) -> dict[str, str]:
-    """Addresses as one gives them to etcdctl, separated by commas, each by the name the history will know it under."""
+    """Addresses as one gives them to etcdctl, separated by commas, each by the name the history will know it under.
+
+    Raises:
+        ValueError: there is none, or one is no address.
+    """
     addresses = [text.strip() for text in endpoints.split(",") if text.strip()]
+    if not addresses:
+        raise ValueError("--endpoints names no server: give HOST:PORT, several by comma, or leave it out for a cluster of its own")
+    for address in addresses:
+        try:
+            parse_endpoint(address)
+        except RequestError as exc:
+            raise ValueError(f"--endpoints: {exc}; give HOST:PORT, several by comma") from exc
     return {f"n{number}": address for number, address in enumerate(addresses, 1)}
 
 

@@ -1,30 +1,43 @@
 """The entrance `jepsen-like`: reads the command line, hands over to the module that does the work, prints.
 
 Exit statuses: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved (unknown,
-rejected); 4 not available on this machine. Modules are imported when called: help costs click alone, and a mutant must be in place before
-anything of raftkv is imported.
+rejected); 4 not available on this machine; 5 the harness itself failed. Modules are imported when called: help costs click alone, and a
+mutant must be in place before anything of raftkv is imported.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import multiprocessing
+import math
 import pathlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, NoReturn, TypeVar
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 
-T = TypeVar("T")
-
-STATUS = {"valid": 0, "invalid": 1}
-NOTHING_PROVED = 3
+USAGE = 2
 NOT_AVAILABLE = 4
+HARNESS_FAILED = 5
+"""Neither the store nor the caller is at fault: never 1, which says that the store is wrong."""
+
+STATUSES = (
+    "Exit status: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved; "
+    "4 not available on this machine; 5 the harness itself failed; 128+n ended by signal n."
+)
 
 OUT = pathlib.Path(".raftkv/jepsen")
+
+
+class Finite(click.FloatRange):
+    """A number in a range; neither `nan`, which is in every one, nor an infinite one, which no run comes to the end of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See click."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 class Examples(click.Command):
@@ -42,7 +55,7 @@ class Examples(click.Command):
                     formatter.write(f"  {line.strip()}\n")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=STATUSES)
 def cli() -> None:
     """Breaks clusters on purpose and proves what their clients were promised.
 
@@ -67,8 +80,8 @@ def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 @click.option("--endpoints", help="Run against these, as given to etcdctl, instead of a cluster started for the run.")
 @click.option("--workload", "workloads", default="register", show_default=True, callback=_list, help="One, several by comma, or all.")
 @click.option("--nemesis", default="none", show_default=True, callback=_list, help="Faults by comma, all, or none: see `list`.")
-@click.option("--time", "time_s", default=30.0, show_default=True, type=click.FloatRange(1), help="Seconds of load under faults.")
-@click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(1), help="Calls a second over all clients.")
+@click.option("--time", "time_s", default=30.0, show_default=True, type=Finite(1), help="Seconds of load under faults.")
+@click.option("--rate", default=200.0, show_default=True, type=Finite(1), help="Calls a second over all clients.")
 @click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9), help="Of the cluster that is started.")
 @click.option("--system", default="raftkv", show_default=True, type=click.Choice(["raftkv", "etcd"]), help="What it is made of.")
 @click.option("--backend", default="PX", show_default=True, type=click.Choice(["PX", "NS"]), help="PX: proxies; NS: network namespaces.")
@@ -78,9 +91,16 @@ def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a run, and nothing else, on standard output.")
 def run(**options: Any) -> None:
     """Runs workloads against a real cluster under faults, and judges what the clients saw."""
-    from jepsen_like import campaign
 
-    raise SystemExit(_teaching(lambda: campaign.run(**options)))
+    def work() -> int:
+        from jepsen_like import campaign, endpoints
+
+        if options["endpoints"] is not None:
+            # Refused before there is a folder of a run.
+            endpoints.named(options["endpoints"])
+        return campaign.run(**options)
+
+    raise SystemExit(_teaching(work))
 
 
 @cli.command(
@@ -98,7 +118,7 @@ def run(**options: Any) -> None:
     "--scenario", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path), help="One scenario, as `shrink` printed it."
 )
 @click.option("--core/--server", "core", default=None, help="Consensus and storage model alone, or whole members (the default).")
-@click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="Virtual seconds of load a run: 60 of the core, 10 of members.")
+@click.option("--virtual", "virtual_s", type=Finite(1), help="Virtual seconds of load a run: 60 of the core, 10 of members.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes side by side.")
 @click.option("--mutant", help="Put a known way to be wrong into the product first, and stop at the first seed that sees it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a seed, and nothing else, on standard output.")
@@ -106,30 +126,10 @@ def sim(
     seeds: str, scenario: pathlib.Path | None, core: bool | None, virtual_s: float | None, mutant: str | None, jobs: int, as_json: bool
 ) -> None:
     """Simulates clusters on virtual time, one seed each: the same seed gives the same run, everywhere."""
-    numbers = _range(seeds)
+    from jepsen_like import seeds as simulated
 
-    def work() -> int:
-        # What simulated members would log is told by their seed's line, and by a replay in a debugger; here it would bury both.
-        if not logging.root.handlers:
-            logging.root.addHandler(logging.NullHandler())
-        level = core
-        if mutant is not None:
-            from jepsen_like.sim import mutation
-
-            try:
-                chosen = mutation.load(mutation.directory(), mutant)
-            except mutation.MutantsMissingError as exc:
-                raise click.UsageError(str(exc)) from exc
-            if level is None:
-                level = chosen.level is mutation.Level.CORE
-            mutation.install(chosen)
-        if scenario is not None:
-            again = _again(scenario.read_text(encoding="utf-8"), core=bool(level))
-            return _print_seeds(iter([again]), 1, as_json=as_json, mutant=mutant)
-        results = _simulated(numbers, core=bool(level), virtual_s=virtual_s, jobs=jobs)
-        return _print_seeds(results, len(numbers), as_json=as_json, mutant=mutant)
-
-    raise SystemExit(_teaching(work))
+    plan = simulated.Plan(_range(seeds), scenario, core, virtual_s, mutant, jobs, as_json)
+    raise SystemExit(_teaching(lambda: simulated.simulate(plan)))
 
 
 @cli.command(
@@ -157,7 +157,7 @@ def check(history: pathlib.Path, workload: str | None, as_json: bool) -> None:
 @click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
 @click.option("--seed", type=int, help="A seed of the simulation that fails.")
 @click.option("--core/--server", "core", default=False, help="Of which simulation.")
-@click.option("--virtual", "virtual_s", type=click.FloatRange(1), help="As it was given to `sim`.")
+@click.option("--virtual", "virtual_s", type=Finite(1), help="As it was given to `sim`.")
 @click.option("--workload", help="Whose checks to apply to a history; the one it names when left out.")
 def shrink(history: pathlib.Path | None, seed: int | None, core: bool, virtual_s: float | None, workload: str | None) -> None:
     """Finds the smallest thing that still fails: of a seed its scenario, of a history its operations."""
@@ -217,76 +217,6 @@ def _range(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _simulated(seeds: Sequence[int], *, core: bool, virtual_s: float | None, jobs: int) -> Iterator[dict[str, Any]]:
-    """Each seed's line, in the order of the seeds, as it comes."""
-    one = partial(_line_of_core, virtual_s=virtual_s or 60.0) if core else partial(_line_of_members, virtual_s=virtual_s or 10.0)
-    if jobs == 1 or len(seeds) == 1:
-        yield from map(one, seeds)
-        return
-    # Forked, so that a mutant is in place in each of them.
-    with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        yield from pool.imap(one, seeds)
-
-
-def _line_of_core(seed: int, virtual_s: float) -> dict[str, Any]:
-    from jepsen_like.sim.core import runs as of_core
-
-    line: dict[str, Any] = json.loads(of_core.run(seed, virtual_s=virtual_s).to_json())
-    return line
-
-
-def _line_of_members(seed: int, virtual_s: float) -> dict[str, Any]:
-    from jepsen_like.sim import runs as of_members
-
-    return of_members.run(seed, virtual_s=virtual_s).to_json()
-
-
-def _again(text: str, *, core: bool) -> dict[str, Any]:
-    """The line of one scenario."""
-    if core:
-        from jepsen_like.sim.core import runs as of_core
-        from jepsen_like.sim.core.scenario import Scenario as OfCore
-
-        of_consensus = OfCore.from_json(text)
-        line: dict[str, Any] = json.loads(of_core.run(of_consensus.seed, of_consensus).to_json())
-        return line
-    from jepsen_like.sim import runs as of_members
-    from jepsen_like.sim.scenario import Scenario as OfMembers
-
-    whole = OfMembers.from_json(text)
-    return of_members.run(whole.seed, whole).to_json()
-
-
-def _print_seeds(results: Iterator[dict[str, Any]], count: int, *, as_json: bool, mutant: str | None) -> int:
-    found: dict[str, list[int]] = {}
-    for line in _watched(results, count):
-        found.setdefault(line["verdict"], []).append(line["seed"])
-        if as_json:
-            click.echo(json.dumps(line))
-        elif line["verdict"] != "valid":
-            why = line.get("rule") or "; ".join(line.get("anomalies", ()))
-            click.echo(f"seed {line['seed']}: {line['verdict']}: {why}")
-        if mutant is not None and line["verdict"] == "invalid":
-            click.echo(f"mutant {mutant} was seen by seed {line['seed']}", err=True)
-            return STATUS["invalid"]
-    if mutant is not None:
-        click.echo(f"mutant {mutant} was not seen by {count} seeds", err=True)
-    summary = ", ".join(f"{len(seeds)} {verdict}" for verdict, seeds in sorted(found.items()))
-    click.echo(summary, err=True)
-    if "invalid" in found:
-        return STATUS["invalid"]
-    return 0 if set(found) == {"valid"} else NOTHING_PROVED
-
-
-def _watched(results: Iterator[T], count: int) -> Iterator[T]:
-    """The same with a bar on a terminal."""
-    if not sys.stderr.isatty():
-        yield from results
-        return
-    with click.progressbar(results, length=count, label="seeds", file=sys.stderr) as bar:
-        yield from bar
-
-
 def _teaching(work: Callable[[], int]) -> int:
     """The exit status; what a person can mend is said in one sentence instead of a traceback."""
     try:
@@ -298,7 +228,11 @@ def _teaching(work: Callable[[], int]) -> int:
         return 130
     except (ValueError, OSError) as exc:
         click.echo(f"jepsen-like: {exc}", err=True)
-        return 2 if isinstance(exc, ValueError) else NOT_AVAILABLE
+        return USAGE if isinstance(exc, ValueError) else NOT_AVAILABLE
+    except Exception as exc:
+        # Python's own status for an error that nobody expected is 1, and 1 says that the store is wrong.
+        click.echo(f"{''.join(traceback.format_exception(exc))}jepsen-like: the harness itself failed: {exc}", err=True)
+        return HARNESS_FAILED
 
 
 def main() -> NoReturn:

@@ -121,7 +121,7 @@ def _doubtful(lines: Sequence[Line]) -> list[str]:
             continue
         level = level_of(line)
         name = f"run of {line['workload']}, seed {line['seed']}" if level == "run" else f"{LEVELS[level]}, seed {line['seed']}"
-        reasons = line.get("reasons", ()) if level == "run" else line.get("anomalies", ())
+        reasons = line.get("reasons", ()) or line.get("anomalies", ())
         why = line.get("rule") or "; ".join(reasons) or "no reason is told"
         rows.append(f"- {name}: {line['verdict']}: {why[:REASON_MAX]}")
     return ["## Not valid", "", *rows, ""] if rows else []

@@ -18,8 +18,9 @@ VIRTUAL_S = 30.0
 
 
 def _print(result: Result, again: str) -> None:
+    faults = sum(result.faults.values())
     print(
-        f"seed {result.seed}: {result.verdict}, {result.ops} operations, {result.faults} faults, {result.virtual_s:.0f} virtual s"
+        f"seed {result.seed}: {result.verdict}, {result.ops} operations, {faults} faults, {result.virtual_s:.0f} virtual s"
         f" in {result.wall_s:.1f} s, trace {result.trace_hash}{f' ({result.reason})' if result.reason else ''}",
         flush=True,
     )

@@ -146,6 +146,9 @@ def install(mutant: Mutant) -> None:
     if mutant.module in sys.modules:
         raise LateMutantError(f"{mutant.module} was imported before the mutant {mutant.name} was put into it")
     path = source_path(mutant.module)
-    with open(path, encoding="utf-8") as file:
-        mutated(mutant, file.read())
+    try:
+        with open(path, encoding="utf-8") as file:
+            mutated(mutant, file.read())
+    except FileNotFoundError as exc:
+        raise StaleMutantError(f"{mutant.name}: there is no module {mutant.module} any more") from exc
     sys.meta_path.insert(0, _Finder(mutant, path))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jepsen_like import ledger
-from jepsen_like.checker.verdict import INVALID, Findings, Verdict, merged
+from jepsen_like.checker.verdict import INVALID, UNKNOWN, Findings, Verdict, merged
 from jepsen_like.history import History, Operation
 from jepsen_like.sim import escapes, places, swarm
 from jepsen_like.sim.cluster import SimulatedCluster, virtual_time
@@ -89,8 +90,8 @@ class Result:
     ops: int
     """Completed calls of clients, whatever their outcome."""
 
-    faults: int
-    """Faults whose effect was seen."""
+    faults: Mapping[str, int]
+    """By name, those whose effect was seen."""
 
     reached: Mapping[str, int]
     history: History
@@ -106,6 +107,8 @@ class Result:
         """The one line of `--json`."""
         names = ("seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults")
         line = {name: getattr(self, name) for name in names} | {"reached": dict(self.reached)}
+        reasons = [self.reason] if self.verdict == REJECTED else self.findings.reasons if self.verdict == UNKNOWN else []
+        line["reasons"] = [text[:500] for text in reasons[:5]]
         if self.verdict == INVALID:
             line["anomalies"] = [f"{one.kind}: {one.explanation}"[:500] for one in self.findings.anomalies[:5]]
         return line
@@ -150,7 +153,7 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
         virtual_s=round(loop.now_s - simulated.began_s, 3),
         wall_s=round(wall_s, 3),
         ops=len(history.operations),
-        faults=len(verified),
+        faults=dict(sorted(Counter(record.name for record in verified).items())),
         reached=points.met,
         history=history,
         scenario=scenario,

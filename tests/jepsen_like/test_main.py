@@ -98,6 +98,17 @@ def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
         (("run", "--workload", "register", "--nemesis", "kill", "--endpoints", "127.0.0.1:1"), "leave out --endpoints"),
         (("run", "--workload", "register", "--nemesis", "pause", "--endpoints", "127.0.0.1:1"), "no process of this user listens"),
         (("run", "--workload", "register", "--nemesis", "pause", "--endpoints", "192.0.2.1:1"), "only members on this machine"),
+        (("run", "--endpoints", ""), "--endpoints names no server"),
+        (("run", "--endpoints", " , "), "--endpoints names no server"),
+        (("run", "--endpoints", "foo:bar", "--time", "1"), "--endpoints: endpoint 'foo:bar'"),
+        (("run", "--endpoints", "ftp://127.0.0.1:1"), "unknown scheme 'ftp'"),
+        (("run", "--time", "inf"), "not a finite number"),
+        (("run", "--time", "nan"), "not a finite number"),
+        (("run", "--rate", "inf"), "not a finite number"),
+        (("run", "--time", "0.5"), "not in the range"),
+        (("sim", "--virtual", "nan"), "not a finite number"),
+        (("sim", "--core", "--virtual", "inf"), "not a finite number"),
+        (("shrink", "--seed", "1", "--virtual", "nan"), "not a finite number"),
         (("sim", "--seeds", "ten"), "FIRST-LAST"),
         (("sim", "--mutant", "no-such"), "0 mutants named"),
         (("shrink",), "either a history file or --seed"),
@@ -121,9 +132,39 @@ def test_sim_prints_one_line_a_seed_with_the_promised_fields():
     shown = invoke("sim", "--core", "--seeds", "1-2", "--virtual", "60", "--json")
     lines = [json.loads(line) for line in shown.stdout.splitlines()]
     assert [line["seed"] for line in lines] == [1, 2]
-    wanted = {"seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "reached"}
-    assert all(wanted <= set(line) for line in lines)
+    wanted = {"seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "reached", "reasons"}
+    assert all(wanted <= set(line) and isinstance(line["faults"], dict) for line in lines)
     assert shown.exit_code == (0 if all(line["verdict"] == "valid" for line in lines) else 1)
+
+
+@pytest.mark.parametrize("level", ["--core", "--server"])
+def test_sim_of_seed_that_did_too_little_says_why_it_is_rejected(level):
+    """`rejected` without a reason leaves nothing to do."""
+    arguments = ("sim", level, "--seeds", "6", "--virtual", "1")
+    line = json.loads(invoke(*arguments, "--json").stdout)
+    (reason,) = line["reasons"]
+    assert line["verdict"] == "rejected" and "operation" in reason
+    shown = invoke(*arguments)
+    assert shown.exit_code == 3 and f"seed 6: rejected: {reason}\n" in shown.stdout
+
+
+def test_error_that_nobody_expected_is_not_told_as_a_wrong_store(monkeypatch):
+    """Status 1 accuses the store; what the harness breaks itself has one of its own, with the way to it."""
+
+    def broken(_plan):
+        return 1 / 0
+
+    from jepsen_like import seeds
+
+    monkeypatch.setattr(seeds, "simulate", broken)
+    shown = invoke("sim", "--core", "--seeds", "1")
+    assert shown.exit_code == 5
+    assert "ZeroDivisionError" in shown.stderr and "the harness itself failed: division by zero" in shown.stderr
+
+
+def test_help_tells_every_exit_status():
+    shown = " ".join(invoke("--help").output.split())
+    assert all(f"{number} " in shown.partition("Exit status:")[2] for number in range(6))
 
 
 @pytest.mark.slow

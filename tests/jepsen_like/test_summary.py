@@ -21,7 +21,7 @@ CORE = {
     "reached": {"log_cut": 2},
     "rule": "",
 }
-SERVER = {"seed": 1, "verdict": "valid", "virtual_s": 60.0, "wall_s": 6.0, "ops": 9000, "faults": 12, "reached": {"log_cut": 1}}
+SERVER = {"seed": 1, "verdict": "valid", "virtual_s": 60.0, "wall_s": 6.0, "ops": 9000, "faults": {"kill": 12}, "reached": {"log_cut": 1}}
 RUN = {
     "verdict": "valid",
     "ops": 9000,
@@ -44,6 +44,7 @@ def test_page_of_valid_lines_counts_each_once():
     assert "| namespaces | register | kill, pause | valid | 9 000 | 8 000 | 7 | 11 | 0 | 1 |" in text
     assert "| log cut | 2 | 4 |" in text
     assert "| isolate | 2 | 6 |" in text
+    assert "| kill | 1 | 12 |" in text
     assert "Not valid" not in text
 
 
@@ -51,8 +52,10 @@ def test_page_of_doubtful_lines_names_each_with_its_reason():
     """An invalid seed decides the sentence; rejected ones are listed, too, and never counted as valid."""
     wrong = CORE | {"seed": 3, "verdict": "invalid", "rule": "two leaders in term 4"}
     empty = RUN | {"verdict": "rejected", "reasons": ["no call overlaps a fault"]}
-    text = summary.page({"core": [CORE, wrong], "proxies": [empty]}, "")
-    assert "**1 of 3 found something wrong.**" in text
+    idle = SERVER | {"seed": 6, "verdict": "rejected", "reasons": ["only 77 operations completed"]}
+    text = summary.page({"core": [CORE, wrong], "proxies": [empty], "server": [idle]}, "")
+    assert "**1 of 4 found something wrong.**" in text
+    assert "- server simulation, seed 6: rejected: only 77 operations completed" in text
     assert "- core simulation, seed 3: invalid: two leaders in term 4" in text
     assert "- run of register, seed 5: rejected: no call overlaps a fault" in text
     assert "1 of 2 are valid; 1 proved nothing" in summary.page({"core": [CORE], "proxies": [empty]}, "")

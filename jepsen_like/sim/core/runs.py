@@ -62,7 +62,9 @@ class Result:
     def to_json(self) -> str:
         """One line, without the scenario."""
         names = ("seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "reached", "rule", "detail")
-        return json.dumps({name: getattr(self, name) for name in names})
+        # Whoever reads lines of both simulations finds the reasons of both in one place.
+        reasons = [self.rule] if self.verdict == REJECTED else []
+        return json.dumps({name: getattr(self, name) for name in names} | {"reasons": reasons})
 
     @property
     def replay(self) -> str:
