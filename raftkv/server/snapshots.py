@@ -392,7 +392,13 @@ class Intake:
         self._ended = True
         if not self._core.stopping:
             # The next transfer may use the same file: it must be gone before.
-            self._core.workers.store.submit(receiver.abort, lambda _r, _e: self._transfers.release(self))
+            self._core.workers.store.submit(receiver.abort, self._on_aborted)
+
+    def _on_aborted(self, _: None, _error: BaseException | None) -> None:
+        self._transfers.release(self)
+        # Who sends may go away before it is told; a disk that takes no writes ends the member all the same.
+        if self._failed is not None and not isinstance(self._failed, CorruptionError):
+            self._core.fail(self._failed)
 
 
 def _meta_of(view: Reader) -> SnapshotMeta:

@@ -51,6 +51,10 @@ def _revision(member: SimulatedMember) -> int:
     return member.running.core.store.revision if member.running is not None else 0
 
 
+def _texts(error: BaseException | None) -> str:
+    return " ".join(map(_texts, error.exceptions)) if isinstance(error, BaseExceptionGroup) else str(error)
+
+
 async def _caught_up(cluster: SimulatedCluster, member: SimulatedMember, revision: int, timeout_s: float = 20.0) -> None:
     await cluster.until(lambda: _revision(member) >= revision, timeout_s, f"{member.host} has revision {revision}")
     assert not cluster.failures, cluster.failures
@@ -165,6 +169,24 @@ def test_snapshot_sender_that_vanished_does_not_block_the_next() -> None:
         await _caught_up(cluster, lagging, revision, 40.0)
 
     simulate(34, scenario, **SMALL)
+
+
+def test_disk_that_fails_under_a_snapshot_ends_the_member_also_when_the_sender_vanished() -> None:
+    """Design §4 rule 2: whether somebody is there to be told of it or not (found by seed 79 of 60 s)."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader, _, lagging = await _behind(cluster, value_bytes=200_000)
+        cluster.loop.network.heal()
+        await _receiving(lagging)
+        assert lagging.disk is not None
+        disk = lagging.disk
+        lagging.fail_disk(1)
+        await cluster.until(lambda: disk.failed, what="a write fails")
+        leader.crash()
+        await cluster.until(lambda: lagging.failed is not None, 10.0, "the member ends")
+        assert "/snap/" in _texts(lagging.failed)
+
+    simulate(46, scenario, **SMALL)
 
 
 def test_stop_in_the_middle_of_an_install_leaves_nothing_behind() -> None:
