@@ -1,7 +1,7 @@
 """Pauses of servers this harness did not start: whoever listens at a local endpoint is stopped and continued.
 
 The only fault that can be done to foreign servers without knowing how they are started. Needs endpoints on this machine, and
-the right to signal their processes; reads /proc.
+the right to signal their processes; reads /proc. Nobody is left stopped, however the run ends: a process of its own watches over that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from jepsen_like import ledger
 from jepsen_like.cluster.owners import owner_of
+from jepsen_like.cluster.waker import waking
 from jepsen_like.ledger import FaultRecord
 from jepsen_like.workload.workload import World
 
@@ -80,6 +81,10 @@ class Pauses:
 
     async def run(self, until_s: float) -> None:
         """See `Faults`."""
+        with waking(self._members.values()):
+            await self._run(until_s)
+
+    async def _run(self, until_s: float) -> None:
         while True:
             gap_s, hold_s = self._random.uniform(*GAP_S), self._random.uniform(*HOLD_S)
             if self._world.now_s() + gap_s + hold_s >= until_s:

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
+from jepsen_like import ending
+
 USAGE = 2
 NOT_AVAILABLE = 4
 HARNESS_FAILED = 5
@@ -100,7 +102,9 @@ def run(**options: Any) -> None:
             endpoints.named(options["endpoints"])
         return campaign.run(**options)
 
-    raise SystemExit(_teaching(work))
+    # Simulations break nothing that stays broken, and their processes side by side are ended by SIGTERM themselves.
+    with ending.in_order() as end:
+        raise SystemExit(_teaching(work, end))
 
 
 @cli.command(
@@ -217,15 +221,16 @@ def _range(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _teaching(work: Callable[[], int]) -> int:
+def _teaching(work: Callable[[], int], end: ending.Ending | None = None) -> int:
     """The exit status; what a person can mend is said in one sentence instead of a traceback."""
     try:
         return work()
     except click.ClickException:
         raise
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return 130
+        end = end or ending.Ending()
+        click.echo(f"interrupted by {end.number.name}", err=True)
+        return end.status
     except (ValueError, OSError) as exc:
         click.echo(f"jepsen-like: {exc}", err=True)
         return USAGE if isinstance(exc, ValueError) else NOT_AVAILABLE
