@@ -9,17 +9,15 @@ import asyncio
 import pathlib
 import platform
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import click
 
-from jepsen_like import judgement, places
+from jepsen_like import judgement, places, restriction
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
-from jepsen_like.ddmin import smaller
-from jepsen_like.history import History, HistoryWriter, Operation, Watch, load_file
+from jepsen_like.history import HistoryWriter, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
@@ -27,8 +25,6 @@ from raftkv import __version__
 from raftkv.clock import SystemClock
 
 NOTHING_PROVED = 3
-
-SHRINK_TRIES_MAX = 400
 
 
 def run(
@@ -143,41 +139,26 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
 
 
 def shrink(path: pathlib.Path, workload: str | None) -> int:
-    """The part of a failing history from which no chunk can be left out without losing its first kind of anomaly."""
+    """The part of a failing history that shows its first anomaly, on the same records and whatever the calls left out did."""
     history = load_file(path)
     name = judgement.workload_of(history, workload)
     whole = judgement.checked(history, name)
     if whole.outcome != INVALID:
         raise ValueError(f"nothing to shrink: the history is {whole.outcome}")
-    kind = whole.kinds[0]
-    smaller = _smallest(history, lambda part: kind in judgement.checked(part, name).kinds)
+    anomaly = whole.anomalies[0]
+    small = restriction.smallest(history, anomaly, lambda part: judgement.checked(part, name))
+    small = restriction.stamped(small, anomaly, len(history.operations))
     target = path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".small.jsonl")
     with target.open("w", encoding="utf-8") as stream:
-        writer = HistoryWriter(stream, history.about)
-        for records in (smaller.marks, smaller.watches, smaller.operations, smaller.responses):
+        writer = HistoryWriter(stream, small.about)
+        for records in (small.marks, small.watches, small.operations, small.responses):
             for record in records:
                 writer.write(record)
         writer.close()
-    click.echo(f"{target}: {len(smaller.operations)} of {len(history.operations)} calls still show {kind}")
+    where = f" of {', '.join(map(repr, anomaly.keys))}" if anomaly.keys else ""
+    click.echo(f"{target}: {len(small.operations)} of {len(history.operations)} calls still show {anomaly.kind}{where}")
+    click.echo(f"  {anomaly.explanation}")
     return 0
-
-
-def _smallest(history: History, fails: Callable[[History], bool]) -> History:
-    """Of operations and watches together."""
-    whole: list[Operation | Watch] = [*history.watches, *history.operations]
-    return _part(history, smaller(whole, lambda kept: fails(_part(history, kept)), tries_max=SHRINK_TRIES_MAX))
-
-
-def _part(history: History, kept: Sequence[Operation | Watch]) -> History:
-    watches = [one for one in kept if isinstance(one, Watch)]
-    numbers = {one.watch for one in watches}
-    return replace(
-        history,
-        operations=[one for one in kept if isinstance(one, Operation)],
-        watches=watches,
-        responses=[one for one in history.responses if one.watch in numbers],
-        marks=history.marks,
-    )
 
 
 def shrink_seed(seed: int, *, core: bool, virtual_s: float | None) -> int:
