@@ -17,7 +17,7 @@ from jepsen_like import judgement, places, restriction
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
-from jepsen_like.history import HistoryWriter, load_file
+from jepsen_like.history import HistoryWriter, MalformedHistoryError, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
@@ -47,19 +47,38 @@ def run(
     number = SystemClock().random().getrandbits(31) if seed is None else seed
     again = " ".join(["jepsen-like", *sys.argv[1:], *([] if seed is not None else [f"--seed {number}"])])
     about = {"raftkv": __version__, "python": platform.python_version(), "replay": again}
-    statuses = []
+    statuses: list[int] = []
     for name in names:
         folder = places.folder_of(out, name, nemesis, number)
         plan = runs.Plan(name, number, folder, time_s, rate, tuple(nemesis), about)
-        with Progress(f"{name} {','.join(nemesis) or 'no faults'}", runs.WARM_UP_S + time_s + runs.COOL_DOWN_S) as progress:
-            if endpoints is not None:
-                result = asyncio.run(places.run_at(plan, endpoints, progress.tell))
-            else:
-                own = places.Own(system, backend, members, tuple(flags))
-                result = asyncio.run(places.run_own(plan, own, progress.tell))
+        own = places.Own(system, backend, members, tuple(flags))
+        try:
+            result = _run(plan, own, endpoints)
+        except KeyboardInterrupt:
+            if _print_interrupted(plan, as_json=as_json) == 1 or 1 in statuses:
+                return 1  # What was seen is wrong however the run went on.
+            raise
+        finally:
+            write_index(out)
         statuses.append(_print(result, as_json=as_json))
-    write_index(out)
     return max(statuses, key=lambda status: (status == 1, status))
+
+
+def _run(plan: runs.Plan, own: places.Own, endpoints: str | None) -> runs.Result:
+    title = f"{plan.workload} {','.join(plan.nemesis) or 'no faults'}"
+    with Progress(title, runs.WARM_UP_S + plan.time_s + runs.COOL_DOWN_S) as progress:
+        if endpoints is not None:
+            return asyncio.run(places.run_at(plan, endpoints, progress.tell))
+        return asyncio.run(places.run_own(plan, own, progress.tell))
+
+
+def _print_interrupted(plan: runs.Plan, *, as_json: bool) -> int:
+    """The line and the page of what there is; 0 when there is nothing."""
+    try:
+        result = runs.judge_file(plan)
+    except (OSError, MalformedHistoryError):
+        return 0
+    return _print(result, as_json=as_json)
 
 
 def _named(workloads: Sequence[str]) -> list[str]:
@@ -75,6 +94,10 @@ def _named(workloads: Sequence[str]) -> list[str]:
 def _print(result: runs.Result, *, as_json: bool) -> int:
     if as_json:
         click.echo(result.line())
+    elif result.reasons and not result.ok and result.verdict != INVALID:
+        # Nobody was there: what was counted meanwhile says nothing.
+        click.echo(f"{result.workload}: {result.verdict}: {result.reasons[0]}")
+        click.echo(f"  {result.report}")
     else:
         faults = ", ".join(f"{count} {status}" for status, count in result.faults.items()) or "none"
         click.echo(
@@ -95,7 +118,7 @@ def _status(verdict: str) -> int:
 
 def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
     """Judges a history file again; nothing beside it is changed."""
-    history = load_file(path)
+    history = load_file(path, allow_truncated=True)
     judged = judgement.judge(history, workload)
     if as_json:
         click.echo(runs.Result.of(history, judged, "").line())
@@ -117,7 +140,7 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     Raises:
         ValueError: the page beside it says something else, and stays.
     """
-    history = load_file(path)
+    history = load_file(path, allow_truncated=True)
     judged = judgement.judge(history, workload)
     other = "" if out is not None else runs.other_page(path.parent, path.name, judged.outcome)
     if other:
@@ -140,7 +163,7 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
 
 def shrink(path: pathlib.Path, workload: str | None) -> int:
     """The part of a failing history that shows its first anomaly, on the same records and whatever the calls left out did."""
-    history = load_file(path)
+    history = judgement.certain(load_file(path, allow_truncated=True))
     name = judgement.workload_of(history, workload)
     whole = judgement.checked(history, name)
     if whole.outcome != INVALID:

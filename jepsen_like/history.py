@@ -198,6 +198,9 @@ class History:
     about: Mapping[str, Any] = field(default_factory=dict)
     """Seed, versions, command: whatever the writer stamped."""
 
+    whole: bool = True
+    """False: its file has no end, and calls that ended after the last record are missing, whatever they did."""
+
 
 class HistoryWriter:
     """Writes records as they come. `close()` ends the history; without it a reader calls the file cut short."""
@@ -241,7 +244,7 @@ def records(lines: Iterable[str], *, allow_truncated: bool = False) -> Iterator[
 
 
 def load(lines: Iterable[str], *, allow_truncated: bool = False) -> History:
-    """A whole history in memory, checked across records as well: one call at a time per process, watches known.
+    """A history in memory, checked across records as well: one call at a time per process, watches known.
 
     Raises:
         MalformedHistoryError: see `records`, and `check_processes`.
@@ -251,8 +254,11 @@ def load(lines: Iterable[str], *, allow_truncated: bool = False) -> History:
     watches: list[Watch] = []
     responses: list[WatchResponse] = []
     marks: list[Mark] = []
+    whole = False
     for item in _records(lines, allow_truncated):
-        if isinstance(item, Operation):
+        if item is None:
+            whole = True
+        elif isinstance(item, Operation):
             operations.append(item)
         elif isinstance(item, WatchResponse):
             responses.append(item)
@@ -264,7 +270,7 @@ def load(lines: Iterable[str], *, allow_truncated: bool = False) -> History:
             about = item
     check_processes(operations)
     _check_watches(watches, responses)
-    return History(operations, watches, responses, marks, about)
+    return History(operations, watches, responses, marks, about, whole)
 
 
 def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
@@ -297,7 +303,8 @@ def _check_watches(watches: list[Watch], responses: list[WatchResponse]) -> None
             raise MalformedHistoryError(f"a response to a watch nobody opened: {response}")
 
 
-def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | Mapping[str, Any]]:
+def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | Mapping[str, Any] | None]:
+    """The stamp, the records, and None for the end."""
     count = 0
     number = 0
     ended = False
@@ -316,6 +323,7 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
             if data.get("end") != count:
                 raise MalformedHistoryError(f"line {number}: the end says {data.get('end')} records, there were {count}")
             ended = True
+            yield None
         else:
             yield _record(data, number)
             count += 1

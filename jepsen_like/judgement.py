@@ -15,13 +15,13 @@ its history as a note.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jepsen_like import acceptance, ledger, restriction
 from jepsen_like.checker import hashkv
 from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
-from jepsen_like.history import History, Mark
+from jepsen_like.history import UNKNOWN, History, Mark
 from jepsen_like.workload import catalog
 
 REJECTED = "rejected"
@@ -32,6 +32,12 @@ NOT_RECOVERED = "not-recovered"
 
 UNAVAILABLE = "not available"
 """A run's word for a cluster that was never there."""
+
+CUT_SHORT = "cut short"
+"""A run's word for its own end before its time."""
+
+UNSEEN_S = 5.0
+"""A call lasts so long at most, or twice as long as the longest of its history: what was lost at a history's end began no earlier."""
 
 TEXT_MAX = 1000
 
@@ -68,7 +74,7 @@ class Judgement:
 
 
 def note_of(kind: str, text: str, at_ns: int) -> Mark:
-    """What a run found out by itself, for its history; `kind` is `NOT_RECOVERED` or `UNAVAILABLE`."""
+    """What a run found out by itself, for its history; `kind` is `NOT_RECOVERED`, `UNAVAILABLE` or `CUT_SHORT`."""
     return ledger.note({kind: text[:TEXT_MAX]}, at_ns)
 
 
@@ -97,6 +103,32 @@ def checked(history: History, workload: str) -> Verdict:
     return restriction.only_its_own(history, whole)
 
 
+def certain(history: History) -> History:
+    """Of a history without its end, what nothing that is missing can explain: all before the missing calls can have begun.
+
+    Its file ends where it was cut, so whatever is missing was over later than all that is there. Reads that ended when it may have been
+    under way are left out; writes have an unknown outcome.
+    """
+    if history.whole:
+        return history
+    operations = history.operations
+    last_ns = max([one.complete_ns for one in operations] + [one.time_ns for one in history.responses], default=0)
+    longest_ns = max((one.complete_ns - one.invoke_ns for one in operations), default=0)
+    begun_ns = last_ns - max(int(UNSEEN_S * 1e9), 2 * longest_ns)
+    kept = [
+        one if one.complete_ns < begun_ns else one._replace(outcome=UNKNOWN, result=None, revision=0, error="")
+        for one in operations
+        if one.complete_ns < begun_ns or (one.invoke_ns < begun_ns and restriction.writes(one))
+    ]
+    return replace(
+        history,
+        operations=kept,
+        watches=[one for one in history.watches if one.opened_ns < begun_ns],
+        responses=[one for one in history.responses if one.time_ns < begun_ns],
+        whole=True,
+    )
+
+
 def judge(history: History, workload: str | None = None) -> Judgement:
     """The one judgement there is.
 
@@ -111,13 +143,19 @@ def judge(history: History, workload: str | None = None) -> Judgement:
     name = workload_of(history, workload)
     entry = catalog.entry_of(name)
     time_s, nemesis, left_out = _asked_for(history.about)
-    rejected = _notes(history, UNAVAILABLE)
-    if restriction.is_part(history):
+    rejected = [*_notes(history, UNAVAILABLE), *_notes(history, CUT_SHORT)]
+    if not history.whole:
+        rejected.append("the history has no end: its run was cut short, and calls are missing; what its last seconds show was not judged")
+    if _notes(history, UNAVAILABLE):
+        left_out = []  # Of a cluster that was not there, nothing else is worth saying.
+    elif restriction.is_part(history):
         left_out = ["this is a part of a history, made to show one anomaly: nothing else was looked at"]
     else:
         rejected += acceptance.rejections(history, entry, time_s=time_s, wanted_faults=nemesis)
     seed = history.about.get("seed")
-    return Judgement(name, nemesis, seed if isinstance(seed, int) else 0, time_s, checked(history, name), tuple(rejected), tuple(left_out))
+    return Judgement(
+        name, nemesis, seed if isinstance(seed, int) else 0, time_s, checked(certain(history), name), tuple(rejected), tuple(left_out)
+    )
 
 
 def _asked_for(about: Mapping[str, Any]) -> tuple[float, tuple[str, ...], list[str]]:

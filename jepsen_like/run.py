@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 
 from jepsen_like import acceptance, hashes, judgement, ledger
 from jepsen_like.cluster import ClusterError
-from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse
+from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse, load_file
 from jepsen_like.judgement import Judgement
 from jepsen_like.leaders import watched
 from jepsen_like.workload import catalog
@@ -201,6 +201,40 @@ async def execute(
         rare: which rare states were met, asked at the end.
     """
     workload = catalog.make(plan.workload, prefix)
+    found: list[tuple[str, str]] = []
+    try:
+        found += await _phases(plan, world, workload, faults, tell, onlooker)
+        if _is_interrupted():
+            raise asyncio.CancelledError
+    except BaseException as exc:
+        # What fails while a run is being ended, a healing or a last answer, is no fault of the store's.
+        interrupted = _is_interrupted() or isinstance(exc, asyncio.CancelledError)
+        ended = "it was interrupted" if interrupted else f"{type(exc).__name__}: {exc}"
+        found = [(judgement.CUT_SHORT, f"the run was cut short: {ended}")]
+        if interrupted:
+            raise asyncio.CancelledError from exc
+        raise
+    finally:
+        now_ns = world.recorder.now_ns()
+        for name, count in rare().items():
+            world.recorder.write(ledger.reached(name, count, now_ns))
+        for kind, text in found:
+            world.recorder.write(judgement.note_of(kind, text, now_ns))
+        world.recorder.close()
+        tape.close()
+    tell("checking")
+    return judge(plan, tape.history)
+
+
+def _is_interrupted() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _phases(
+    plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None], onlooker: World | None
+) -> list[tuple[str, str]]:
+    """From the first call to the last; what the run found out by itself, as kinds and sentences of notes."""
     trouble: list[tuple[str, str]] = []
     try:
         try:
@@ -211,16 +245,17 @@ async def execute(
             await last_reads(world, workload, tell)
     except* (NotReadyError, ClusterError) as group:
         trouble += [(judgement.NOT_RECOVERED, f"every fault was healed, and still: {error}") for error in _leaves(group)]
-    finally:
-        now_ns = world.recorder.now_ns()
-        for name, count in rare().items():
-            world.recorder.write(ledger.reached(name, count, now_ns))
-        for kind, text in trouble:
-            world.recorder.write(judgement.note_of(kind, text, now_ns))
-        world.recorder.close()
-        tape.close()
-    tell("checking")
-    return judge(plan, tape.history)
+    return trouble
+
+
+def judge_file(plan: Plan) -> Result:
+    """The same of what a run has written that did not come to its end.
+
+    Raises:
+        OSError: it wrote nothing.
+        MalformedHistoryError: not even its first line.
+    """
+    return judge(plan, load_file(plan.folder / HISTORY_FILE, allow_truncated=True))
 
 
 def judge(plan: Plan, history: History) -> Result:

@@ -40,7 +40,8 @@ class Carrier:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", module, str(theirs.fileno()), *arguments]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), *descriptors))
+            # A group of its own: Ctrl-C is for the run, which heals through this process before it ends it.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), *descriptors), process_group=0)
         ours.setblocking(False)
         return cls(process, ours)
 

@@ -135,6 +135,8 @@ class MemberProcess:
                 stderr=output,
                 cwd=ROOT,
                 env=dict(environment),
+                # A group of its own: Ctrl-C is for the run, which asks the members once more before it ends them.
+                process_group=0,
             )
         self.starts_total += 1
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jepsen_like import judgement, run
-from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, Operation, load_file
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Operation, load_file
 from jepsen_like.main import cli
 
 MILLISECOND = 1_000_000
@@ -143,3 +143,65 @@ def test_stamp_of_a_plan_holds_all_that_judging_again_needs():
     stamp = run.Plan("register", 7, pathlib.Path(), 12.5, nemesis=("kill", "pause"), about={"raftkv": "1"}).stamp
     judged = judgement.judge(History(about=json.loads(json.dumps(stamp))))
     assert (judged.workload, judged.nemesis, judged.seed, judged.time_s, judged.left_out) == ("register", ("kill", "pause"), 7, 12.5, ())
+
+
+def cut(path: pathlib.Path) -> pathlib.Path:
+    """The file as a killed run leaves it: no end, and half a line."""
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]) + '["op",0,"pu')
+    return path
+
+
+SECOND = 1_000_000_000
+LONG = [
+    Operation(0, "put", "k", str(at), (), at * SECOND, at * SECOND + 10, OK, 2 + at, "n1") for at in range(60)
+]  # fmt: skip
+
+
+def stale(at_s: int) -> Operation:
+    """A read of the first value."""
+    return Operation(1, "get", "k", 0, KeyValue("k", "0", 2, 2, 1), at_s * SECOND + 100, at_s * SECOND + 200, OK, 2 + at_s, "n2")
+
+
+def test_history_without_its_end_is_never_valid_and_says_so(tmp_path):
+    path = cut(written(tmp_path / "history.jsonl", LONG, STAMP))
+    shown = invoke("check", path)
+    assert shown.exit_code == 3
+    assert shown.stdout.startswith("rejected") and "has no end: its run was cut short" in shown.stdout
+    assert invoke("report", path).exit_code == 0
+    assert "REJECTED" in (tmp_path / "report.html").read_text()
+
+
+def test_anomaly_of_a_history_without_its_end_is_found_and_shrunk(tmp_path):
+    path = cut(written(tmp_path / "history.jsonl", [*LONG[:31], stale(30), *LONG[31:]], STAMP))
+    shown = invoke("check", path)
+    assert (shown.exit_code, shown.stdout.split(":")[0]) == (1, "invalid"), shown.stdout
+    assert "1 anomal" in shown.stdout or "stale" in shown.stdout
+    assert invoke("shrink", path).exit_code == 0
+    assert invoke("check", tmp_path / "history.small.jsonl").exit_code == 1
+
+
+def test_what_a_missing_call_can_explain_is_no_anomaly(tmp_path):
+    """A value nobody is known to have written: its writer was under way when the run was cut."""
+    read = Operation(1, "get", "k", 0, KeyValue("k", "of a lost call", 2, 62, 61), 59 * SECOND + 100, 59 * SECOND + 200, OK, 62, "n2")
+    path = cut(written(tmp_path / "history.jsonl", [*LONG, read], STAMP))
+    assert invoke("check", path).exit_code == 3
+
+
+def test_writes_at_the_end_of_a_cut_history_may_have_happened_or_not():
+    """The last record is of 59 s: what is missing began at 54 s or later, or at 47 s where calls last six seconds."""
+    for took_s, begun_s in ((2, 54), (6, 47)):
+        slow = Operation(5, "put", "k", "slow", (), (begun_s - 1) * SECOND, (begun_s - 1 + took_s) * SECOND, OK, 70, "n1")
+        read = Operation(6, "get", "k", 0, None, (begun_s - 1) * SECOND, (begun_s + 1) * SECOND, OK, 70, "n1")
+        kept = judgement.certain(History([*LONG, slow, read], whole=False)).operations
+        known = [one for one in kept if one.outcome == OK]
+        assert known == LONG[:begun_s]
+        assert [(one.argument, one.revision) for one in kept if one.outcome == UNKNOWN] == [(str(begun_s), 0), ("slow", 0)]
+
+
+def test_whole_history_is_certain_to_its_end():
+    assert judgement.certain(History(LONG)).operations == LONG
+
+
+def test_cluster_that_was_not_there_is_one_sentence():
+    history = History(REFUSED, marks=[judgement.note_of(judgement.UNAVAILABLE, "the cluster was not available", 5)], about=STAMP)
+    assert judgement.judge(history).reasons == ("the cluster was not available",)

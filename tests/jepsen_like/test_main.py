@@ -74,14 +74,6 @@ def test_check_without_a_workload_teaches_how_to_name_it(tmp_path):
     assert "say --workload, one of register" in shown.output
 
 
-def test_check_of_history_cut_short_is_refused(tmp_path):
-    path = written(tmp_path, GOOD, workload="register")
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    shown = invoke("check", str(path))
-    assert shown.exit_code == 2
-    assert "cut short" in shown.output
-
-
 def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
     path = written(tmp_path, STALE, workload="register")
     shown = invoke("shrink", str(path))

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
-from jepsen_like.history import load_file
+from jepsen_like import judgement
+from jepsen_like.history import load, load_file
 from jepsen_like.main import cli
+from jepsen_like.recorder import Recorder
+from jepsen_like.run import HISTORY_FILE, Plan, Tape, execute
+from jepsen_like.sim.cluster import SimulatedCluster, simulate
+from jepsen_like.sim.world import SimulatedWorld
 
 
 def run(out: pathlib.Path, *arguments: str) -> tuple[int, dict]:
@@ -43,3 +54,47 @@ def test_positive_control_of_stale_reads_on_etcd_is_flagged(tmp_path):
     status, line = run(tmp_path, "--system", "etcd", "--workload", "stale-register", "--nemesis", "pause", "--time", "10", "--rate", "300")
     assert (status, line["verdict"]) == (1, "invalid"), line
     assert "stale-revision" in line["kinds"]
+
+
+@pytest.mark.slow
+def test_run_that_is_interrupted_judges_what_there_is(tmp_path):
+    """Ctrl-C goes to a whole group of processes; the members are not in it, so that their end is not taken for the store's fault."""
+    command = [sys.executable, "-m", "jepsen_like.main", "run", "--workload", "register", "--nemesis", "pause", "--time", "60", "--json"]
+    with subprocess.Popen([*command, "--rate", "400", "--out", str(tmp_path)], stdout=subprocess.PIPE, process_group=0) as process:
+        while not any(path.stat().st_size for path in tmp_path.glob(f"*/{HISTORY_FILE}")):
+            assert process.poll() is None
+            os.sched_yield()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout is not None
+        line = json.loads(process.stdout.read())
+    assert process.returncode == 130
+    assert line["verdict"] in ("rejected", "unknown") and "the run was cut short: it was interrupted" in line["reasons"]
+    folder = pathlib.Path(line["report"]).parent
+    assert json.loads((folder / "run.json").read_text())["verdict"] == line["verdict"]
+    assert "REJECTED" in (folder / "report.html").read_text() or line["verdict"] == "unknown"
+    assert CliRunner().invoke(cli, ["check", str(folder / HISTORY_FILE)]).exit_code == 3
+
+
+def test_history_of_an_interrupted_run_is_whole_and_says_so(tmp_path):
+    """Calls that were open are of unknown outcome, so nothing is missing; a valid verdict is out of reach."""
+    written = io.StringIO()
+    plan = Plan("register", 1, tmp_path, time_s=30.0)
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        tape = Tape(written, plan.stamp)
+        world = SimulatedWorld(cluster, tape.history)
+        world.recorder = Recorder(tape, world.now_ns)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(execute(plan, world, tape, None))
+            await asyncio.sleep(3)
+            running.cancel()
+        assert running.cancelled()
+
+    simulate(1, scenario)
+    history = load(written.getvalue().splitlines(keepends=True))
+    assert len(history.operations) > 100
+    judged = judgement.judge(history)
+    assert judged.outcome != "valid" and not judged.verdict.anomaly_count
+    assert "the run was cut short: it was interrupted" in judged.rejected
