@@ -22,8 +22,8 @@ VAGUE_NAMES = ("utils", "util", "common", "helpers", "helper", "base", "manager"
 CLOCK_MODULES = ("time", "random", "secrets", "uuid")
 
 IMPURE_CALLS = re.compile(
-    r"^(time\.(?!struct_time|sleep)\w+|random\.\w+|secrets\.\w+|uuid\.uuid[14]|os\.(urandom|getrandom)"
-    r"|(datetime\.)?(datetime|date)\.(now|utcnow|today))$"
+    r"^(time\.(?!struct_time|sleep)\w+|random\.\w+|secrets\.\w+|uuid\.(uuid[14]|getnode)|os\.(urandom|getrandom|times|getloadavg)"
+    r"|(datetime\.)?(datetime|date)\.(now|utcnow|today)|_thread\.start_new(_thread)?)$"
 )
 
 UNOWNED_TASK = re.compile(
@@ -91,10 +91,11 @@ def impure_reads(source: Source) -> list[str]:
     """Only clock.py reads a clock or makes randomness, so that the simulator can hand out both."""
     if source.path in CLOCK_READERS:
         return []
+    names = _other_names(source)
     faults = [
         f"{source.where(node)}: {dotted(node.func)}; take a Clock"
         for node in source.nodes
-        if isinstance(node, ast.Call) and IMPURE_CALLS.match(dotted(node.func))
+        if isinstance(node, ast.Call) and IMPURE_CALLS.match(_in_full(dotted(node.func), names))
     ]
     members = (
         f"{source.where(node)}: from {node.module} import ...; take a Clock"
@@ -102,6 +103,22 @@ def impure_reads(source: Source) -> list[str]:
         if isinstance(node, ast.ImportFrom) and node.module in CLOCK_MODULES and not node.level
     )
     return [*faults, *(fault for fault in members if "random import" not in fault or not _only_the_type(source))]
+
+
+def _other_names(source: Source) -> dict[str, str]:
+    """What a module calls otherwise than its owner: `import datetime as dt`, `from datetime import datetime as Moment`."""
+    return {
+        alias.asname: f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in source.nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+
+
+def _in_full(name: str, names: dict[str, str]) -> str:
+    head, dot, rest = name.partition(".")
+    return f"{names.get(head, head)}{dot}{rest}"
 
 
 def _only_the_type(source: Source) -> bool:
@@ -157,6 +174,13 @@ def test_tree_is_free_of(check, folders):
         (impure_reads, "time.monotonic()", True),
         (impure_reads, "random.Random(7)", True),
         (impure_reads, "datetime.datetime.now()", True),
+        (impure_reads, "import datetime as dt\ndt.datetime.now(dt.UTC)", True),
+        (impure_reads, "from datetime import datetime as Moment\nMoment.utcnow()", True),
+        (impure_reads, "from datetime import date\ndate.today()", True),
+        (impure_reads, "import time as clock\nclock.localtime()", True),
+        (impure_reads, "datetime.datetime.fromtimestamp(now_s)", False),
+        (impure_reads, "os.times()", True),
+        (impure_reads, "_thread.start_new_thread(f, ())", True),
         (impure_reads, "from time import time", True),
         (impure_reads, "from random import Random\ndef f(r: Random): ...", False),
         (impure_reads, "import random\ndef f(r: random.Random): ...", False),

@@ -2,70 +2,164 @@
 
 from __future__ import annotations
 
+import _thread
 import datetime
 import gc
+import io
+import linecache
 import os
+import pathlib
 import random
 import secrets
+import select
+import selectors
+import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable
+from datetime import date as stolen_date
+from datetime import datetime as stolen_datetime
 
 import pytest
 
 from jepsen_like.sim.escapes import EscapedSimulation, refused
 
-WAYS: list[Callable[[], object]] = [
-    lambda: time.time(),
-    lambda: time.monotonic(),
-    lambda: time.perf_counter_ns(),
-    lambda: time.sleep(0),
-    lambda: random.random(),
-    lambda: random.choice([1]),
-    lambda: random.Random(),
-    lambda: os.urandom(1),
-    lambda: uuid.uuid4(),
-    lambda: secrets.token_bytes(1),
-    lambda: threading.Thread(target=print).start(),
-    lambda: socket.socket(),
-    lambda: subprocess.Popen(["true"]),
-    lambda: datetime.datetime.now(),
-]
+WAYS: dict[str, Callable[[], object]] = {
+    "time": lambda: time.time(),
+    "monotonic": lambda: time.monotonic(),
+    "perf_counter_ns": lambda: time.perf_counter_ns(),
+    "process_time_ns": lambda: time.process_time_ns(),
+    "thread_time": lambda: time.thread_time(),
+    "thread_time_ns": lambda: time.thread_time_ns(),
+    "clock_gettime": lambda: time.clock_gettime(0),
+    "clock_gettime_ns": lambda: time.clock_gettime_ns(0),
+    "localtime": lambda: time.localtime(),
+    "gmtime": lambda: time.gmtime(),
+    "ctime": lambda: time.ctime(),
+    "asctime": lambda: time.asctime(),
+    "strftime": lambda: time.strftime("%s"),
+    "sleep": lambda: time.sleep(0),
+    "os.times": lambda: os.times(),
+    "datetime.now": lambda: datetime.datetime.now(),
+    "datetime.now(tz)": lambda: datetime.datetime.now(datetime.UTC),
+    "datetime.utcnow": lambda: datetime.datetime.utcnow(),
+    "datetime.today": lambda: datetime.datetime.today(),
+    "date.today": lambda: datetime.date.today(),
+    "random": lambda: random.random(),
+    "random.choice": lambda: random.choice([1]),
+    "random.randbytes": lambda: random.randbytes(1),
+    "Random()": lambda: random.Random(),
+    "SystemRandom.random": lambda: random.SystemRandom().random(),
+    "SystemRandom.randbytes": lambda: random.SystemRandom().randbytes(1),
+    "urandom": lambda: os.urandom(1),
+    "getpid": lambda: random.Random(os.getpid()).random(),
+    "uuid1": lambda: uuid.uuid1(),
+    "uuid4": lambda: uuid.uuid4(),
+    "token_bytes": lambda: secrets.token_bytes(1),
+    "token_urlsafe": lambda: secrets.token_urlsafe(1),
+    "randbits": lambda: secrets.randbits(1),
+    "Thread.start": lambda: threading.Thread(target=print).start(),
+    "start_new_thread": lambda: _thread.start_new_thread(print, ()),
+    "open": lambda: open(__file__),  # noqa: SIM115  it is never opened
+    "open w": lambda: open(os.devnull, "w"),  # noqa: SIM115
+    "io.open": lambda: io.open(__file__),  # noqa: SIM115, UP020
+    "os.open": lambda: os.open(__file__, os.O_RDONLY),
+    "pathlib": lambda: pathlib.Path(__file__).read_text(),
+    "iterdir": lambda: list(pathlib.Path(__file__).parent.iterdir()),
+    "listdir": lambda: os.listdir("."),
+    "scandir": lambda: os.scandir("."),
+    "stat": lambda: os.stat(__file__).st_atime,
+    "mkstemp": lambda: tempfile.mkstemp(),
+    "socket": lambda: socket.socket(),
+    "getaddrinfo": lambda: socket.getaddrinfo("127.0.0.1", 1),
+    "select": lambda: select.select([], [], [], 0),
+    "selector": lambda: selectors.DefaultSelector(),
+    "Popen": lambda: subprocess.Popen(["true"]),
+    "system": lambda: os.system("true"),
+    "setitimer": lambda: signal.setitimer(signal.ITIMER_REAL, 1),
+}
+SITES = r"(test_escapes|threading|uuid|secrets|socket|random|pathlib|tempfile|selectors)\.py:\d+ in "
 
 
-@pytest.mark.parametrize("way", WAYS, ids=range(len(WAYS)))
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_way_out_raises_with_its_call_site(way: Callable[[], object]) -> None:
     """Nobody escapes unnoticed, and after the run everything works again."""
-    with refused():
-        datetime_class = datetime.datetime
-        if way is WAYS[-1]:
-            # A class cannot be patched in place; modules of ours get another one under its name.
-            from jepsen_like.sim import escapes
-
-            way = escapes._RefusedDatetime.now
-        with pytest.raises(EscapedSimulation, match=r"test_escapes\.py|without a seed|threading|uuid|secrets|socket|random"):
-            way()
-    assert datetime_class is datetime.datetime
+    real = datetime.datetime
+    with refused(), pytest.raises(EscapedSimulation, match=SITES):
+        way()
+    assert datetime.datetime is real and isinstance(datetime.datetime.now(), real)
     assert time.time() > 0 and random.random() < 1 and len(os.urandom(2)) == 2 and uuid.uuid4() and gc.isenabled()
+    assert os.listdir(".") and open(os.devnull).close() is None
 
 
-def test_seeded_generators_are_no_way_out() -> None:
-    """Draws from named seeds are what a run lives on."""
+def test_what_only_converts_is_no_way_out() -> None:
+    """Draws from named seeds, dates of given moments and dates compared are what a run lives on."""
     with refused():
         assert random.Random(1).random() == random.Random(1).random()
+        assert time.gmtime(0).tm_year == 1970 and time.strftime("%Y", time.gmtime(0)) == "1970"
+        moment = datetime.datetime.fromtimestamp(0, datetime.UTC)
+        assert moment.isoformat() == "1970-01-01T00:00:00+00:00" and datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) == moment
+        assert isinstance(moment, datetime.datetime) and isinstance(moment, datetime.date) and issubclass(type(moment), datetime.datetime)
+    assert type(moment) is datetime.datetime
 
 
-def test_names_imported_by_our_modules_are_refused_too() -> None:
+@pytest.mark.parametrize(
+    ("stolen", "call"),
+    [
+        (time.monotonic, lambda stolen: stolen()),
+        (time.clock_gettime, lambda stolen: stolen(0)),
+        (time.localtime, lambda stolen: stolen()),
+        (os.times, lambda stolen: stolen()),
+        (stolen_datetime, lambda stolen: stolen.now()),
+        (stolen_date, lambda stolen: stolen.today()),
+        (open, lambda stolen: stolen(os.devnull)),
+        (_thread.start_new_thread, lambda stolen: stolen(print, ())),
+    ],
+)
+def test_names_imported_by_our_modules_are_refused_too(stolen, call) -> None:
     """`from time import monotonic` in a module of ours would else slip through."""
     import raftkv.clock as module
 
-    module.__dict__["stolen"] = time.monotonic
+    module.__dict__["stolen"] = stolen
     try:
-        with refused(), pytest.raises(EscapedSimulation):
-            module.__dict__["stolen"]()
-        assert module.__dict__["stolen"] is time.monotonic
+        with refused(), pytest.raises(EscapedSimulation, match=SITES):
+            call(module.__dict__["stolen"])
+        assert module.__dict__["stolen"] is stolen
     finally:
         del module.__dict__["stolen"]
+
+
+def test_imports_and_tracebacks_read_files_during_a_run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is imported on its first use, and a finding's way to it, are no escapes; what the module's functions do later is."""
+    text = "import os\nSIZE = os.stat(__file__).st_size\ndef later():\n    return open(__file__)\ndef wrong():\n    raise KeyError(1)\n"
+    (tmp_path / "lazily_imported.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lazily_imported", raising=False)
+    linecache.clearcache()
+    with refused():
+        import lazily_imported  # type: ignore[import-not-found]
+
+        assert len(text) == lazily_imported.SIZE
+        try:
+            lazily_imported.wrong()
+        except KeyError:
+            assert "raise KeyError(1)" in traceback.format_exc()
+        with pytest.raises(EscapedSimulation, match=r"open called at .*lazily_imported\.py:4 in later"):
+            lazily_imported.later()
+
+
+def test_other_threads_go_on_meanwhile() -> None:
+    """A debugger's or a runner's own thread is not simulated."""
+    go, seen = threading.Event(), []
+    thread = threading.Thread(target=lambda: (go.wait(10), seen.append((time.time(), datetime.datetime.now(), open(os.devnull).close()))))
+    thread.start()
+    with refused():
+        go.set()
+        thread.join()
+    assert seen and seen[0][0] > 0
