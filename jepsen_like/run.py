@@ -201,19 +201,14 @@ async def execute(
         rare: which rare states were met, asked at the end.
     """
     workload = catalog.make(plan.workload, prefix)
-    found: list[tuple[str, str]] = []
+    found = [(judgement.CUT_SHORT, "the run was cut short: it was interrupted")]
+    failure: Exception | None = None
     try:
-        found += await _phases(plan, world, workload, faults, tell, onlooker)
-        if _is_interrupted():
-            raise asyncio.CancelledError
-    except BaseException as exc:
-        # What fails while a run is being ended, a healing or a last answer, is no fault of the store's.
-        interrupted = _is_interrupted() or isinstance(exc, asyncio.CancelledError)
-        ended = "it was interrupted" if interrupted else f"{type(exc).__name__}: {exc}"
-        found = [(judgement.CUT_SHORT, f"the run was cut short: {ended}")]
-        if interrupted:
-            raise asyncio.CancelledError from exc
-        raise
+        # NB: a task of its own, which never fails, so that what is cancelled here was cancelled from without. What fails while
+        # a run is being ended, a healing or a last answer, is then no fault of the store's.
+        async with asyncio.TaskGroup() as group:
+            phases = group.create_task(_to_the_end(plan, world, workload, faults, tell, onlooker), name="phases")
+        found, failure = phases.result()
     finally:
         now_ns = world.recorder.now_ns()
         for name, count in rare().items():
@@ -222,13 +217,20 @@ async def execute(
             world.recorder.write(judgement.note_of(kind, text, now_ns))
         world.recorder.close()
         tape.close()
+    if failure is not None:
+        raise failure
     tell("checking")
     return judge(plan, tape.history)
 
 
-def _is_interrupted() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _to_the_end(
+    plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None], onlooker: World | None
+) -> tuple[list[tuple[str, str]], Exception | None]:
+    """The notes of `_phases`, and what went wrong with the harness itself."""
+    try:
+        return await _phases(plan, world, workload, faults, tell, onlooker), None
+    except Exception as exc:
+        return [(judgement.CUT_SHORT, f"the run was cut short: {type(exc).__name__}: {exc}")], exc
 
 
 async def _phases(

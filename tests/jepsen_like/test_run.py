@@ -98,3 +98,14 @@ def test_history_of_an_interrupted_run_is_whole_and_says_so(tmp_path):
     judged = judgement.judge(history)
     assert judged.outcome != "valid" and not judged.verdict.anomaly_count
     assert "the run was cut short: it was interrupted" in judged.rejected
+
+
+def test_cluster_that_was_never_there_is_told_in_one_sentence(tmp_path, monkeypatch):
+    """What was counted while nobody answered says nothing, and a run that gave up by itself was not interrupted."""
+    monkeypatch.setattr("jepsen_like.workload.pacing.answered.__kwdefaults__", {"members": (), "within_s": 0.0})
+    shown = CliRunner().invoke(cli, ["run", "--endpoints", "127.0.0.1:1", "--time", "1", "--out", str(tmp_path)])
+    assert shown.exit_code == 3, shown.output
+    first, page = shown.stdout.splitlines()
+    assert first.startswith("register: rejected: the cluster was not available: no answer within 0 s")
+    assert "connection to 127.0.0.1:1 failed" in first
+    assert pathlib.Path(page.strip()).exists()
