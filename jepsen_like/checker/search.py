@@ -42,7 +42,8 @@ def check(operations: Iterable[Operation], *, versioned: bool = True, work_max: 
         work_max: configurations per key; 0: `WORK_MIN`, or `WORK_PER_OPERATION` each if that is more.
     """
     findings = Findings()
-    keys = by_key(operations)
+    everything = list(operations)
+    keys = by_key(everything)
     for key, calls in keys.items():
         budget = work_max or max(WORK_MIN, WORK_PER_OPERATION * len(calls))
         decided = linearizable(calls, versioned=versioned, work_max=budget)
@@ -54,7 +55,8 @@ def check(operations: Iterable[Operation], *, versioned: bool = True, work_max: 
         if decided is None:
             findings.undecided(f"key {key!r}: {len(calls)} operations were not decided within {budget} configurations")
         elif not decided:
-            _explain(key, calls, held, budget, findings)
+            began_ns = min(one.invoke_ns for one in everything)
+            _explain(key, calls, held, budget, began_ns, findings)
     return findings.verdict(sum(map(len, keys.values())))
 
 
@@ -82,7 +84,7 @@ def linearizable(calls: Sequence[Operation], *, versioned: bool = True, work_max
     return _Search(register_of(calls, versioned=versioned)).run(work_max)
 
 
-def _explain(key: str, calls: list[Operation], versioned: bool, budget: int, findings: Findings) -> None:
+def _explain(key: str, calls: list[Operation], versioned: bool, budget: int, began_ns: int, findings: Findings) -> None:
     search = _Search(register_of(calls, versioned=versioned))
     search.run(budget)
     stuck = calls[search.furthest]
@@ -99,9 +101,10 @@ def _explain(key: str, calls: list[Operation], versioned: bool, budget: int, fin
         return failed
 
     smallest = shrinking.smallest(calls, stuck, fails, versioned=versioned)
+    returned_s = (stuck.complete_ns - began_ns) / 1e9
     text = (
         f"the operations on {key!r} cannot have happened one at a time: no order explains what {stuck.f} of process {stuck.process} "
-        f"returned at {stuck.complete_ns} ns; {len(smallest)} of {len(calls)} operations suffice to show it"
+        f"returned {returned_s:.6f} s after the run's first call; {len(smallest)} of {len(calls)} operations suffice to show it"
     )
     findings.add("not-linearizable", text, smallest, (key,))
 

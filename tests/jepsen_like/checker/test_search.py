@@ -134,3 +134,16 @@ def test_part_around_a_cycle_is_the_cycle() -> None:
     part = shrinking.around(operations, anomaly, list_append.check)
     assert set(anomaly.operations) <= set(part)
     assert len(part) < len(operations) / 3
+
+
+def test_sentence_tells_seconds_since_the_first_call():
+    """A clock that began when the machine did tells its reader nothing."""
+    base = 39_463_000_000_000
+    calls = [
+        Operation(0, "put", "a", "1", (), base, base + 10, OK, 2),
+        Operation(0, "put", "b", "1", (), base + 500_000_000, base + 500_000_010, OK, 3),
+        Operation(1, "get", "b", 0, None, base + 1_000_000_000, base + 1_500_000_000, OK, 3),
+    ]
+    (anomaly,) = search.check(calls).anomalies
+    assert "returned 1.500000 s after the run's first call" in anomaly.explanation
+    assert "39463" not in anomaly.explanation
