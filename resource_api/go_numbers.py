@@ -6,10 +6,13 @@ A leaf: messages and schemas both need it.
 from __future__ import annotations
 
 import math
+import struct
 
 import msgspec
 
 _INT64 = 1 << 63
+_LARGE_EXPONENT = 6
+"""From here on `%g` prints one."""
 
 
 class WrittenFloat(float):
@@ -42,6 +45,31 @@ def plain_float(value: float) -> float | int:
             raise OverflowError(f"json: cannot unmarshal number {value.text} into Go value of type float64")
         raise OverflowError(f"json: unsupported value: {'NaN' if math.isnan(value) else '+Inf' if value > 0 else '-Inf'}")
     return int(value) if value.is_integer() and -_INT64 <= value < _INT64 else float(value)
+
+
+def go_shortest(value: float, *, single: bool = False) -> str:
+    """As Go's `%g` prints a float64, or a float32 when `single`: the fewest digits that are read back as the same value (`1e+06`)."""
+    packing = "<f" if single else "<d"
+    try:
+        packed = struct.pack(packing, value)
+    except OverflowError:
+        value = math.copysign(math.inf, value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    (exact,) = struct.unpack(packing, packed)
+    texts = (f"{exact:.{places}e}" for places in range(17))
+    text = next(text for text in texts if _packed(packing, float(text)) == packed)
+    digits, _, exponent = text.partition("e")
+    if -4 <= int(exponent) < _LARGE_EXPONENT:
+        return f"{float(text):.{max(0, len(digits.partition('.')[2]) - int(exponent))}f}"
+    return text
+
+
+def _packed(packing: str, value: float) -> bytes | None:
+    try:
+        return struct.pack(packing, value)
+    except OverflowError:  # Rounded up past the greatest float32.
+        return None
 
 
 def go_number(text: str) -> float | int:

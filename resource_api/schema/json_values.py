@@ -5,11 +5,12 @@ Hot path: `same`, `copied`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TypeVar
 
 from resource_api.errors import Json
-from resource_api.go_numbers import WrittenFloat, plain_float
+from resource_api.go_numbers import WrittenFloat, go_shortest, plain_float
 
 T = TypeVar("T")
 
@@ -79,6 +80,23 @@ def go_text(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def go_syntax(value: Json) -> str:
+    """A value that was read from YAML as `%#v` prints it: `[]interface {}{1, "a"}`; text in double quotes as JSON has it."""
+    return "<nil>" if value is None else _go_inner(value)
+
+
+def _go_inner(value: Json) -> str:
+    if isinstance(value, dict):
+        return "map[interface {}]interface {}{" + ", ".join(f"{json.dumps(key)}:{_go_inner(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[]interface {}{" + ", ".join(map(_go_inner, value)) + "}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        return go_shortest(value)
+    return "interface {}(nil)" if value is None else go_text(value)
 
 
 def go_type(value: Json) -> str:

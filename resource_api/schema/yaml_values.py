@@ -1,4 +1,4 @@
-"""YAML documents as the JSON they mean, as upstream's reader has it: text, numbers and booleans of YAML 1.1 as Go's library tells them.
+"""YAML as the JSON its first document means, as upstream's reader has it: text, numbers and booleans of YAML 1.1 as in Go's library.
 
 Values are made from the parser's events with a stack of their own. The library's composer recurses on the C stack, which one body of
 40 kB overflows; its parser does not. Nesting, and what aliases add, are bounded while reading. Knows nothing of kinds.
@@ -6,15 +6,19 @@ Values are made from the parser's events with a stack of their own. The library'
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import re
+from datetime import date
 from typing import Any
 
 import yaml
 
 from resource_api.errors import Json, Object
+from resource_api.go_numbers import go_shortest
 from resource_api.schema.depth import DEPTH_MAX
-from resource_api.schema.json_values import copied, whole_numbers
+from resource_api.schema.json_values import copied, go_syntax, whole_numbers
 
 ALIASED_NODES_MAX = 100_000
 """Nodes of a document after its aliases are written out."""
@@ -38,10 +42,13 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INTEGER_CHARS_MAX = 70
 """Longer ones are past 64 bits in any base."""
 
-_SCALARS = frozenset(("null", "bool", "int", "float"))
-_TEXTS = frozenset(("str", "binary", "timestamp", "merge", "value"))
-_SEQUENCES = frozenset(("seq", "omap", "pairs"))
-_MAPPINGS = frozenset(("map", "set"))
+_TIMESTAMP = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{1,2}-[0-9]{1,2})"
+    r"(?:(?P<split>[Tt ])(?:[01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](?:[.,][0-9]+)?(?P<zone>Z|[-+](?:[01][0-9]|2[0-4]):[0-5][0-9])?)?"
+)
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
+_UNKNOWN_ESCAPE = re.compile(r"(?:[^\\]|\\[^/])*\\/")
+"""Go's library does not know `\\/`, which this one reads."""
 
 _MISSING: Any = object()
 _MERGE: Any = object()
@@ -55,7 +62,7 @@ class _Parser(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 class _Open:
     """A container that is being read."""
 
-    __slots__ = ("anchor", "depth", "key", "line", "list", "map", "merged", "size")
+    __slots__ = ("anchor", "depth", "key", "line", "lines", "list", "map", "size")
 
     def __init__(self, *, is_map: bool, anchor: str | None) -> None:
         self.anchor = anchor
@@ -64,17 +71,17 @@ class _Open:
         self.key: Any = _MISSING
         """What the next value of a mapping is for."""
         self.line = 0
-        self.merged: set[str] = set()
-        """Keys that came from a merge and not from here: an own one replaces them wherever it stands."""
+        self.lines: dict[str, int] = {}
+        """Where the keys of a mapping stand, those of a merge in their source."""
         self.size = 1
         self.depth = 1
 
 
 def yaml_value(body: bytes) -> tuple[Json, list[str]]:
-    """A YAML document as the JSON it means, and its duplicate keys. Raises ValueError."""
+    """The first YAML document as the JSON it means, and its duplicate keys. What stands behind it is not read. Raises ValueError."""
     try:
         parser = _Parser(body)
-        reader = _Reader(parser)
+        reader = _Reader(parser, body)
         try:
             value = reader.document()
         finally:
@@ -101,19 +108,22 @@ def yaml_value(body: bytes) -> tuple[Json, list[str]]:
 class _Reader:
     """One document. `_open` holds at most DEPTH_MAX containers."""
 
-    def __init__(self, parser: Any) -> None:
+    def __init__(self, parser: Any, body: bytes) -> None:
         self._parser = parser
+        self._text = body.decode("utf-8-sig", "replace") if b"\\/" in body else ""
+        """Looked at only when an escape may have to be refused."""
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Json, int, int]] = {}
         """Value, nodes and levels of what was closed."""
+        self._lines: dict[int, dict[str, int]] = {}
+        """By identity of the mappings that were closed."""
         self._top: Json = None
         self._nodes = 0
         self.has_aliases = False
         self.faults: list[str] = []
 
     def document(self) -> Json:
-        """The value of the only document. Raises ValueError, yaml.YAMLError."""
-        documents = 0
+        """The value of the first document, None without one. Raises ValueError, yaml.YAMLError."""
         while True:
             event = self._parser.get_event()
             kind = type(event)
@@ -125,24 +135,22 @@ class _Reader:
                 self._closed(event)
             elif kind is yaml.AliasEvent:
                 self._alias(event)
-            elif kind is yaml.DocumentStartEvent:
-                documents += 1
-                if documents > 1:
-                    raise yaml.composer.ComposerError(problem="but found another document", problem_mark=event.start_mark)
-            elif kind is yaml.StreamEndEvent:
+            elif kind is yaml.DocumentEndEvent or kind is yaml.StreamEndEvent:
                 return self._top
 
     def _scalar(self, event: Any) -> None:
         text: str = event.value
         tag = event.tag
+        if self._text and event.style == '"':
+            self._check_escapes(event)
+        plain = event.implicit[0]
+        if text == "<<" and (plain or tag == _TAG + "merge") and self._awaits_key():
+            self._open[-1].key = _MERGE
+            return
         if tag is None or tag == "!":
-            plain = event.implicit[0]
-            if plain and text == "<<" and self._awaits_key():
-                self._open[-1].key = _MERGE
-                return
             value = _plain(text) if plain else text
         else:
-            value = _tagged(tag, text, event)
+            value = _tagged(tag, text)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1, 0)
         self._add(value, 1, 0, event)
@@ -150,12 +158,6 @@ class _Reader:
     def _opened(self, event: Any, *, is_map: bool) -> None:
         if len(self._open) >= DEPTH_MAX:
             raise _too_deep(event)
-        tag = event.tag
-        if tag is not None and tag != "!":
-            name = _short(tag, event)
-            if name not in (_MAPPINGS if is_map else _SEQUENCES):
-                wanted = "a sequence" if name in _SEQUENCES else "a mapping" if name in _MAPPINGS else "a scalar"
-                raise _misfit(f"expected {wanted} node, but found {'mapping' if is_map else 'sequence'}", event)
         if event.anchor is not None:
             # Until it is closed, an alias of it is one of a value inside itself.
             self._anchors[event.anchor] = (_MISSING, 0, 0)
@@ -164,6 +166,8 @@ class _Reader:
     def _closed(self, event: Any) -> None:
         done = self._open.pop()
         value: Json = done.list if done.map is None else done.map
+        if done.map is not None:
+            self._lines[id(done.map)] = done.lines
         if done.anchor is not None:
             self._anchors[done.anchor] = (value, done.size, done.depth)
         self._add(value, done.size, done.depth, event)
@@ -172,15 +176,15 @@ class _Reader:
         self.has_aliases = True
         found = self._anchors.get(event.anchor)
         if found is None:
-            raise _misfit(f"unknown anchor '{event.anchor}' referenced", event)
+            raise _misfit(f"unknown anchor '{event.anchor}' referenced")
         value, size, depth = found
         if value is _MISSING:
-            raise _misfit("found unconstructable recursive node", event)
+            raise _misfit(f"anchor '{event.anchor}' value contains itself")
         if len(self._open) + depth > DEPTH_MAX:
             raise _too_deep(event)
         self._nodes += size
         if self._nodes > ALIASED_NODES_MAX:
-            raise _misfit("document contains excessive aliasing", event)
+            raise _misfit("document contains excessive aliasing")
         self._add(value, size, depth, event)
 
     def _awaits_key(self) -> bool:
@@ -197,35 +201,41 @@ class _Reader:
         if parent.map is None:
             parent.list.append(value)
         elif parent.key is _MISSING:
-            parent.key = _key(value, event)
+            if isinstance(value, dict | list):
+                raise _misfit(f"invalid map key: {go_syntax(value)}")
+            parent.key = value
             parent.line = event.start_mark.line + 1
         elif parent.key is _MERGE:
-            self._merge(parent, value, event)
+            self._merge(parent, value, is_alias=type(event) is yaml.AliasEvent)
             parent.key = _MISSING
         else:
-            self._set(parent, parent.key, value)
+            self._set(parent, _key(parent.key, value), value, parent.line)
             parent.key = _MISSING
 
-    def _set(self, parent: _Open, name: str, value: Json) -> None:
+    def _set(self, parent: _Open, name: str, value: Json, line: int) -> None:
         assert parent.map is not None
         if name in parent.map:
-            self.faults.append(f'line {parent.line}: key "{name}" already set in map')
-        parent.merged.discard(name)
+            self.faults.append(f'line {line}: key "{name}" already set in map')
         parent.map[name] = value
+        parent.lines[name] = line
 
-    def _merge(self, parent: _Open, value: Json, event: Any) -> None:
-        """The first of several mappings wins, and what stands in the mapping itself wins over all."""
-        assert parent.map is not None
-        sources = value if isinstance(value, list) else [value]
-        if not all(isinstance(source, dict) for source in sources):
-            raise _misfit("map merge requires map or sequence of maps as the value", event)
-        mine: set[str] = set()
+    def _merge(self, parent: _Open, value: Json, *, is_alias: bool) -> None:
+        """Like keys that stand here: what comes later wins. Of several mappings in one list the first does."""
+        sources = reversed(value) if isinstance(value, list) and not is_alias else [value]
         for source in sources:
+            if not isinstance(source, dict):
+                raise _misfit("map merge requires map or sequence of maps as the value")
+            lines = self._lines[id(source)]
             for name, child in source.items():
-                if name not in parent.map or (name in parent.merged and name not in mine):
-                    parent.map[name] = child
-                    parent.merged.add(name)
-                    mine.add(name)
+                self._set(parent, name, child, lines[name])
+
+    def _check_escapes(self, event: Any) -> None:
+        """Raises ScannerError for an escape that Go's library does not know."""
+        found = _UNKNOWN_ESCAPE.match(self._text, event.start_mark.index, event.end_mark.index)
+        if found:
+            mark = event.start_mark
+            line = mark.line + found[0].count("\n")
+            raise yaml.scanner.ScannerError(problem="found unknown escape character", problem_mark=yaml.Mark("", 0, line, 0, None, 0))
 
 
 def _plain(text: str) -> Json:
@@ -255,39 +265,63 @@ def _number(text: str) -> Json:
     return text
 
 
-def _tagged(tag: str, text: str, event: Any) -> Json:
-    """A scalar whose tag says what it is."""
-    name = _short(tag, event)
-    if name in _TEXTS:
+def _tagged(tag: str, text: str) -> Json:
+    """A scalar whose tag says what it is; with one that says nothing, its text. Raises ConstructorError."""
+    name = tag.removeprefix(_TAG)
+    if name == tag:
         return text
-    if name not in _SCALARS:
-        raise _misfit(f"expected {'a sequence' if name in _SEQUENCES else 'a mapping'} node, but found scalar", event)
+    if name == "binary":
+        return _binary(text)
+    if name == "timestamp" and _is_timestamp(text):
+        return text
+    if name not in ("null", "bool", "int", "float", "timestamp"):
+        return text
     value = _plain(text)
     if name == "float" and type(value) is int:
         return float(value)
-    fits = {"null": value is None, "bool": type(value) is bool, "int": type(value) is int, "float": type(value) is float}
-    if not fits[name]:
-        raise _misfit(f"cannot decode !!str `{text[:10]}{'...' if len(text) > 10 else ''}` as a !!{name}", event)
+    found = {type(None): "null", bool: "bool", int: "int", float: "float"}.get(type(value), "str")
+    if found != name:
+        raise _misfit(f"cannot decode !!{found} `{text}` as a !!{name}")
     return value
 
 
-def _short(tag: str, event: Any) -> str:
-    """A tag of YAML without its preface. Raises ConstructorError for every other."""
-    name = tag.removeprefix(_TAG)
-    if name == tag or not (name in _SCALARS or name in _TEXTS or name in _SEQUENCES or name in _MAPPINGS):
-        raise _misfit(f"could not determine a constructor for the tag '{tag}'", event)
-    return name
+def _binary(text: str) -> str:
+    packed = text.replace("\n", "").replace("\r", "")
+    try:
+        if _NO_BASE64.search(packed):
+            raise binascii.Error
+        return base64.b64decode(packed, validate=True).decode(errors="replace")
+    except binascii.Error as error:
+        raise _misfit("!!binary value contains invalid base64 data") from error
 
 
-def _key(value: Json, event: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    line = event.start_mark.line + 1
-    raise ValueError(f"yaml: line {line}: Unsupported map key of type: {type(value).__name__}")
+def _is_timestamp(text: str) -> bool:
+    """A date, or a time with a zone after `T` and without one after a space."""
+    found = _TIMESTAMP.fullmatch(text)
+    if not found or (found["split"] and (found["split"] == " ") == bool(found["zone"])):
+        return False
+    try:
+        date(*map(int, found["date"].split("-")))
+    except ValueError:
+        return False
+    return True
+
+
+def _key(key: Json, value: Json) -> str:
+    """The name of a field, `value`'s. Raises ValueError."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, float):
+        return _INFINITE.get(name := go_shortest(key, single=True), name)
+    if isinstance(key, int) and key < 1 << 63:
+        return str(key)
+    kind, shown = ("%!s(<nil>)", "<nil>") if key is None else ("uint64", f"{key:#x}")
+    raise ValueError(f"{PREFACE}unsupported map key of type: {kind}, key: {shown}, value: {go_syntax(value)}")
+
+
+_INFINITE = {"+Inf": ".inf", "-Inf": "-.inf", "NaN": ".nan"}
 
 
 def _too_deep(event: Any) -> ValueError:
@@ -296,5 +330,6 @@ def _too_deep(event: Any) -> ValueError:
     return ValueError(f"{PREFACE}yaml: {where}exceeded max depth of {DEPTH_MAX}")
 
 
-def _misfit(problem: str, event: Any) -> yaml.YAMLError:
-    return yaml.constructor.ConstructorError(problem=problem, problem_mark=event.start_mark)
+def _misfit(problem: str) -> yaml.YAMLError:
+    """Go's library names no line for what the parser lets pass."""
+    return yaml.constructor.ConstructorError(problem=problem)

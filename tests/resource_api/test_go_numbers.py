@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from resource_api.errors import shown
-from resource_api.go_numbers import WrittenFloat, encode_written, go_number, plain_float
+from resource_api.go_numbers import WrittenFloat, encode_written, go_number, go_shortest, plain_float
 from resource_api.schema.json_values import whole_numbers
 
 
@@ -44,3 +44,25 @@ def test_written_float_is_shown_as_it_was_written() -> None:
     assert shown({"a": WrittenFloat("1e3")}) == '{"a":1e3}'
     with pytest.raises(TypeError):
         msgspec.json.encode({"a": object()}, enc_hook=encode_written)
+
+
+@pytest.mark.parametrize(
+    ("value", "double", "single"),
+    [
+        (0.0, "0", "0"),
+        (-0.0, "-0", "-0"),
+        (1e5, "100000", "100000"),
+        (1e6, "1e+06", "1e+06"),
+        (0.1, "0.1", "0.1"),
+        (0.0001, "0.0001", "0.0001"),
+        (0.00001, "1e-05", "1e-05"),
+        (123456789.5, "1.234567895e+08", "1.2345679e+08"),
+        (3.4028235677973366e38, "3.4028235677973366e+38", "+Inf"),
+        (1e-50, "1e-50", "0"),
+        (-1e300, "-1e+300", "-Inf"),
+        (float("nan"), "NaN", "NaN"),
+    ],
+)
+def test_shortest_text_is_gos(value: float, double: str, single: str) -> None:
+    """As strconv.FormatFloat of format `g` and the least precision has it."""
+    assert (go_shortest(value), go_shortest(value, single=True)) == (double, single)

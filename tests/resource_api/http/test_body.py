@@ -188,12 +188,11 @@ def test_yaml_with_a_repeated_key_is_a_fault():
     ("text", "part"),
     [
         (b"a: [", "(must be of type"),
-        (b"a: &a [*a]", "recursive node"),
+        (b"a: &a [*a]", "anchor 'a' value contains itself"),
         (
             b"\n".join(b"l%d: &l%d [%s]" % (i, i, b", ".join([b"*l%d" % (i - 1)] * 10) if i else b"x") for i in range(8)),
             "excessive aliasing",
         ),
-        (b"a: !!python/object:os.system {}", "could not determine a constructor"),
         (b"- a", "cannot unmarshal array"),
     ],
 )

@@ -111,7 +111,7 @@ def test_configuration_with_a_key_twice_is_refused_only_under_strict():
         assert caught.value.code == 400
 
 
-@pytest.mark.parametrize("body", [b"", b"- a", b"a: [", b"\xff", b"x", b"{", b"a: &a [*a]", b"{a: 1}}"])
+@pytest.mark.parametrize("body", [b"", b"- a", b"a: [", b"\xff", b"x", b"{", b"a: &a [*a]", b"{a: 1} x: y"])
 def test_configuration_that_cannot_be_read_is_a_bad_request(body: bytes):
     with pytest.raises(StatusError, match="error decoding patch: ") as caught:
         decode_configuration(body)
