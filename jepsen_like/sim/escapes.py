@@ -223,10 +223,10 @@ def quiet_collection() -> Iterator[None]:
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _unraisable: None
     try:
-        yield
         with warnings.catch_warnings():
             # Tasks of processes that were killed before their first step.
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            yield
             gc.collect()
     finally:
         sys.unraisablehook = hook

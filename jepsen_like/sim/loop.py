@@ -125,8 +125,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Remembers errors of callbacks; `simulate` fails with them."""
-        if self.life is not None and self.life.over:
-            # A process that ended inside one of its own callbacks: nobody is left to be told.
+        if self.is_closed() or self.life is not None and self.life.over:
+            # A process that ended inside one of its own callbacks, or a future that dies after its run: nobody is left to be told.
             return
         if context.get("exception") is not None and ("handle" in context or "callback" in context.get("message", "")):
             self.callback_errors.append("".join(traceback.format_exception(context["exception"])))

@@ -22,13 +22,14 @@ import threading
 import time
 import traceback
 import uuid
+import warnings
 from collections.abc import Callable
 from datetime import date as stolen_date
 from datetime import datetime as stolen_datetime
 
 import pytest
 
-from jepsen_like.sim.escapes import EscapedSimulation, refused
+from jepsen_like.sim.escapes import EscapedSimulation, quiet_collection, refused
 
 WAYS: dict[str, Callable[[], object]] = {
     "time": lambda: time.time(),
@@ -163,3 +164,18 @@ def test_other_threads_go_on_meanwhile() -> None:
         go.set()
         thread.join()
     assert seen and seen[0][0] > 0
+
+
+def test_tasks_that_never_began_are_collected_without_a_warning() -> None:
+    """A process may be killed before its tasks' first step; the lines of its seed are all there is to say."""
+
+    async def never() -> None: ...
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with quiet_collection():
+            never()
+            ring: list[object] = [never()]
+            ring.append(ring)
+            del ring
+    assert not told

@@ -116,3 +116,17 @@ def test_loop_that_turns_without_time_passing_is_a_livelock() -> None:
 
     with virtual_time(VirtualLoop(1)) as loop, pytest.raises(Livelock):
         loop.run_until_complete(spins())
+
+
+def test_future_that_dies_after_its_run_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What a dropped process left unread is no news, and would stand between the lines of the seeds."""
+    loop = VirtualLoop(1)
+    read, unread = loop.create_future(), loop.create_future()
+    for future in (read, unread):
+        future.set_exception(KeyError("left behind"))
+    del read
+    assert "exception was never retrieved" in caplog.text
+    caplog.clear()
+    loop.close()
+    del future, unread
+    assert not caplog.records
