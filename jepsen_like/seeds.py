@@ -152,10 +152,13 @@ def _unseen(mutant: mutation.Mutant, count: int, level: mutation.Level, *, stood
         yield f"mutant {mutant.name} was not seen by {count} seeds"
     else:
         yield f"mutant {mutant.name} proves nothing here: the {level.value} never loaded {mutant.module}, which it changes"
-    if mutant.level is not level:
-        by = f": {' '.join(mutant.tests)}" if mutant.tests else ""
-        again = f"python -m tests.mutants {mutant.name.partition('_')[0]}"
-        yield f"it is for its own level to notice, {mutant.level.value}{by}; try it with: {again}"
+    again = f"python -m tests.mutants {mutant.name.partition('_')[0]}"
+    if mutant.level in (mutation.Level.CORE, mutation.Level.SERVER):
+        if mutant.level is not level:
+            yield f"it is the {mutant.level.value} that notices it; try it with: {again}"
+        return
+    by = f": {' '.join(mutant.tests)}" if mutant.tests else ""
+    yield f"it is noticed by the tests{by} (its level: {mutant.level.value}), and no seed of a simulation need see it; try it with: {again}"
 
 
 def _watched(results: Iterator[T], count: int) -> Iterator[T]:

@@ -32,6 +32,7 @@ def test_mutant_that_the_simulation_never_loads_proves_nothing(tmp_path):
     done = simulated(tmp_path, "--core", module="raftkv.rpc.guard", old="import asyncio\n", new="import asyncio \n", level="SERVER")
     assert done.returncode == 3, done.stderr
     assert "proves nothing here: the core simulation never loaded raftkv.rpc.guard" in done.stderr
+    assert "it is the server simulation that notices it; try it with: python -m tests.mutants 02" in done.stderr
 
 
 def test_mutant_for_tests_says_who_notices_it(tmp_path):
@@ -40,7 +41,7 @@ def test_mutant_for_tests_says_who_notices_it(tmp_path):
     done = simulated(tmp_path, "--core", module="raftkv.raft.quorum", old=limit, new=f"{limit} ", level="UNIT")
     assert done.returncode == 0, done.stderr
     assert "mutant 02_limit was not seen by 1 seeds" in done.stderr
-    assert "it is for its own level to notice, unit test: tests/x.py; try it with: python -m tests.mutants 02" in done.stderr
+    assert "it is noticed by the tests: tests/x.py (its level: unit test), and no seed of a simulation need see it" in done.stderr
 
 
 def test_mutant_of_a_module_that_is_gone_is_stale(tmp_path):

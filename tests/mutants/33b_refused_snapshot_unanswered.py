@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old=("            core.pipeline.on_message(message)\n            raise"),
     new="            raise",
     rule="a leader learns how far a follower is",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

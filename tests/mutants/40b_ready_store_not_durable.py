@@ -8,6 +8,6 @@ MUTANT = Mutant(
     ),
     new='        _rename_store(self._fs, self._opener, f"{self._directory}/{BUILDING}", self._ready)\n',
     rule="design §4 rule 8: the received store is durable under its own name before the log records it",
-    level=Level.SERVER,
+    level=Level.UNIT,
     tests=("tests/storage/test_crash.py::test_power_cut_before_any_call_restarts_to_a_legal_state",),
 )

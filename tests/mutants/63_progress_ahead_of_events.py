@@ -5,6 +5,6 @@ MUTANT = Mutant(
     old="        if stream.behind or any(",
     new="        if any(",
     rule="a progress response says that every event up to its revision was sent (etcd #15220)",
-    level=Level.SERVER,
+    level=Level.UNIT,
     tests=("tests/mvcc",),
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old=("        if not self._running:\n            self.wake()\n"),
     new="        pass\n",
     rule="a durable write is taken up at once",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        self.leases.lessor = state.machine.lessor\n",
     new="",
     rule="after a snapshot the leases are those of the new store",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="            self.lessor.release(found)\n",
     new="            pass\n",
     rule="design §4 rule 12: a look that was not confirmed leaves the leases as they were",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        core.pipeline.suspend()\n",
     new="",
     rule="nothing reads a store while it is replaced",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

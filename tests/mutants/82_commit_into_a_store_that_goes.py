@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        if core.store_writer.busy or self._sending:\n",
     new="        if False:\n",
     rule="a store is closed when nothing uses it",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        self._complete, self._installing = None, meta\n",
     new="        self._installing = meta\n",
     rule="design §4 rule 8: what is being installed is not dropped",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

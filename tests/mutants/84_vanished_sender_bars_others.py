@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old=("        keepalive_s=PING_S,\n        keepalive_timeout_s=PONG_TIMEOUT_S,\n"),
     new="",
     rule="a connection into nothing is given up",
-    level=Level.SERVER,
+    level=Level.UNIT,
 )

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from jepsen_like.sim.mutation import directory, load, mutated, names, source_path
+from jepsen_like.sim.mutation import Level, directory, load, mutated, names, source_path
 from tests.mutants.absent import ABSENT
 from tests.mutants.table import NUMBERS
 from tests.tidy.source import PRODUCT, ROOT, report, sources, under
@@ -29,6 +29,15 @@ def test_numbers_of_the_list_are_all_accounted_for():
     numbers = {mutant.number for mutant in MUTANTS}
     assert sorted(set(NUMBERS) - numbers - set(ABSENT)) == []
     assert sorted(numbers & set(ABSENT)) == []
+
+
+def test_level_of_every_mutant_is_what_the_page_says_notices_it():
+    """Whoever runs `sim --mutant` is told by the file's level whether a seed can be waited for."""
+    levels = {"core simulation": {Level.CORE}, "server simulation": {Level.SERVER}, "tests": {Level.UNIT, Level.POWER_CUT}}
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "MUTANTS.md").read_text(encoding="utf-8").splitlines()]
+    noticed = {row[0].removeprefix("| ").partition(" ")[0]: levels[row[2]] for row in rows if len(row) == 6 and row[2] in levels}
+    wrong = [one.name for one in MUTANTS if one.level not in noticed.get(one.name.partition("_")[0], set(Level))]
+    assert noticed and not wrong, report(wrong)
 
 
 def test_mutants_differ():
