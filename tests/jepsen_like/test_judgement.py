@@ -8,7 +8,7 @@ import pathlib
 import pytest
 from click.testing import CliRunner, Result
 
-from jepsen_like import judgement, run
+from jepsen_like import campaign, judgement, run
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Operation, load_file
 from jepsen_like.main import cli
 
@@ -205,3 +205,12 @@ def test_whole_history_is_certain_to_its_end():
 def test_cluster_that_was_not_there_is_one_sentence():
     history = History(REFUSED, marks=[judgement.note_of(judgement.UNAVAILABLE, "the cluster was not available", 5)], about=STAMP)
     assert judgement.judge(history).reasons == ("the cluster was not available",)
+
+
+def test_interrupted_run_with_an_anomaly_accuses_the_store(tmp_path, capsys):
+    """What was seen is wrong however the run would have gone on."""
+    cut(written(tmp_path / run.HISTORY_FILE, [*LONG[:31], stale(30), *LONG[31:]], STAMP))
+    assert campaign._print_interrupted(run.Plan("register", 7, tmp_path, 1.0), as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "invalid"
+    assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "invalid"
+    assert campaign._print_interrupted(run.Plan("register", 7, tmp_path / "none", 1.0), as_json=True) == 0
