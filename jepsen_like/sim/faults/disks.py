@@ -74,8 +74,8 @@ async def _ended_by_its_disk(injury: Injury, act: Callable[[SimulatedMember], No
         fired = disk.fired
         if ended:
             reached(point)
-        elif fired and not life.paused:
-            injury.injector.unexpected.append(f"{member.host} went on after {', '.join(disk.failed)} failed")
+        elif fired and not life.paused and (meant := [call for call in disk.failed if not _is_refusal(call)]):
+            injury.injector.unexpected.append(f"{member.host} went on after {', '.join(meant)} failed")
         injury.injector.look_for_failures()
         member.crash(power=injury.random.random() < 0.5)
         await asyncio.sleep(injury.random.uniform(0.1, 1.0))
@@ -83,6 +83,11 @@ async def _ended_by_its_disk(injury: Injury, act: Callable[[SimulatedMember], No
     if not fired:
         raise UnseenError(f"{member.host} did not use its disk so far")
     return f"{fired} failed calls"
+
+
+def _is_refusal(call: str) -> bool:
+    """Whether a call that failed only refuses: no file for a snapshot, no transfer, nothing was written and the sender is told."""
+    return call.startswith("open ") and call.endswith(".snap.tmp")
 
 
 async def rot(injury: Injury) -> str:
