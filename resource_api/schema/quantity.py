@@ -20,7 +20,8 @@ NANO = 10**9
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _EXPONENT = re.compile(r"^[eE]([-+]?[0-9]+)$")
-_BOUND = (2**63 - 1) * NANO
+_BINARY_BOUND = (2**63 - 1) * NANO
+"""Upstream caps binary amounts there, and keeps decimal ones."""
 
 
 class QuantityError(ValueError):
@@ -28,7 +29,9 @@ class QuantityError(ValueError):
 
 
 DIGITS_MAX = 100
-"""Digits that are reckoned with; one that counts stands for all behind them. The bound has 28 in nano units."""
+"""Digits that are reckoned with, in nano units; one that counts stands for all behind them. The bound of binary amounts has 28."""
+_DECIMAL_BOUND: int = 10**DIGITS_MAX
+"""Decimal amounts above it are it: an exponent may ask for more digits than there is memory for."""
 
 REMEMBERED_CHARS_MAX = 64
 """Longer texts are not worth their memory."""
@@ -53,6 +56,7 @@ def _parse(text: str) -> tuple[int, str]:
     else:
         form, power = "exponent", _exponent(suffix)
     amount = _nano((whole + fraction).lstrip("0"), power - len(fraction), shift)
+    amount = min(amount, _BINARY_BOUND if form == "binary" else _DECIMAL_BOUND)
     return (-amount if sign == "-" else amount), form
 
 
@@ -67,13 +71,13 @@ def _exponent(suffix: str) -> int:
 
 
 def _nano(digits: str, power: int, shift: int) -> int:
-    """`digits`, without zeros before them, times 10 ** `power` times 2 ** `shift`, in nano units up to the bound."""
+    """`digits`, without zeros before them, times 10 ** `power` times 2 ** `shift`, in nano units; what has too many digits is the bound."""
     if not digits:
         return 0
     above = len(digits) + power + 9
     """Digits before nano's point; the shift adds 19 at most."""
-    if above > DIGITS_MAX // 2:
-        return _BOUND
+    if above > DIGITS_MAX:
+        return _DECIMAL_BOUND
     if above < -DIGITS_MAX // 2:
         return 1
     if len(digits) > DIGITS_MAX:
@@ -83,7 +87,7 @@ def _nano(digits: str, power: int, shift: int) -> int:
     units = int(digits) << shift
     # Below nano there is nothing: upstream rounds away from zero.
     nano: int = units * 10**scale if scale >= 0 else -(-units // 10**-scale)
-    return min(nano, _BOUND)
+    return nano
 
 
 def amount(value: Json) -> int:
@@ -108,7 +112,7 @@ def _canonical(text: str) -> str:
                 return f"{units >> shift}{suffix}"
         return str(units)
     exponent = -9
-    while nano % 1000 == 0 and exponent < 18:
+    while nano % 1000 == 0 and (exponent < 18 or form == "exponent"):
         nano //= 1000
         exponent += 3
     if form == "exponent":
