@@ -1,12 +1,12 @@
 """From JSON to a value of a kind: wrong types refused, nulls and unknown fields dropped, quantities and times in the API's own form.
 
 What decoding into Go structs does for upstream: a field of the wrong type is a 400 and not a validation error, `null` is the same as
-absent, and numbers given as quantities come back as text. Texts are those of `encoding/json` with upstream's preface. Pure, in place.
+absent, numbers given as quantities come back as text, and bytes as the one base64 text they have. Texts are those of `encoding/json`
+with upstream's preface. Pure, in place.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from datetime import UTC, datetime
@@ -93,7 +93,10 @@ def _map(values: Schema, obj: Object, path: str, owner: str, unknown: list[str])
     for name, value in list(obj.items()):
         if value is None:
             # A map's null is the zero value of what it holds.
-            obj[name] = {} if values.shape == "object" else [] if values.shape == "array" else "" if values.shape == "string" else None
+            if values.name == QUANTITY:
+                obj[name] = "0"
+            else:
+                obj[name] = {} if values.shape == "object" else [] if values.shape == "array" else "" if values.shape == "string" else None
         else:
             obj[name] = _value(values, value, whole or f"{path}{name}", owner, unknown)
 
@@ -184,12 +187,22 @@ def _quantity(value: Json) -> str:
 def _text(schema: Schema, value: str) -> str:
     if schema.format == "date-time":
         return value if _CANONICAL_TIME.match(value) and schema.name != MICRO_TIME else _time(value, micro=schema.name == MICRO_TIME)
-    if schema.format == "byte":
-        try:
-            base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise DecodeError(f"illegal base64 data at input byte {_bad_base64(value)}") from error
-    return value
+    return _base64(value) if schema.format == "byte" else value
+
+
+def _base64(value: str) -> str:
+    """Without line ends, and with nothing in the bits that its last character has to spare: as it is written from bytes."""
+    packed = value.replace("\n", "").replace("\r", "")
+    try:
+        data = binascii.a2b_base64(packed, strict_mode=True)
+        if len(packed) != (len(data) + 2) // 3 * 4:
+            raise binascii.Error("padding behind whole groups")
+    except (binascii.Error, ValueError) as error:
+        raise DecodeError(f"illegal base64 data at input byte {_bad_base64(value)}") from error
+    if not packed.endswith("="):
+        return packed
+    tail = binascii.b2a_base64(data[-(len(data) % 3) :], newline=False).decode()
+    return packed if packed.endswith(tail) else packed[:-4] + tail
 
 
 def _bad_base64(value: str) -> int:

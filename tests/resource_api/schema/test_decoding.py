@@ -14,6 +14,7 @@ from resource_api.schema.kinds import GroupVersionKind
 
 POD = GroupVersionKind("", "v1", "Pod")
 SECRET = GroupVersionKind("", "v1", "Secret")
+CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
 LEASE = GroupVersionKind("coordination.k8s.io", "v1", "Lease")
 
 
@@ -56,6 +57,53 @@ def test_bad_base64_and_bad_time_are_refused() -> None:
     assert refused(SECRET, {"metadata": {"creationTimestamp": "now"}}) == (
         'parsing time "now" as "2006-01-02T15:04:05Z07:00": cannot parse "now" as "2006"'
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("YWFh\nYWFh\n", "YWFhYWFh"),
+        ("YWF\r\n\r=", "YWE="),
+        ("YR==", "YQ=="),
+        ("YWFhYWF=", "YWFhYWE="),
+        ("YWFhYQ==", "YWFhYQ=="),
+        ("YWFh", "YWFh"),
+        ("\n", ""),
+    ],
+)
+@pytest.mark.parametrize(("gvk", "field"), [(SECRET, "data"), (CONFIG_MAP, "binaryData")])
+def test_bytes_are_kept_as_the_one_text_they_have(gvk: GroupVersionKind, field: str, written: str, kept: str) -> None:
+    """Who compares what is stored with what bytes encode to finds them equal."""
+    obj: dict[str, Any] = {field: {"a": written}}
+    decode(gvk, schema_of(gvk), obj)
+    assert obj == {field: {"a": kept}}
+
+
+@pytest.mark.parametrize(
+    "text", ["YQ", "YQ=", "Y===", "====", "=", "YWFh=", "YWFh====", "YQ==YQ==", "Y=WF", "=YWF", "YQ= =", "YW-_", "YWE\u00e9"]
+)
+def test_what_go_takes_for_no_base64_is_refused(text: str) -> None:
+    """Padding belongs behind the last group that is not whole, and nowhere else."""
+    assert refused(SECRET, {"data": {"a": text}}).startswith("illegal base64 data at input byte ")
+
+
+@pytest.mark.parametrize(
+    ("gvk", "path"),
+    [
+        (GroupVersionKind("", "v1", "ResourceQuota"), ("spec", "hard", "memory")),
+        (GroupVersionKind("", "v1", "PersistentVolumeClaim"), ("spec", "resources", "requests", "storage")),
+        (GroupVersionKind("", "v1", "Node"), ("status", "capacity", "cpu")),
+    ],
+)
+def test_null_among_quantities_is_zero(gvk: GroupVersionKind, path: tuple[str, ...]) -> None:
+    """The zero value of a quantity is an amount, and no empty text."""
+    obj: Any = None
+    for name in reversed(path):
+        obj = {name: obj}
+    assert decode(gvk, schema_of(gvk), obj) == []
+    for name in path:
+        obj = obj[name]
+    assert obj == "0"
 
 
 def test_null_is_the_same_as_absent() -> None:
