@@ -150,7 +150,8 @@ def _bad_directive(item: Object) -> UnmergeableError:
 
 
 def _bad_type(wanted: str, given: Json) -> UnmergeableError:
-    return UnmergeableError(f"expected a {wanted}, but received a {go_type(given)}")
+    kind = "%!s(<nil>)" if given is None else go_type(given)
+    return UnmergeableError(f"expected a {wanted}, but received a {kind}")
 
 
 def _no_merge_key(item: Object, key: str) -> UnmergeableError:
@@ -255,11 +256,9 @@ def _ordered_lists(target: Object, patch: Object, schema: Schema) -> set[str]:
         old, change = target.get(field), patch.get(field)
         if not isinstance(order, list):
             raise _bad_type("[]interface {}", order)
-        if change is not None and not isinstance(change, list):
+        if field in patch and not isinstance(change, list):
             raise _bad_type("[]interface {}", change)
         if not isinstance(old, list) and change is None:
-            continue
-        if field in patch and change is None:
             continue
         done.add(field)
         target[field] = _in_order(old if isinstance(old, list) else None, change, order, node)
@@ -297,12 +296,16 @@ def _in_order(old: list[Json] | None, change: list[Json] | None, order: list[Jso
 
 
 def _check_order(change: list[Json], order: list[Json], ident: Ident) -> None:
-    """Every changed item must be named by the order, and in the same sequence."""
+    """Every changed item must be named by the order, and in the same sequence; behind its last name not even a directive may stand."""
     if not change or not order:
         return
-    rest = iter(map(ident, order))
-    for item in change:
-        if not _is_directive(item) and not any(ident(item) == named for named in rest):
-            raise UnmergeableError(
-                f"The order in patch list:\n{go_text(change)}\n doesn't match $setElementOrder list:\n{go_text(order)}\n"
-            )
+    pending = [item for item in change if not (_is_directive(item) and item[DIRECTIVE] == "delete")]
+    at = place = 0
+    while at < len(pending) and place < len(order):
+        if _is_directive(pending[at]):
+            at += 1
+            continue
+        at += ident(pending[at]) == ident(order[place])
+        place += 1
+    if at < len(pending):
+        raise UnmergeableError(f"The order in patch list:\n{go_text(change)}\n doesn't match $setElementOrder list:\n{go_text(order)}\n")

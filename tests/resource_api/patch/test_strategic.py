@@ -168,6 +168,16 @@ REFUSED = {
         UnmergeableError,
         "order in patch",
     ),
+    "a replacement behind the last name of an order": (
+        {"$setElementOrder/items": named("p", "q"), "items": [*named("q"), {"$patch": "replace"}]},
+        UnmergeableError,
+        "doesn't match \\$setElementOrder list",
+    ),
+    "an order beside a null": (
+        {"$setElementOrder/words": ["x"], "words": None},
+        UnmergeableError,
+        r"expected a \[\]interface {}, but received a %!s\(<nil>\)",
+    ),
     "deletions that are no list": ({"$deleteFromPrimitiveList/words": "x"}, BadPatchError, "primitive list"),
     "a directive nobody knows": ({"$frob": 1}, BadPatchError, r"unknown directive \$frob"),
     "no object": ([], BadPatchError, "cannot unmarshal"),
