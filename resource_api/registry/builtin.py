@@ -112,7 +112,7 @@ class BuiltinModel:
     """One built-in resource. Implements `registry.model.Model`; parts are made on first use, because most kinds are never used.
 
     Invariants: 1. `default` twice changes nothing more; 2. `prune` after `prune` finds nothing; 3. `to_storage` after `from_storage` gives
-    back what was stored, but for the order of an autoscaler's metrics.
+    back what was stored, but for the order of an autoscaler's metrics and members that say nothing.
     """
 
     def __init__(self, type: ResourceType) -> None:
@@ -127,6 +127,10 @@ class BuiltinModel:
     @cached_property
     def _defaulter(self) -> Defaulter:
         return Defaulter(self.schema, DEFAULTS, always_written)
+
+    @cached_property
+    def _stored_defaulter(self) -> Defaulter:
+        return Defaulter(schema_of(self.type.stored_as or self.type.gvk), DEFAULTS, always_written)
 
     @cached_property
     def _schema_rules(self) -> SchemaRules:
@@ -152,12 +156,23 @@ class BuiltinModel:
         return problems
 
     def from_storage(self, obj: Object) -> Object:
-        """In this version."""
-        return self._conversion[0](obj) if self._conversion is not None else obj
+        """In this version, as a replacement that changes nothing would leave it."""
+        if self._conversion is None:
+            return obj
+        shown = self._conversion[0](obj)
+        self.prune(shown)
+        self.default(shown)
+        return shown
 
     def to_storage(self, obj: Object) -> Object:
-        """In the version it is stored in."""
-        return self._conversion[1](obj) if self._conversion is not None else obj
+        """In the version it is stored in, as a write in it would leave it. Raises StatusError 400 on wrong types in annotations."""
+        if self._conversion is None:
+            return obj
+        stored = self._conversion[1](obj)
+        gvk = self.type.stored_as or self.type.gvk
+        decode(gvk, schema_of(gvk), stored)
+        self._stored_defaulter(stored)
+        return stored
 
 
 @lru_cache(maxsize=1)
