@@ -193,6 +193,36 @@ def test_second_change_before_the_first_is_applied_is_refused() -> None:
         node.propose_change(ConfChange((ChangeStep(ChangeKind.ADD_LEARNER, 5),)))
 
 
+def test_change_beside_one_that_an_earlier_leader_left_is_refused_until_that_is_applied() -> None:
+    """Committed is not applied: until then a leader does not know the configuration it would change (faults §5c 23)."""
+    node = make(RaftConfig(2))
+
+    def write() -> None:
+        ready = node.ready()
+        node._core.storage.write(ready.hard_state, None, ready.entries)
+        last = ready.entries[-1] if ready.entries else None
+        node.persisted(ready.write_number, last.term if last else 0, last.index if last else 0)
+
+    left = ConfChange((ChangeStep(ChangeKind.ADD_LEARNER, 4),))
+    node.step(Message(MessageKind.APPEND, 2, 1, 1, entries=(Entry(1, 1, EntryKind.CONF_CHANGE, left.encode()),)))
+    write()
+    node.step(Message(MessageKind.TIMEOUT_NOW, 2, 1, 1))
+    write()
+    node.step(Message(MessageKind.VOTE_REPLY, 2, 3, node.term))
+    write()
+    node.step(Message(MessageKind.APPEND_REPLY, 2, 3, node.term, index=node.last_index))
+    write()
+    assert node.role is Role.LEADER and node.has_committed_in_term
+    mine = ConfChange((ChangeStep(ChangeKind.ADD_LEARNER, 5),))
+    with pytest.raises(ConfChangeRefusedError):
+        node.propose_change(mine)
+    while node.has_ready():
+        write()
+    node.apply_change(left)
+    node.applied_to(node.commit)
+    node.propose_change(mine)
+
+
 def test_change_counts_as_committed_when_the_own_disk_knows_it() -> None:
     """The member that leaves must not hear of it before a crash of the leader could no longer forget it."""
     cluster = Cluster(THREE)
