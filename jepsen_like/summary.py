@@ -53,7 +53,7 @@ def level_of(line: Line) -> str:
 def page(files: Mapping[str, Sequence[Line]], about: str) -> str:
     """The whole page; the key of `files` says where its runs took place, `about` what was tried, on what."""
     everything = [line for lines in files.values() for line in lines]
-    parts = [HEAD, f"{_sentence(everything)} {about}".strip(), ""]
+    parts = [HEAD, _sentence(everything), "", *([about, ""] if about else [])]
     seeds = {level: [line for line in everything if level_of(line) == level] for level in LEVELS}
     if any(seeds.values()):
         parts += _simulations(seeds)

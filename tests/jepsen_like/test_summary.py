@@ -38,7 +38,7 @@ RUN = {
 def test_page_of_valid_lines_counts_each_once():
     """Virtual hours, speed and calls are sums over all seeds; a run's row says where it took place and what was seen."""
     text = summary.page({"core": [CORE, CORE | {"seed": 2}], "server": [SERVER], "namespaces": [RUN]}, "On two cores.")
-    assert "**Nothing wrong was found: 4 of 4 are valid.** On two cores." in text
+    assert "**Nothing wrong was found: 4 of 4 are valid.**\n\nOn two cores." in text
     assert "| core | 1–2 (2) | 2 valid | 0.0 | 120.0 | 5 000 |" in text
     assert "| server | 1–1 (1) | 1 valid | 0.0 | 10.0 | 9 000 |" in text
     assert "| namespaces | register | kill, pause | valid | 9 000 | 8 000 | 7 | 11 | 0 | 1 |" in text
