@@ -49,6 +49,9 @@ with in_order() as end:
 """
 
 
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def state(pid: int) -> str:
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
@@ -68,18 +71,22 @@ def test_run_that_is_ended_while_a_server_is_paused_continues_it(number, status,
     with subprocess.Popen([sys.executable, "-ISc", VICTIM], stdout=subprocess.PIPE) as victim:
         try:
             assert victim.stdout is not None and victim.stdout.readline()
-            before = {one: signal.signal(one, signal.SIG_IGN) for one in ignored}
+            # Whatever this process ignores itself, under nohup or in the background of a script.
+            before = {one: signal.signal(one, signal.SIG_IGN if one in ignored else signal.SIG_DFL) for one in CAUGHT}
             try:
                 run = subprocess.Popen([sys.executable, "-c", RUN, str(victim.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             finally:
                 for one, handler in before.items():
                     signal.signal(one, handler)
             with run:
-                assert run.stdout is not None
-                assert run.stdout.readline() == b"stopped\n", run.communicate()
-                assert state(victim.pid) == "T"
-                run.send_signal(number)
-                assert run.wait(20) == status, run.communicate()
+                try:
+                    assert run.stdout is not None
+                    assert run.stdout.readline() == b"stopped\n", run.communicate()
+                    assert state(victim.pid) == "T"
+                    run.send_signal(number)
+                    assert run.wait(20) == status, run.communicate()
+                finally:
+                    run.kill()
             _until_continued(victim.pid)
         finally:
             victim.kill()
