@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old=("        progress.pending_snapshot = 0\n    progress.become_probe()\n"),
     new=("        return\n    progress.become_probe()\n"),
     rule="after a snapshot that failed another one is sent",
-    level=Level.UNIT,
+    level=Level.CORE,
 )
