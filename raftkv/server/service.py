@@ -238,5 +238,5 @@ class Service(LocalView):
             self._core.quota.refresh()
             self._loop.call_soon(done, None)
 
-        self._core.store_writer.when_durable(self._applier.applied, committed)
+        self._core.store_writer.when_written(committed)
         self._pipeline.wake()

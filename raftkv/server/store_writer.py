@@ -44,6 +44,8 @@ class StoreWriter:
         self._busy = False
         self._failed = False
         self._waiters: list[tuple[int, Callable[[], object]]] = []
+        self._flushes: list[tuple[int, Callable[[], object]]] = []
+        """By the number of commits after which each is due."""
         self.commits_total = 0
 
     def maybe_commit(self, applied: int, *, force: bool = False) -> bool:
@@ -54,11 +56,12 @@ class StoreWriter:
         if not pending:
             return False
         now_s = self._now_s()
-        if not force and pending < self._records_max and now_s - self._last_s < self._interval_s and not self._waiters:
+        if not force and pending < self._records_max and now_s - self._last_s < self._interval_s and not (self._waiters or self._flushes):
             return False
         tables = self.tables
         batches = tables.seal()
         if not batches:
+            self._release_flushes(all_written=True)
             return False
         self._busy = True
         self._last_s = now_s
@@ -98,7 +101,22 @@ class StoreWriter:
         self._waiters.append((index, callback))
         self._release()
 
+    def when_written(self, callback: Callable[[], object]) -> None:
+        """Calls back on the loop once every change made so far is in the store's file, also those that no log index tells of, as what a
+        compaction removed; hurries the next commit.
+        """
+        self._flushes.append((self.commits_total + self._busy + (self.tables.pending_records > 0), callback))
+        self._release_flushes()
+
+    def _release_flushes(self, *, all_written: bool = False) -> None:
+        due = [callback for commits, callback in self._flushes if all_written or commits <= self.commits_total]
+        if due:
+            self._flushes = [] if all_written else [item for item in self._flushes if item[0] > self.commits_total]
+            for callback in due:
+                callback()
+
     def _release(self) -> None:
+        self._release_flushes()
         ready = [callback for index, callback in self._waiters if index <= self.durable_index]
         if ready:
             self._waiters = [item for item in self._waiters if item[0] > self.durable_index]
@@ -119,4 +137,5 @@ class StoreWriter:
         """A received snapshot took the store's place. Only while no commit runs."""
         self._busy = False
         self.backend, self.tables, self.durable_index = backend, tables, durable_index
+        self._release_flushes(all_written=True)
         self._release()

@@ -319,6 +319,29 @@ def test_hello_read_late_does_not_end_a_member_that_has_acknowledged_since() -> 
     simulate(192, scenario)
 
 
+def test_defragment_answers_when_what_a_compaction_removed_is_written() -> None:
+    """An operator disarms next: the size of before would raise the alarm again. No log index tells of what is removed."""
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        leader = await _start(cluster)
+        client = SimulatedClient(leader)
+        for number in range(50):
+            revision = (await client.put(b"k", b"%d" % number)).header.revision
+        assert leader.running is not None
+        core = leader.running.core
+        leader.run(lambda running: core.store_writer.maybe_commit(core.applier.applied, force=True))
+        await cluster.until(lambda: core.store_writer.durable_index >= core.applier.applied, what="all of the log is in the store")
+        await client.call("/etcdserverpb.KV/Compact", rpc.CompactionRequest(revision=revision), rpc.CompactionResponse)
+        answered = cluster.loop.create_future()
+        await cluster.until(lambda: core.store_writer.tables.pending_records, what="something is removed")
+        removed = core.store_writer.tables.pending_records
+        core.store_writer.when_written(lambda: answered.set_result(core.store_writer.tables.uncommitted_records))
+        leader.run(lambda running: core.pipeline.wake())
+        assert removed and await answered < removed
+
+    simulate(194, scenario, backend_batch_interval_ms=60_000)
+
+
 def _texts(error: BaseException | None) -> str:
     if isinstance(error, BaseExceptionGroup):
         return " ".join(_texts(inner) for inner in error.exceptions)
