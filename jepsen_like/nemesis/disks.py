@@ -9,6 +9,7 @@ import asyncio
 import pathlib
 import random
 import shutil
+from abc import abstractmethod
 from typing import ClassVar
 
 from jepsen_like.cluster.cluster import FILES, Cluster
@@ -45,9 +46,9 @@ class DiskFault(Fault):
         self.target(await self.pick_member())
         self.break_it()
 
+    @abstractmethod
     def break_it(self) -> None:
         """Sets the levers, and says what was asked for."""
-        raise NotImplementedError
 
     async def hold(self, seconds: float) -> None:
         """See Fault; makes the member write, whatever the run's clients do."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ PROBE_S = 0.3
 """How long a question waits that ought to stay without an answer."""
 
 
-class Fault:
+class Fault(ABC):
     """One injection. Invariants: 1. `heal` may be called after any part of `apply`; 2. `verified` only after something was seen."""
 
     name: ClassVar[str]
@@ -65,21 +66,21 @@ class Fault:
         """Why it cannot be done to this cluster on this machine; empty when it can."""
         return ""
 
+    @abstractmethod
     async def apply(self) -> None:
         """Takes effect. Raises when it cannot; `heal` is called all the same."""
-        raise NotImplementedError
 
     async def hold(self, seconds: float) -> None:
         """Lasts so long."""
         await asyncio.sleep(seconds)
 
+    @abstractmethod
     async def verify(self) -> None:
         """Looks for the effect, while it lasts; says what it `saw` or `missed`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def heal(self) -> None:
         """Undoes it."""
-        raise NotImplementedError
 
     def saw(self, text: str) -> None:
         """The effect, as it was seen."""

@@ -6,6 +6,7 @@ Verified by what the network counted: something was cut off, and nothing passed 
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 from jepsen_like.cluster.cluster import Cluster
@@ -62,9 +63,9 @@ class Partition(Fault):
         self.rng.shuffle(names)
         return names
 
+    @abstractmethod
     async def grudges(self) -> Grudges:
         """Whom each host does not hear any more."""
-        raise NotImplementedError
 
     async def apply(self) -> None:
         """See Fault."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import abstractmethod
 from typing import ClassVar
 
 from jepsen_like.cluster.cluster import Cluster
@@ -41,13 +42,13 @@ class Shaped(Fault):
         """For a network that cannot do it."""
         return f"{network or 'a direct network'} cannot bring about {cls.needs}"
 
+    @abstractmethod
     def draw(self) -> Conditions:
         """What is to happen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, counts: Counters) -> None:
         """Whether it did: says what it `saw` or `missed`."""
-        raise NotImplementedError
 
     async def apply(self) -> None:
         """See Fault."""

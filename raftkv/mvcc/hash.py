@@ -12,6 +12,7 @@ Both run in slices over a pinned view: `while hash.step(limit): …`, then `resu
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple
@@ -38,7 +39,7 @@ class HashKVResult(NamedTuple):
     hash_revision: int
 
 
-class _Hashing:
+class _Hashing(ABC):
     """A crc32c of records in slices. The view is held until `close` or the last `step`."""
 
     def __init__(self, view: Reader, records: Iterator[tuple[bytes, bytes]], crc: int) -> None:
@@ -56,9 +57,9 @@ class _Hashing:
                 self.close()
         return not self._is_done
 
+    @abstractmethod
     def _hashed(self, crc: int, records: Iterator[tuple[bytes, bytes]]) -> tuple[int, int]:
         """The hash with these records, and how many they were."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Lets go of the view; idempotent."""
