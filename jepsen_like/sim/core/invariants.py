@@ -170,13 +170,15 @@ class Invariants:
             raise InvariantError("snapshot carries its configuration", f"{snapshot} at {member.id}, not {self.confs[at]}")
 
     def on_match(self, leader: Member, peer: int) -> None:
-        """After an acknowledgement: the leader believes no more than stands on that member's disk."""
+        """After an acknowledgement: the leader believes no more than stands on that member's disk, and goes on above it."""
         core = leader.core
-        found = self._members.get(peer)
-        if found is None or found.storage.hard_state.term != core.term:
-            return
         progress = core.tracker.progress.get(peer)
-        if progress is not None and progress.match > found.storage.last_index():
+        if progress is None:
+            return
+        if progress.next <= progress.match:
+            raise InvariantError("next above match", f"leader {leader.id} of {peer}: {progress.next}, {progress.match}")
+        found = self._members.get(peer)
+        if found is not None and found.storage.hard_state.term == core.term and progress.match > found.storage.last_index():
             raise InvariantError("match within the follower's disk", f"{peer} at leader {leader.id}: {progress.match}")
 
     def on_vote_asked(self, member: Member, message: Message, step: Callable[[Message], None]) -> None:
@@ -282,10 +284,6 @@ class Invariants:
             elif log.last_index < member.led_last or log.truncation_count != member.led_truncations:
                 raise InvariantError("leader append-only", f"member {member.id} in term {core.term}")
             member.led_last = log.last_index
-            for progress in core.tracker.progress.values():
-                if progress.next <= progress.match:
-                    values = f"{progress.next}, {progress.match}"
-                    raise InvariantError("next above match", f"leader {member.id} of {progress.member_id}: {values}")
         if self._is_due():
             core.check_invariants()
 

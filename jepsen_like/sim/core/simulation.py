@@ -21,7 +21,7 @@ from jepsen_like.sim.core.operations import Operation
 from jepsen_like.sim.core.points import on_changed, on_trace, on_truncated
 from jepsen_like.sim.core.recovery import Recovery, ids_of
 from jepsen_like.sim.core.scenario import Scenario
-from jepsen_like.sim.core.trace import TraceHash
+from jepsen_like.sim.core.trace import FLUSH_AT, TraceHash
 from jepsen_like.sim.reached import reached
 from jepsen_like.sim.streams import stream
 from raftkv.raft.messages import ConfState, Message, Role, SnapshotMeta
@@ -68,7 +68,7 @@ class Simulation:
         events, members, network = self.events, self.members, self.network
         heap, turns = events.heap, events.turns
         turn_us = self._turn_us
-        numbers = self.trace.numbers
+        numbers, flush = self.trace.numbers, self.trace.flush
         others: dict[int, Callable[[int, Any], None]] = {
             SYNCED: self._on_synced,
             BURST: self._on_burst,
@@ -110,8 +110,8 @@ class Simulation:
             else:
                 numbers += (now, subject << 4 | kind, self.load.ok)
                 others[kind](subject, what)
-                if self.trace.is_full:
-                    self.trace.flush()
+                if len(numbers) >= FLUSH_AT:
+                    flush()
                 if self.finished:
                     return
 

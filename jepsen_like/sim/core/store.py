@@ -11,6 +11,8 @@ from zlib import crc32
 
 from raftkv.raft.messages import ConfState, Entry
 
+_new = tuple.__new__
+
 
 class Item(NamedTuple):
     """What a key holds."""
@@ -51,7 +53,7 @@ class Store:
         if data and entry.kind == 0:
             self.revision += 1
             self.digest = crc32(data, self.digest)
-            self.items[data[:1]] = Item(data, self.revision, index)
+            self.items[data[:1]] = _new(Item, (data, self.revision, index))
 
     def checkpoint(self) -> Checkpoint:
         """A copy of the present state."""

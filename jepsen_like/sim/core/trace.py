@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from struct import pack
 
-_CHUNK = 1 << 10
-"""Numbers gathered before they are hashed."""
+FLUSH_AT = 1 << 10
+"""Numbers that are best hashed in one go."""
 
 
 class TraceHash:
@@ -33,11 +33,6 @@ class TraceHash:
         if self.kept is not None:
             self.kept += numbers
         numbers.clear()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to flush."""
-        return len(self.numbers) >= _CHUNK
 
     def hexdigest(self) -> str:
         """The hash of all events so far."""
