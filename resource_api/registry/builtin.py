@@ -156,13 +156,12 @@ class BuiltinModel:
         return problems
 
     def from_storage(self, obj: Object) -> Object:
-        """In this version, as a replacement that changes nothing would leave it."""
-        if self._conversion is None:
-            return obj
-        shown = self._conversion[0](obj)
-        self.prune(shown)
-        self.default(shown)
-        return shown
+        """In this version, as a replacement that changes nothing would leave it: what an older release did not write is filled in."""
+        if self._conversion is not None:
+            obj = self._conversion[0](obj)
+            self.prune(obj)
+        self.default(obj)
+        return obj
 
     def to_storage(self, obj: Object) -> Object:
         """In the version it is stored in, as a write in it would leave it. Raises StatusError 400 on wrong types in annotations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -197,6 +198,30 @@ def test_write_that_changes_nothing_is_none(how: str):
             again, _ = await world.of("configmaps").apply(world.context(), "a", config_map(data={"a": "b"}), force=False)
         assert world.store.now == before
         assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+    run(scenario)
+
+
+def test_what_was_stored_without_defaults_can_be_changed():
+    """Its immutable parts are compared as they are read upstream, where decoding fills in what is always written."""
+    claim = {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "d"}}]}}}
+    template = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": {"name": "r", "namespace": "default"}}
+
+    async def scenario(world: World) -> None:
+        made = await world.create({**template, "spec": claim})
+        assert "metadata" in made["spec"]
+        key = "resourceclaimtemplates/default/r"
+        stored = json.loads((await world.store.get(key)).value)
+        del stored["spec"]["metadata"]
+        world.store.put(key, json.dumps(stored).encode())
+        old = await world.find(made)
+        assert old is not None
+        same = await world.update(old)
+        assert same["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
+        old["metadata"]["labels"] = {"a": "b"}
+        changed = await world.update(old)
+        assert changed["metadata"]["labels"] == {"a": "b"}
+        assert changed["spec"] == made["spec"]
 
     run(scenario)
 
