@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jepsen_like.checker import membership, order
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import OK, Event, History, KeyValue
+from jepsen_like.sim import contents
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
 from raftkv.pb import rpc
 
@@ -31,13 +32,22 @@ def judge(cluster: SimulatedCluster, history: History, unexpected: Sequence[str]
         metrics = member.running.metrics
         if metrics.internal_errors.value:
             findings.add("internal-error", f"{member.host} met {metrics.internal_errors.value:g} bugs of its own in calls")
+        if watchers_of(member):
+            text = f"{member.host} feeds {watchers_of(member)} watchers though every client has gone"
+            findings.add("watchers-left", text)
     _compare(cluster, findings)
+    contents.compare(cluster.members, history.operations, findings)
     events = _events(cluster.members[0])
     _find_lost(history, events, _compacted(cluster.members[0]), findings)
     _add(membership.check(history.operations), findings)
     placed = order.check(history.operations, events=events, closed=_compacted(cluster.members[0]) < 2)
     _add(placed, findings)
     return findings.verdict(len(history.operations) + len(events))
+
+
+def watchers_of(member: SimulatedMember) -> int:
+    """How many watchers the member feeds, as its metrics tell."""
+    return 0 if member.running is None else member.running.core.hub.statistics().watchers
 
 
 def _add(verdict: Verdict, findings: Findings) -> None:

@@ -7,6 +7,7 @@ lasts whatever would leave the simulation raises (`escapes`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections import Counter
@@ -18,11 +19,12 @@ from jepsen_like import ledger
 from jepsen_like.checker.verdict import INVALID, UNKNOWN, Findings, Verdict, merged
 from jepsen_like.history import History, Operation
 from jepsen_like.sim import escapes, places, swarm
+from jepsen_like.sim.bystander import Bystander
 from jepsen_like.sim.cluster import SimulatedCluster, virtual_time
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.faults.injector import Injector
 from jepsen_like.sim.invariants import Invariants
-from jepsen_like.sim.judge import judge
+from jepsen_like.sim.judge import judge, watchers_of
 from jepsen_like.sim.loop import VirtualLoop
 from jepsen_like.sim.reached import Points
 from jepsen_like.sim.scenario import Scenario
@@ -39,11 +41,17 @@ OPERATIONS_MIN = 500
 WHOLE_WITHIN_S = 30.0
 """Every member must serve so soon after the last fault is healed."""
 
+UNWATCHED_WITHIN_S = 10.0
+"""So long after the last client has gone no watcher may be left."""
+
 OVER_WITHIN_S = 600.0
 """Virtual time of a run beyond its load: it hangs if it takes longer."""
 
 PREFIXES: Mapping[str, str] = {"register": "r/", "txn": "t/", "watch": "w/", "lease": "e/"}
 """Where the keys of each workload lie that may share a store with others."""
+
+APART = 1_000_000
+"""Between the process numbers of the load and those of the bystander, which has a recorder of its own."""
 
 LEASE_CALLS = ("grant", "keepalive", "lease-ttl", "revoke")
 
@@ -188,6 +196,9 @@ class _Run:
         self.cluster.on_running = self.invariants.attach
         self.invariants.on_leader = lambda host, term: self.world.recorder.write(ledger.leader(host, term, self.world.now_ns()))
         self.workloads: list[Workload] = [catalog.make(name) for name in scenario.workloads]
+        self.bystander: Bystander | None = None
+        if scenario.bystander:
+            self.bystander = Bystander(self.cluster, election_s=scenario.election_s, may_compact="lease" not in scenario.workloads)
 
     def run(self) -> Verdict:
         """Raises nothing that a member can cause."""
@@ -196,7 +207,9 @@ class _Run:
             self.loop.run_until_complete(self.loop.create_task(self._main()))
             self.world.recorder.close()
             verdicts = [workload.check(self._share(name)) for name, workload in zip(self.scenario.workloads, self.workloads, strict=True)]
-            return merged([judge(self.cluster, self.history, self.injector.unexpected), *verdicts])
+            if self.bystander is not None:
+                verdicts.append(self.bystander.check(self.history))
+            return merged([judge(self.cluster, self._everybodys(), self.injector.unexpected), *verdicts])
         except Exception as error:
             self.injector.look_for_failures()
             self.world.recorder.close()
@@ -207,16 +220,28 @@ class _Run:
             findings.add(_kind_of(error), "".join(traceback.format_exception(error))[-4000:])
             return findings.verdict(len(self.history.operations))
 
+    def _everybodys(self) -> History:
+        """What all clients asked for."""
+        if self.bystander is None:
+            return self.history
+        beside = [one._replace(process=one.process + APART) for one in self.bystander.history.operations]
+        operations = sorted((*self.history.operations, *beside), key=lambda one: one.complete_ns)
+        return replace(self.history, operations=operations)
+
     def _share(self, name: str) -> History:
         """The history as far as it is one workload's. Of several none is alone in the store; `judge` looks at them together."""
+        history = self.history
+        if len(self.workloads) == 1 and self.bystander is None:
+            return history
+        marks = [mark for mark in history.marks if not (isinstance(mark.detail, dict) and BASE in mark.detail)]
+        compactions = [one for one in self.bystander.history.operations if one.f == "compact"] if self.bystander is not None else []
         if len(self.workloads) == 1:
-            return self.history
-        history, prefix = self.history, PREFIXES[name]
+            return replace(history, operations=[*history.operations, *compactions], marks=marks)
+        prefix = PREFIXES[name]
         calls = ("compact", *LEASE_CALLS) if name == "lease" else ("compact",)
-        operations = [one for one in history.operations if one.f in calls or _key_of(one).startswith(prefix)]
+        operations = [one for one in history.operations if one.f in calls or _key_of(one).startswith(prefix)] + compactions
         watches = [one for one in history.watches if one.key.startswith(prefix)]
         numbers = {one.watch for one in watches}
-        marks = [mark for mark in history.marks if not (isinstance(mark.detail, dict) and BASE in mark.detail)]
         return History(operations, watches, [one for one in history.responses if one.watch in numbers], marks, history.about)
 
     async def _main(self) -> None:
@@ -229,12 +254,19 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 for workload in self.workloads:
                     group.create_task(workload.run(self.world, until_s=until_s, rate=scenario.rate), name=workload.name)
+                if self.bystander is not None:
+                    group.create_task(self.bystander.run(until_s), name="bystander")
                 group.create_task(self.injector.run(scenario.faults, began_s, until_s), name="faults")
             self.injector.heal()
             await cluster.serving(WHOLE_WITHIN_S + 10 * scenario.election_s)
             for workload in self.workloads:
                 await workload.finish(self.world)
+            if self.bystander is not None:
+                await self.bystander.finish()
             await cluster.until(self._is_settled, WHOLE_WITHIN_S, "all members at one applied index")
+            # Every client has gone by now.
+            with contextlib.suppress(AssertionError):  # What is left is what `judge` finds.
+                await cluster.until(lambda: not any(map(watchers_of, cluster.members)), UNWATCHED_WITHIN_S)
             self.injector.look_for_failures()
 
     def _is_settled(self) -> bool:

@@ -54,6 +54,8 @@ class Scenario:
     """Of every member, by the names of `MemberSettings`."""
 
     faults: tuple[Fault, ...] = ()
+    bystander: bool = False
+    """Whether a client beside the load asks for odd things."""
 
     @property
     def election_s(self) -> float:

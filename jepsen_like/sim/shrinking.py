@@ -66,6 +66,8 @@ def _simpler(scenario: Scenario) -> Iterator[Scenario]:
     ends_s = max([fault.at_s + fault.for_s for fault in scenario.faults], default=0.0) + AFTER_S
     if ends_s < scenario.virtual_s * 0.9:
         yield replace(scenario, virtual_s=round(ends_s, 1))
+    if scenario.bystander:
+        yield replace(scenario, bystander=False)
     if len(scenario.workloads) > 1:
         yield from (replace(scenario, workloads=(name,)) for name in scenario.workloads)
     yield from (replace(scenario, members=count) for count in (1, 3) if count < scenario.members)

@@ -117,12 +117,27 @@ been connected for five seconds."""
 
 FOCUS_SHARE = 0.5
 
+BYSTANDER_SHARE = 0.4
+"""Of the runs with a client beside the load; it takes a tenth of their time."""
+
+SLOW_COMPACTION_MS = 100
+"""Between two slices, in half of those runs: members are then at different places of a compaction for seconds."""
+
 
 def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
     """The scenario of a seed."""
     found = _general(seed, virtual_s)
     rng = stream(seed, "swarm", "focus")
-    return _focused(found, rng, rng.choice(FOCUSES)) if rng.random() < FOCUS_SHARE else found
+    found = _focused(found, rng, rng.choice(FOCUSES)) if rng.random() < FOCUS_SHARE else found
+    return _accompanied(found, stream(seed, "swarm", "bystander"))
+
+
+def _accompanied(alone: Scenario, rng: random.Random) -> Scenario:
+    """With a client beside the load, or not. Not beside appends: the events of a history that does not name its writes are nobody's."""
+    if rng.random() >= BYSTANDER_SHARE or "append" in alone.workloads:
+        return alone
+    settings = {"compaction_sleep_interval_ms": SLOW_COMPACTION_MS} if rng.random() < 0.5 else {}
+    return replace(alone, bystander=True, settings={**alone.settings, **settings})
 
 
 def _focused(general: Scenario, rng: random.Random, focus: Focus) -> Scenario:

@@ -34,8 +34,10 @@ class MemorySink:
 class SimulatedWorld:
     """See `World`. The history's clock is virtual time."""
 
-    def __init__(self, cluster: SimulatedCluster, history: History) -> None:
+    def __init__(self, cluster: SimulatedCluster, history: History, *, clients: str = "client") -> None:
         self._cluster = cluster
+        self._name = clients
+        """Of its clients' draws."""
         self._clients = 0
         self.recorder = Recorder(MemorySink(history), self.now_ns)
 
@@ -48,7 +50,7 @@ class SimulatedWorld:
         """See `World`."""
         loop = self._cluster.loop
         self._clients += 1
-        clock = SimulatedClock(loop, loop.streams.get("client", self._clients))
+        clock = SimulatedClock(loop, loop.streams.get(self._name, self._clients))
         hosts = self.members if member is None else [member]
         return client_of([f"http://{host}:{CLIENT_PORT}" for host in hosts], clock, timeout_s=timeout_s)
 
