@@ -1,18 +1,23 @@
 """Files in memory that lose power on demand: for tests and the simulator.
 
 Owns two images of each file and directory, what a reader sees and what would survive, and the rule by which a power cut
-mixes them: of the writes not yet synced to a file, a prefix survives, the next one torn at any byte, and later ones may
-have overtaken it; of the names not yet synced in a directory, a prefix of the changes survives. Stricter than ext4: a
-new file's name needs its directory's sync even when the file was synced. All randomness comes from the caller.
+mixes them: of the writes not yet synced to a file, a prefix survives, the next one torn at any byte or with any of its
+sectors missing, and later ones may have overtaken it; of the names not yet synced in a directory, a prefix of the
+changes survives. Stricter than ext4: a new file's name needs its directory's sync even when the file was synced. All
+randomness comes from the caller.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import random
 from collections.abc import Callable
 
 from raftkv.storage.fs import File, Lock, parent
+
+SECTOR_BYTES = 512
+"""A device writes one as a whole; of several it writes any first."""
 
 
 class _Content:
@@ -50,13 +55,21 @@ class _Content:
         if kept < len(pending):
             torn = pending[kept]
             if isinstance(torn, tuple):
-                offset, data = torn
-                _write(self.durable, data[: rng.randint(0, len(data))], offset)
+                for offset, part in _torn(*torn, rng):
+                    _write(self.durable, part, offset)
             for change in pending[kept + 1 :]:
                 if isinstance(change, tuple) and rng.random() < 0.3:
                     _apply(self.durable, change)
         self.pending = []
         self.data = bytearray(self.durable)
+
+
+def _torn(offset: int, data: bytes, rng: random.Random) -> list[tuple[int, bytes]]:
+    """What is left of a write that the power cut met: a beginning of it, or some of the sectors it lies in."""
+    if rng.random() < 0.5:
+        return [(offset, data[: rng.randint(0, len(data))])]
+    bounds = [0, *range(SECTOR_BYTES - offset % SECTOR_BYTES, len(data), SECTOR_BYTES), len(data)]
+    return [(offset + low, data[low:high]) for low, high in itertools.pairwise(bounds) if rng.random() < 0.5]
 
 
 class _Directory:

@@ -147,6 +147,23 @@ def test_power_cut_keeps_what_was_synced_and_may_tear_what_was_not():
     assert b"synced\0\0\0er" in seen, "a later write may overtake an earlier one"
 
 
+def test_power_cut_may_lose_any_sector_of_a_write():
+    """A device writes sectors as a whole and in any order: a gap in the middle is what a torn record may look like."""
+    seen = set()
+    for seed in range(200):
+        fs = MemoryFileSystem()
+        file = fs.open("/f", create=True)
+        file.pwrite(bytes(2_000), 0)
+        file.datasync()
+        fs.sync_dir("/")
+        file.pwrite(b"x" * 1_000, 300)
+        fs.lose_power(random.Random(seed))
+        blob = read_all(fs, "/f")
+        seen.add(tuple(blob[low:high].count(b"x") for low, high in ((0, 300), (300, 512), (512, 1024), (1024, 1300), (1300, 2000))))
+    assert (0, 212, 0, 276, 0) in seen and (0, 0, 512, 0, 0) in seen
+    assert all(counts[0] == counts[-1] == 0 for counts in seen)
+
+
 def test_power_cut_without_directory_sync_may_lose_names_and_roll_renames_back():
     seen = set()
     for seed in range(100):
