@@ -29,7 +29,7 @@ from raftkv.storage.install import BUILDING, STORE, Applied, SnapshotInstall, op
 from raftkv.storage.raft_storage import RaftStorage
 from raftkv.storage.record import WalMetadata
 from raftkv.storage.recovery import Recovered, open_log
-from raftkv.storage.wal import Wal, WalSettings
+from raftkv.storage.wal import EXTENT_BYTES, Wal, WalSettings
 
 log = logging.getLogger("raftkv.server")
 
@@ -142,7 +142,10 @@ def boot(
 
     directory = DataDir.open(platform.fs, settings.data_dir, wal_dir=settings.wal_dir, on_wait=wait)
     try:
-        wal_settings = WalSettings(segment_bytes=settings.wal_segment_bytes, now_s=now_s, on_sync=observe_fsync_s)
+        segment_bytes = settings.wal_segment_bytes
+        # A short segment would be zeros for the most part.
+        extent_bytes = min(EXTENT_BYTES, segment_bytes)
+        wal_settings = WalSettings(segment_bytes=segment_bytes, extent_bytes=extent_bytes, now_s=now_s, on_sync=observe_fsync_s)
         if founders is not None:
             _found(platform, directory, wal_settings, founders, own_member(settings, founders).id)
         elif not Wal.exists(platform.fs, directory.wal):

@@ -76,7 +76,7 @@ class MemberSettings:
     """Operations in one transaction."""
 
     wal_segment_bytes: int = 64_000_000
-    """Size a log segment is zero-filled to when it is made."""
+    """Size from which on a log goes on in a new segment. At least 4 KiB."""
 
     backend_batch_interval_ms: int = 100
     """Longest time applied changes wait for their commit to the store."""

@@ -47,6 +47,9 @@ NEXT_SEGMENT = "next.tmp"
 READ_BYTES_MAX = 1 << 20
 """Records read back in one go; a single larger one is still read whole."""
 
+EXTENT_BYTES = 1 << 20
+"""Zeros ahead of the records of a segment that is long enough for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class WalSettings:
@@ -55,7 +58,7 @@ class WalSettings:
     segment_bytes: int = 64_000_000
     """A new segment begins with the first append after the current one reached this size. At least 1 KiB."""
 
-    extent_bytes: int = 1 << 20
+    extent_bytes: int = EXTENT_BYTES
     """Zeros are written this far ahead of the records. At least 4 KiB."""
 
     now_s: Callable[[], float] | None = None

@@ -47,6 +47,13 @@ def test_started_member_whose_log_is_looked_for_elsewhere_is_refused_and_opens_w
     boot(elsewhere, platform, None, now_s=lambda: 0.0).close()
 
 
+def test_log_of_short_segments_is_filled_with_zeros_no_further_than_they_reach() -> None:
+    """An extent of a megabyte would be sixteen such segments."""
+    fs = started().fs
+    (name,) = fs.listdir("/data/member/wal")
+    assert SETTINGS.wal_segment_bytes < fs.size(f"/data/member/wal/{name}") < 2 * SETTINGS.wal_segment_bytes
+
+
 @pytest.mark.parametrize(("listen_peer_urls", "level"), [(("http://localhost:2380",), logging.WARNING), ((), logging.INFO)])
 def test_second_start_is_a_warning_only_where_flags_may_be_ignored(
     listen_peer_urls: tuple[str, ...], level: int, caplog: pytest.LogCaptureFixture
