@@ -43,7 +43,7 @@ ROWS: tuple[Row, ...] = (
     Row("torn write, partial tail", ("power",), ("power_cut",)),
     Row("unsynced writes lost", ("power",), ("power_cut",)),
     Row("renames and names lost", ("power",)),
-    Row("bit rot", ("rot",)),
+    Row("bit rot", ("rot", "rotten-snapshot")),
     Row("slow disk", ("slow-disk",), ("slow_disk",)),
     Row("membership changes", ("replace",), ("change",)),
     Row("snapshot installed under load", ("lag",), ("snapshot",)),

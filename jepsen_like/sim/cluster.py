@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
-JOB_CALLS_MAX = 8
-"""Changes to the disk that the job under way may still make when the power goes."""
 
 
 class SimulatedMember:
@@ -84,6 +82,11 @@ class SimulatedMember:
     def is_down(self) -> bool:
         """No process runs on this machine."""
         return self.life is None or self.life.over
+
+    @property
+    def jobs_count(self) -> int:
+        """Jobs of the thread that has most of them to do: the first is under way."""
+        return max((worker.jobs_count for worker in self._workers), default=0)
 
     @property
     def disk_calls(self) -> int:
@@ -152,7 +155,7 @@ class SimulatedMember:
         if power:
             for worker in self._workers:
                 assert self.disk is not None
-                worker.lose_power(self.disk, self._random.randint(0, JOB_CALLS_MAX))
+                worker.lose_power(self.disk, self._random)
             self.fs.lose_power(self._random)
         else:
             self.fs.kill()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from jepsen_like.sim.durability import Durability
 from jepsen_like.sim.reached import reached
 from raftkv.raft.messages import Message, MessageKind, Role
 from raftkv.server.bootstrap import applied_in
@@ -42,6 +43,7 @@ class Invariants:
         """Applied index -> its entry's term, the store's revision, and who was there first."""
         self._votes: dict[tuple[int, int], int] = {}
         """Member and term -> whom it gave its vote, as far as others were told."""
+        self._durability = Durability()
         self._contexts: dict[str, set[bytes]] = {}
         """Host -> contexts of its read rounds."""
 
@@ -52,13 +54,14 @@ class Invariants:
         core, host = running.core, member.host
         node, log, applier, inside = core.node, core.node._log, core.applier, core.node._core
         store_writer, transfers = core.store_writer, core.transfers
-        term = commit = applied = durable = 0
+        term = commit = applied = durable = commits = 0
         leading = 0
-        self._watch_departures(host, core)
+        self._durability.attach(member, core)
+        self._watch_departures(member, core)
         self._watch_rounds(host, core)
 
         def probe() -> None:
-            nonlocal term, commit, applied, leading, durable
+            nonlocal term, commit, applied, leading, durable, commits
             if inside.term != term:
                 if inside.term < term:
                     raise InvariantError(f"{host}: its term fell from {term} to {inside.term}")
@@ -79,15 +82,15 @@ class Invariants:
                     raise InvariantError(f"{host}: it applied {applied}, above its commit index {log.commit}")
                 if not log.applied <= log.applying <= min(commit, log.stable):
                     raise InvariantError(f"{host}: not applied ≤ applying ≤ min(commit, stable): {node.describe()}")
-            if store_writer.durable_index != durable:
-                durable = store_writer.durable_index
+            if store_writer.durable_index != durable or store_writer.commits_total != commits:
+                durable, commits = store_writer.durable_index, store_writer.commits_total
                 _stands(host, core, durable)
             if (transfers._intake is not None) + (transfers._complete is not None) + (transfers._installing is not None) > 1:
                 raise InvariantError(f"{host}: it takes in two snapshots at once")
 
         life.probe = probe
 
-    def _watch_departures(self, host: str, core: MemberCore) -> None:
+    def _watch_departures(self, member: SimulatedMember, core: MemberCore) -> None:
         """Looks at every message that leaves. Jobs of the log's thread are whole steps here: what was appended was synced, too."""
         peers, wal = core.peers, core.writer.wal
         send = peers.send
@@ -96,7 +99,9 @@ class Invariants:
             batch = list(messages)
             for message in batch:
                 if message.kind not in ASKING:
-                    self._departs(host, message, wal)
+                    self._departs(member.host, message, wal)
+                    if message.kind == MessageKind.APPEND_REPLY and not message.reject:
+                        self._durability.acknowledges(member, message)
             send(batch)
 
         peers.send = departing  # type: ignore[method-assign]

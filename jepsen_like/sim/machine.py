@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jepsen_like.sim.reached import reached
 from raftkv.storage.faulty_fs import Fault, FaultyFileSystem, injected
 from raftkv.storage.fs import File
 from raftkv.storage.layered_fs import LayeredFile
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WALL_START_S = 1_800_000_000.0
+
+SYNC_SHARE = 0.8
+"""Of power cuts that meet a job: they fall into a sync of it."""
+
+JOB_SYNCS_MAX = 6
+JOB_CALLS_MAX = 8
+"""Syncs, or changes to the disk, that the job under way may still come to when the power goes."""
+
+SYNCS = ("datasync", "sync_dir")
+
+LOG_FILE = ".wal"
+LOG_POINTS = {"truncate": "torn_tail_cut_off", "remove": "old_segment_removed"}
+"""What a change to a segment of the log means."""
+
+STORE_FILE = "/db"
 
 Rot = Callable[[str, int, bytes, int], bytes]
 """(path, offset, the bytes that stand there, the file's size) -> the bytes that are read."""
@@ -63,6 +79,11 @@ class SimulatedWorker:
         self._closed = False
         self._jobs: deque[Callable[[], object]] = deque()
 
+    @property
+    def jobs_count(self) -> int:
+        """Jobs under way and behind it."""
+        return len(self._jobs)
+
     def submit(self, job: Callable[[], T], report: Callable[[T | None, BaseException | None], None]) -> None:
         """See `Worker`."""
         assert not self._closed, "submit after close"
@@ -87,11 +108,15 @@ class SimulatedWorker:
         # Behind the last job's report, as a thread's is.
         self._at(lambda: self._loop.call_soon(report))
 
-    def lose_power(self, disk: SimulatedDisk, calls: int) -> None:
-        """The job under way gets so many changes to the disk further, and no report is made of it."""
+    def lose_power(self, disk: SimulatedDisk, rng: random.Random) -> None:
+        """The job under way gets as far as one of its coming syncs, or changes to the disk, and no report is made of it."""
         if not self._jobs:
             return
-        disk.cut_after = len(disk.log) + calls
+        # A write goes to the kernel's memory: it is the syncs that a job spends its time in.
+        if rng.random() < SYNC_SHARE:
+            disk.cut_after, disk.cut_at_sync = None, 1 if rng.random() < 0.5 else rng.randint(1, JOB_SYNCS_MAX)
+        else:
+            disk.cut_after, disk.cut_at_sync = len(disk.log) + rng.randint(0, JOB_CALLS_MAX), None
         try:
             self._jobs[0]()
         except (PowerCutError, Exception):
@@ -111,12 +136,17 @@ class SimulatedDisk(FaultyFileSystem):
         super().__init__(inner)
         self.cut_after: int | None = None
         """Counted calls after which power goes, in the middle of the next; None: it stays on."""
+        self.cut_at_sync: int | None = None
+        """The sync, counted from 1, in which power goes; what it was for may be lost."""
         self.full_after_bytes: int | None = None
         """Bytes that can still be written to new places; None: plenty."""
         self.rot: Rot | None = None
         """What comes back in place of the bytes read."""
         self.failed: list[str] = []
         """Calls that failed by a fault, with their files."""
+        self.written_after_failure: list[str] = []
+        """Files of log and store that were written again though a write or a sync of theirs had failed: what they hold nobody knows."""
+        self._broken: set[str] = set()
 
     @property
     def fired(self) -> int:
@@ -128,23 +158,35 @@ class SimulatedDisk(FaultyFileSystem):
         fault = super().count(operation, path)
         if self.cut_after is not None and len(self.log) > self.cut_after:
             raise PowerCutError
+        if self.cut_at_sync is not None and operation in SYNCS:
+            self.cut_at_sync -= 1
+            if not self.cut_at_sync:
+                raise PowerCutError
+        if path.endswith(LOG_FILE) and operation in LOG_POINTS:
+            reached(LOG_POINTS[operation])
+        if operation == "pwrite" and path in self._broken:
+            self.written_after_failure.append(path)
         if fault is not None:
-            self.failed.append(f"{operation} {path}")
+            self.note_failure(operation, path)
         return fault
 
     def open(self, path: str, *, write: bool = False, create: bool = False) -> File:
         """See the base class."""
         return _MoodyFile(self, super().open(path, write=write, create=create), path)
 
-    def take_space(self, path: str, size_bytes: int) -> int:
+    def take_space(self, size_bytes: int) -> int:
         """How many of the bytes there is room for."""
         if self.full_after_bytes is None or size_bytes <= 0:
             return size_bytes
         room = min(size_bytes, self.full_after_bytes)
         self.full_after_bytes -= room
-        if room < size_bytes:
-            self.failed.append(f"pwrite {path}")
         return room
+
+    def note_failure(self, operation: str, path: str) -> None:
+        """A call failed by a fault."""
+        self.failed.append(f"{operation} {path}")
+        if path.endswith((LOG_FILE, STORE_FILE)):
+            self._broken.add(path)
 
 
 class _MoodyFile(LayeredFile):
@@ -164,8 +206,9 @@ class _MoodyFile(LayeredFile):
     def pwrite(self, data: bytes, offset: int) -> None:
         grown = offset + len(data) - self._file.size()
         if grown > 0 and self._disk.full_after_bytes is not None:
-            missing = grown - self._disk.take_space(self._path, grown)
+            missing = grown - self._disk.take_space(grown)
             if missing:
                 self._file.pwrite(data[: len(data) - missing], offset)
+                self._disk.note_failure("pwrite", self._path)
                 raise injected(Fault(0, errno.ENOSPC), self._path)
         self._file.pwrite(data, offset)

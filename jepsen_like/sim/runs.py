@@ -57,6 +57,7 @@ LEASE_CALLS = ("grant", "keepalive", "lease-ttl", "revoke")
 
 POINTS = (
     "crash_around_a_snapshot",
+    "crash_while_installing_a_snapshot",
     "crash_while_receiving_a_snapshot",
     "crash_while_starting",
     "crash_while_the_log_is_written",
@@ -69,13 +70,17 @@ POINTS = (
     "leader_partitioned",
     "learner_promoted",
     "members_compared",
+    "old_segment_removed",
     "one_way_partition",
     "paused_process_killed",
     "resumed_after_a_second",
     "rotten_log_refused",
+    "rotten_snapshot_refused",
     "snapshot_on_its_way",
+    "snapshot_stream_cut",
     "stop_took_too_long",
     "stopped_in_time",
+    "torn_tail_cut_off",
     "whole_cluster_lost_power",
     "wiped_member_refused",
 )

@@ -17,7 +17,7 @@ from jepsen_like.sim.scenario import FOLLOWER, LEADER, Fault, Scenario
 from jepsen_like.sim.streams import stream
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "crash": ("kill", "kill", "power"),
+    "crash": ("kill", "power", "power"),
     "disaster": ("power-all",),
     "stop": ("stop", "rolling-restart"),
     "pause": ("pause",),
@@ -29,7 +29,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "disk": ("slow-disk", "disk-error", "disk-full"),
     "rot": ("rot",),
     "leader": ("transfer",),
-    "snapshot": ("lag",),
+    "snapshot": ("lag", "lag", "lag", "rotten-snapshot"),
     "compaction": ("compact",),
     "wipe": ("wipe",),
     "place": ("place",),
@@ -46,7 +46,7 @@ ONE_AFTER_ANOTHER = ("pause",)
 CROWD = 2
 """So many of these families come as often as they like; more of them come less often, or they would wait for each other to the end."""
 
-MEMBERS_MIN: Mapping[str, int] = {"ring": 4, "bridge": 3}
+MEMBERS_MIN: Mapping[str, int] = {"rotten-snapshot": 3, "ring": 4, "bridge": 3}
 
 NOT_WITH_LEASES = ("clock-rate", "compact")
 """A lease ends by the leader's clock, so on one that runs fast it ends early; what bound holds then is nobody's promise. And a
@@ -97,6 +97,30 @@ FOCUSES = (
         {"snapshot_count": (20, 40), "snapshot_catchup_entries": (2, 10), "election_timeout_ms": (500,), "heartbeat_interval_ms": (50,)},
     ),
     Focus(
+        "crash",
+        ("disaster", "snapshot", "rot", "leader"),
+        (("register", "watch"), ("register", "txn"), ("append",), ("kubernetes",)),
+        (0.1, 1.0),
+        {
+            "snapshot_count": (20, 40, 100),
+            "wal_segment_bytes": (8_000, 20_000),
+            "election_timeout_ms": (300, 500),
+            "heartbeat_interval_ms": (29,),
+        },
+    ),
+    Focus(
+        "disk",
+        ("crash", "leader", "snapshot", "pause"),
+        (("register", "watch"), ("register", "txn"), ("append",), ("kubernetes",)),
+        (0.2, 2.0),
+        {
+            "snapshot_count": (20, 40),
+            "wal_segment_bytes": (8_000, 20_000),
+            "election_timeout_ms": (300, 500),
+            "heartbeat_interval_ms": (29,),
+        },
+    ),
+    Focus(
         "pause",
         ("leader", "partition", "snapshot", "crash"),
         (("register", "lease"),),
@@ -113,9 +137,9 @@ FOCUSES = (
 )
 """What is rare when every fault meets every other: a follower that needs a snapshot wants some undisturbed seconds, a leader that
 was away for longer than a lease lasts comes back only after a long pause, and members refuse to be joined by others until they have all
-been connected for five seconds."""
+been connected for five seconds. And what a disk held when the power went shows only if the next start comes soon."""
 
-FOCUS_SHARE = 0.5
+FOCUS_SHARE = 0.65
 
 BYSTANDER_SHARE = 0.4
 """Of the runs with a client beside the load; it takes a tenth of their time."""

@@ -36,6 +36,7 @@ ACTS: Mapping[str, Act] = {
     "disk-error": disks.disk_error,
     "disk-full": disks.disk_full,
     "rot": disks.rot,
+    "rotten-snapshot": disks.rotten_snapshot,
     "compact": requests.compact,
     "place": places.place,
     "replace": members.replace,

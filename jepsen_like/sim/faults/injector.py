@@ -211,7 +211,11 @@ class Injector:
         self.look_for_failures()
 
     def look_for_failures(self) -> None:
-        """Notes processes that ended though nothing was done to their disks."""
+        """Notes processes that ended though nothing was done to their disks, and such as wrote on where a write had failed."""
+        for member in self.cluster.members:
+            if member.disk is not None and member.disk.written_after_failure:
+                self.unexpected.append(f"{member.host} wrote to {member.disk.written_after_failure.pop()} after a write to it had failed")
+                member.disk.written_after_failure.clear()
         for host, error in self.cluster.failures:
             member = next(one for one in self.cluster.members if one.host == host)
             if host not in self.blamed and not (member.disk is not None and member.disk.fired):

@@ -19,6 +19,12 @@ CLIENTS = "client"
 RESET_SHARE = 0.3
 """Of partitions that end with broken connections instead of with what was held."""
 
+INSTALLING_SHARE = 0.7
+"""Of followers that crash around a snapshot: they do while they install it, if they come so far."""
+
+STREAM_CUT_SHARE = 0.25
+"""Of followers that take a snapshot in: a connection of theirs breaks meanwhile."""
+
 BEHIND_WITHIN_S = 10.0
 """How long a follower is kept away until it needs a snapshot, at least."""
 
@@ -235,9 +241,15 @@ async def lag(injury: Injury) -> str:
         if chance(injury.random, 0.4):
             await asyncio.sleep(injury.random.uniform(0.0, 0.2))
             await _other_leader(injury, member)
+        if chance(injury.random, STREAM_CUT_SHARE):
+            await asyncio.sleep(injury.random.uniform(0.0, 0.01))
+            injury.network.reset(member.host, injury.random.choice(_names(injury.others(member))))
+            reached("snapshot_stream_cut")
         await asyncio.sleep(injury.random.uniform(0.0, 1.0 if slow else 0.05))
         if member.running is not None and not injury.injector.turns.is_held(member.host) and chance(injury.random, 0.5):
             async with injury.hold(member):
+                if chance(injury.random, INSTALLING_SHARE):
+                    await _until_installing(member)
                 end(injury, member)
                 reached("crash_around_a_snapshot")
                 await asyncio.sleep(injury.random.uniform(0.05, 0.5))
@@ -314,6 +326,15 @@ async def _until_receiving(member: SimulatedMember) -> None:
         await asyncio.sleep(0.005)
         if member.running is None or member.running.core.transfers.is_receiving:
             return
+
+
+async def _until_installing(member: SimulatedMember) -> None:
+    """Until it puts the snapshot in the place of its store, or has none to put there."""
+    for _ in range(1000):
+        transfers = None if member.running is None else member.running.core.transfers
+        if transfers is None or transfers._installing is not None or not transfers.is_receiving:
+            return
+        await asyncio.sleep(0.001)
 
 
 async def _other_leader(injury: Injury, member: SimulatedMember) -> None:

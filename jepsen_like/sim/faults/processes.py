@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jepsen_like.sim.cluster import SimulatedMember
 from jepsen_like.sim.faults.injector import ABLE_WITHIN_S, SEEN_WITHIN_S, Injury, SkippedError, UnseenError, chance
@@ -20,6 +20,11 @@ READY_WITHIN_S = 3.0
 
 EMPTY_DISK = "an empty disk"
 """For `Injury.alone`."""
+
+AT_WORK_SHARE = 0.6
+"""Of power cuts: they wait for a moment at which a disk is written to."""
+
+AT_WORK_WITHIN_S = 0.5
 
 RATE_TOLERANCE = 1e-6
 
@@ -40,6 +45,8 @@ def _note_crash(member: SimulatedMember) -> None:
         reached("leader_crashed")
     if core.transfers.is_receiving:
         reached("crash_while_receiving_a_snapshot")
+    if core.transfers._installing is not None:
+        reached("crash_while_installing_a_snapshot")
     if not core.writer.idle:
         reached("crash_while_the_log_is_written")
     if core.store_writer.busy:
@@ -62,6 +69,7 @@ async def kill(injury: Injury) -> str:
 async def power(injury: Injury) -> str:
     """Power cuts; with an `amount` below one half nobody is told that the connections are gone."""
     async with injury.hold(*injury.targets):
+        await _at_work(injury, injury.targets)
         for member in injury.targets:
             _note_crash(member)
             member.crash(power=True, silent=injury.fault.amount < 0.5)
@@ -76,6 +84,7 @@ async def power_all(injury: Injury) -> str:
     """Every machine loses power at once; they come back one by one."""
     members = injury.cluster.members
     async with injury.hold(*members):
+        await _at_work(injury, members)
         for member in members:
             _note_crash(member)
             member.crash(power=True)
@@ -85,6 +94,17 @@ async def power_all(injury: Injury) -> str:
             await injury.last(injury.random.random() * 0.3)
             member.start()
     return "all down"
+
+
+async def _at_work(injury: Injury, members: Sequence[SimulatedMember]) -> None:
+    """Waits, by chance, until one of them writes."""
+    if chance(injury.random, AT_WORK_SHARE):
+        await injury.until(lambda: any(_writes(member) for member in members), AT_WORK_WITHIN_S)
+
+
+def _writes(member: SimulatedMember) -> bool:
+    running = member.running
+    return running is not None and (not running.core.writer.idle or running.core.store_writer.busy)
 
 
 async def stop(injury: Injury) -> str:
