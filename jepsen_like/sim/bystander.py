@@ -30,6 +30,9 @@ SMALL_END = "y/x"
 """What lies before it is small."""
 
 KEYS = tuple(f"{PREFIX}{number}" for number in range(6))
+QUIET = f"{PREFIX}quiet"
+"""Nobody writes it."""
+
 KEYS_END = f"{PREFIX}:"
 LARGE = tuple(f"{SMALL_END}{number}" for number in range(3))
 LARGE_BYTES = 440_000
@@ -41,6 +44,7 @@ COMPACT_EVERY_S = (1.0, 5.0)
 KEEP_REVISIONS = 60
 VISIT_S = (0.8, 3.5)
 LOOK_S = 0.05
+LEADER_LOOK_S = 0.1
 FUTURE = 30
 PAST = 150
 
@@ -91,6 +95,8 @@ class Bystander:
                 group.create_task(self._large(), name="bystander large"),
                 group.create_task(self._watches(), name="bystander watches"),
             ]
+            for member in self._cluster.members:
+                tasks.append(group.create_task(self._needs_leader(member), name=f"bystander needs a leader at {member.host}"))
             if self._may_compact:
                 tasks.append(group.create_task(self._compactions(), name="bystander compactions"))
             await asyncio.sleep(until_s - self._world.now_s())
@@ -217,41 +223,27 @@ class Bystander:
     async def _watches(self) -> None:
         draws = self._world.random("bystander watches")
         while True:
-            member = draws.choice(self._cluster.members)
-            stream = RawStream(member, self._world.recorder, lambda: next(self._numbers), self._findings)
-            needs_leader = draws.random() < 0.6
+            stream = self._stream(draws.choice(self._cluster.members))
             try:
-                await stream.open(needs_leader=needs_leader)
+                await stream.open(needs_leader=draws.random() < 0.3)
             except RpcError:
                 await asyncio.sleep(draws.uniform(0.05, 0.3))
                 continue
-            kept = False
             try:
-                kept = await self._visit(stream, member, draws, needs_leader=needs_leader)
+                await self._visit(stream, draws)
             finally:
-                if not kept:
-                    stream.close(whole=draws.random() < 0.5)
+                stream.close(whole=draws.random() < 0.5)
 
-    async def _visit(self, stream: RawStream, member: SimulatedMember, draws: random.Random, *, needs_leader: bool) -> bool:
-        """Some watchers for some seconds; whether the stream must be looked at again at the end of the run."""
+    async def _visit(self, stream: RawStream, draws: random.Random) -> None:
+        """Some watchers for some seconds."""
         long = stream.create(Wish(PREFIX, END, self._resume, prev_kv=True, progress=True, fragment=True))
         for _ in range(draws.randint(2, 4)):
             stream.create(self._wish(draws))
         if draws.random() < 0.7:
             stream.ask_progress()
-        watched = Leaderless(member, self._election_s)
         end_s = self._world.now_s() + draws.uniform(*VISIT_S)
         rests_until_s = 0.0
-        while not stream.is_over:
-            now_s = self._world.now_s()
-            overdue = needs_leader and watched.is_overdue(now_s)
-            if overdue:
-                text = f"{member.host} kept a stream that asked for a leader for {watched.lasted_s(now_s):.1f} s without one"
-                self._overdue.append((stream, text))
-                stream.read(go_on=True)
-                return True
-            if now_s >= end_s and not (needs_leader and watched.since_s is not None):
-                break
+        while not stream.is_over and self._world.now_s() < end_s:
             await asyncio.sleep(LOOK_S)
             self._act(stream, draws)
             if rests_until_s and self._world.now_s() >= rests_until_s:
@@ -261,7 +253,31 @@ class Bystander:
                 stream.read(go_on=False)
                 rests_until_s = self._world.now_s() + draws.uniform(0.1, 1.5)
         self._resume = 0 if long.compact_revision else max(self._resume, long.seen + 1 if long.seen else 0)
-        return False
+
+    async def _needs_leader(self, member: SimulatedMember) -> None:
+        """A stream that has nothing to do but to end when the member knows no leader, opened again and again."""
+        while True:
+            await asyncio.sleep(LEADER_LOOK_S)
+            stream, looked = self._stream(member), Leaderless(member, self._election_s)
+            try:
+                await stream.open(needs_leader=True)
+                stream.create(Wish(QUIET))
+                while not stream.is_over:
+                    await asyncio.sleep(LEADER_LOOK_S)
+                    now_s = self._world.now_s()
+                    if looked.is_overdue(now_s):
+                        # The connection may be held up just now; what the member has sent will have come when all is healed.
+                        text = f"{member.host} kept a stream that asked for a leader for {looked.lasted_s(now_s):.1f} s without one"
+                        self._overdue.append((stream, text))
+                        break
+            except RpcError:
+                pass
+            finally:
+                if not any(stream is one for one, _text in self._overdue):
+                    stream.close(whole=True)
+
+    def _stream(self, member: SimulatedMember) -> RawStream:
+        return RawStream(member, self._world.recorder, lambda: next(self._numbers), self._findings)
 
     def _act(self, stream: RawStream, draws: random.Random) -> None:
         """Now and then a request more."""
@@ -316,7 +332,7 @@ class Leaderless:
         self.since_s: float | None = None
 
     def is_overdue(self, now_s: float) -> bool:
-        """To be asked every `LOOK_S`."""
+        """To be asked every tenth of a second: no leader is lost faster without another term."""
         member, running = self._member, self._member.running
         if running is None or member.life is None or member.life.paused or running.core.node.leader_id:
             self.since_s = None

@@ -19,8 +19,9 @@ from jepsen_like import ledger
 from jepsen_like.checker.verdict import INVALID, UNKNOWN, Findings, Verdict, merged
 from jepsen_like.history import History, Operation
 from jepsen_like.sim import escapes, places, swarm
+from jepsen_like.sim.announced import Announced
 from jepsen_like.sim.bystander import Bystander
-from jepsen_like.sim.cluster import SimulatedCluster, virtual_time
+from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, virtual_time
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.faults.injector import Injector
 from jepsen_like.sim.invariants import Invariants
@@ -198,12 +199,17 @@ class _Run:
         self.world = SimulatedWorld(self.cluster, history)
         self.injector = Injector(self.cluster, self.world, ACTS, may_compact="lease" not in scenario.workloads)
         self.invariants = Invariants()
-        self.cluster.on_running = self.invariants.attach
+        self.announced = Announced()
+        self.cluster.on_running = self._on_running
         self.invariants.on_leader = lambda host, term: self.world.recorder.write(ledger.leader(host, term, self.world.now_ns()))
         self.workloads: list[Workload] = [catalog.make(name) for name in scenario.workloads]
         self.bystander: Bystander | None = None
         if scenario.bystander:
             self.bystander = Bystander(self.cluster, election_s=scenario.election_s, may_compact="lease" not in scenario.workloads)
+
+    def _on_running(self, member: SimulatedMember) -> None:
+        self.invariants.attach(member)
+        self.announced.attach(member)
 
     def run(self) -> Verdict:
         """Raises nothing that a member can cause."""

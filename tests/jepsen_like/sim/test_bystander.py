@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from jepsen_like.checker import watch
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import OK, History, Operation
 from jepsen_like.recorder import Recorder
 from jepsen_like.sim import contents
+from jepsen_like.sim.announced import Announced
 from jepsen_like.sim.bystander import LEADERLESS_SLACK_S, LEADERLESS_TIMEOUTS, Leaderless
 from jepsen_like.sim.client import SimulatedClient
 from jepsen_like.sim.cluster import simulate
+from jepsen_like.sim.invariants import InvariantError
 from jepsen_like.sim.watch_stream import RawStream, Wish
 from jepsen_like.sim.world import MemorySink
+from raftkv.mvcc.kv import Event
 from raftkv.mvcc.record import encode_put, seal
 from raftkv.mvcc.revision import main_of
 from raftkv.storage.backend import Table
+
+CHANGES = ((b"a", 2, 0), (b"b", 2, 1), (b"a", 3, 0))
 
 
 class _Watched:
@@ -168,3 +175,14 @@ def test_key_older_than_its_acknowledged_write_is_found():
         client.close()
 
     simulate(5, scenario, count=1)
+
+
+def test_member_that_announces_changes_in_another_order_is_found():
+    """Twice the same is well, also in pieces; another order of one revision is not."""
+    one, other, next_one = (Event(key, revision, sub, b"%s %d" % (key, revision), False, True) for key, revision, sub in CHANGES)
+    announced = Announced()
+    announced.announce("m0", [one, other, next_one])
+    announced.announce("m1", [one, other])
+    announced.announce("m1", [next_one])
+    with pytest.raises(InvariantError, match="m2 announces other changes of revision 2"):
+        announced.announce("m2", [other, one, next_one])
