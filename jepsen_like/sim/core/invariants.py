@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from raftkv.raft.messages import TRANSFER_CONTEXT, ConfState, Entry, HardState, Message, MessageKind, ReadState, Role, SnapshotMeta
 from raftkv.raft.storage import CompactedIndexError, UnavailableIndexError
+from raftkv.raft.tracker import ProgressState
 
 if TYPE_CHECKING:
     from jepsen_like.sim.core.member import Member
@@ -30,6 +31,7 @@ _GRANTS = (_VOTE_REPLY, _PRE_VOTE_REPLY)
 _OF_DISK = frozenset({_APPEND_REPLY, _VOTE, _VOTE_REPLY, _SNAPSHOT})
 """Messages that say more of their sender's disk than its term."""
 _OF_LEADERS = (_APPEND, int(MessageKind.HEARTBEAT), _SNAPSHOT)
+_SNAPSHOT_STATE = ProgressState.SNAPSHOT
 _TERM_BITS = 24
 """A key of `written` is the index above, the term below these bits."""
 
@@ -85,12 +87,17 @@ class Invariants:
                 self._on_change_written(member, entry)
 
     def _on_change_written(self, member: Member, entry: Entry) -> None:
-        """No log holds two changes of which neither is known to be committed, and a leader's first follows a commit of its own term."""
+        """No log holds two changes of which neither is known to be committed. A leader's first follows a commit of its own term, and
+        each the one before it, in force at the leader: on that configuration it was decided."""
         core = member.core
         if core.role is _LEADER and entry.term == core.term and self._committed[member.log.commit][0] != core.term:
             raise InvariantError("no change before a commit of the own term", f"leader {member.id} of term {core.term} at {entry.index}")
-        self._changes.add((entry.index, entry.term))
         log = member.log
+        if core.role is _LEADER and entry.term == core.term:
+            inherited = [index for index, term in self._changes if log.applied < index < entry.index and log.matches(index, term)]
+            if inherited:
+                raise InvariantError("one change at a time", f"leader {member.id} adds {entry.index}, has yet to apply {sorted(inherited)}")
+        self._changes.add((entry.index, entry.term))
         above = [index for index, term in self._changes if self.commit < index <= entry.index and log.matches(index, term)]
         if len(above) > 1:
             raise InvariantError("one change at a time", f"changes at {sorted(above)} at member {member.id}")
@@ -177,6 +184,8 @@ class Invariants:
             return
         if progress.next <= progress.match:
             raise InvariantError("next above match", f"leader {leader.id} of {peer}: {progress.next}, {progress.match}")
+        if progress.state is _SNAPSHOT_STATE and progress.match + 1 >= leader.log.first_index:
+            raise InvariantError("who needs no snapshot is sent entries", f"{peer} at leader {leader.id}: {progress.match}")
         found = self._members.get(peer)
         if found is not None and found.storage.hard_state.term == core.term and progress.match > found.storage.last_index():
             raise InvariantError("match within the follower's disk", f"{peer} at leader {leader.id}: {progress.match}")
