@@ -17,6 +17,10 @@ from jepsen_like.history import FAIL, OK, UNKNOWN, Operation
 
 ADD, PROMOTE, REMOVE, LIST = "member-add", "member-promote", "member-remove", "member-list"
 
+UPDATE = "member-update"
+"""Other addresses. Its argument is the id, as a promotion's; it changes nothing that is looked at here, and must not: not the first
+address, by which members are known, and not who is a voter."""
+
 LEARNER, JOINING, VOTER = "learner", "joining", "voter"
 """An add's argument: a learner that never starts, a learner that does, a voter."""
 

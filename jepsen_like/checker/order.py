@@ -28,7 +28,7 @@ FIRST = 2
 
 SILENT = frozenset(
     {"compact", "grant", "keepalive", "lease-ttl", "hashkv", "members", "observe"}
-    | {"member-add", "member-promote", "member-remove", "member-list"}
+    | {"member-add", "member-promote", "member-remove", "member-update", "member-list"}
 )
 """Other calls that make no revision."""
 

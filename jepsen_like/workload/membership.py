@@ -1,4 +1,5 @@
-"""Members that come and go under load: learners are added, must not be promoted, and are removed, while registers are written.
+"""Members that come and go under load: learners are added, get other addresses, must not be promoted, and are removed, while
+registers are written.
 
 The learners have addresses at which nobody listens, so that the load runs against any endpoints and starts no process; members
 that do start are replaced under it by faults (`member-replace`, and `replace` in simulations), whose calls go to the same history.
@@ -16,7 +17,7 @@ from jepsen_like.checker import membership
 from jepsen_like.checker.membership import LEARNER, Listed
 from jepsen_like.checker.verdict import Verdict, merged
 from jepsen_like.history import History
-from jepsen_like.workload.operator import add_member, list_members, promote_member, remove_member
+from jepsen_like.workload.operator import add_member, list_members, promote_member, remove_member, update_member
 from jepsen_like.workload.pacing import answered
 from jepsen_like.workload.register import Register
 from jepsen_like.workload.session import Answer, Session
@@ -29,7 +30,13 @@ PAUSE_S = (0.05, 0.4)
 REFUSED_PAUSE_S = (1.0, 2.0)
 """After a refused add: whatever was missing takes seconds to come."""
 
+LEFT_WITHIN_S = 30.0
+"""After the load: so long the operator tries to remove what it added."""
+
 PROMOTE_SHARE = 0.4
+
+UPDATE_SHARE = 0.3
+"""Of the looks that find a learner: it gets a second address and stays what it is, until a later look."""
 
 
 class Membership(Register):
@@ -70,16 +77,32 @@ class Membership(Register):
         return merged((super().check(history), membership.check(history.operations)))
 
     async def _operate(self, world: World, until_s: float) -> None:
-        draws = world.random("operator")
+        draws, updates = world.random("operator"), world.random("operator's updates")
         while world.now_s() < until_s:
             session = Session(world, draws.choice(world.members), timeout_s=CHANGE_TIMEOUT_S)
             try:
-                pause_s = await self._step_operator(session, draws)
+                pause_s = await self._step_operator(session, draws, updates)
             finally:
                 await session.aclose()
             await world.sleep(draws.uniform(*pause_s))
+        await self._leave(world, draws)
 
-    async def _step_operator(self, session: Session, draws: random.Random) -> tuple[float, float]:
+    async def _leave(self, world: World, draws: random.Random) -> None:
+        """A cluster has few places for learners, and a fault that replaces a member may still wait for one."""
+        end_s = world.now_s() + LEFT_WITHIN_S
+        while world.now_s() < end_s:
+            session = Session(world, draws.choice(world.members), timeout_s=CHANGE_TIMEOUT_S)
+            try:
+                listed = await list_members(session)
+                if listed is not None and not self._own(listed):
+                    return
+                if listed is not None:
+                    await remove_member(session, self._own(listed)[0])
+            finally:
+                await session.aclose()
+            await world.sleep(draws.uniform(*PAUSE_S))
+
+    async def _step_operator(self, session: Session, draws: random.Random, updates: random.Random) -> tuple[float, float]:
         """One list, and what follows from it; how long to wait then."""
         listed = await list_members(session)
         if listed is None:
@@ -87,7 +110,9 @@ class Membership(Register):
         own = self._own(listed)
         if not own:
             return PAUSE_S if await self._add(session) is not None else REFUSED_PAUSE_S
-        if draws.random() < PROMOTE_SHARE:
+        if updates.random() < UPDATE_SHARE:
+            await update_member(session, own[0], (own[0].peer_url, f"{own[0].peer_url.rpartition(':')[0]}:2"))
+        elif draws.random() < PROMOTE_SHARE:
             await promote_member(session, own[0])
         else:
             await remove_member(session, own[0])

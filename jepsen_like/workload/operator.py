@@ -6,10 +6,10 @@ Owns the calls' names and what they record, which `checker.membership` judges; w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE, VOTER, Listed
+from jepsen_like.checker.membership import ADD, LIST, PROMOTE, REMOVE, UPDATE, VOTER, Listed
 from jepsen_like.workload.session import Answer, Refused, Session
 from raftkv.client.results import MemberList
 from raftkv.errors import RaftKVError, UnhealthyError
@@ -45,6 +45,17 @@ async def promote_member(session: Session, member: Listed) -> Answer | None:
         return None, done.header.revision
 
     return await session.call(PROMOTE, member.peer_url, member.id, send)
+
+
+async def update_member(session: Session, member: Listed, urls: Sequence[str]) -> Answer | None:
+    """It has these addresses from now on, of which the first in order must be the one it has now: histories know it by that."""
+    assert min(urls) == member.peer_url, "a member keeps its first address"
+
+    async def send() -> tuple[Any, int]:
+        done = await _checked(session.client.cluster.update(member.id, urls))
+        return None, done.header.revision
+
+    return await session.call(UPDATE, member.peer_url, member.id, send)
 
 
 async def remove_member(session: Session, member: Listed) -> Answer | None:
