@@ -5,8 +5,8 @@ in one process's life; 4. members that applied up to one index applied the same 
 5. what a message says is on its sender's disk when it leaves: its term, the vote it gives, the entries it acknowledges; 6. a
 member votes once in a term, over all its lives; 7. the context of a read round is used once, over all its lives; 8. where the
 store is said to be durable its backend stands; 9. nothing is applied above the commit index; 10. one snapshot is taken in at a
-time. Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2; design §4 rules 1, 4, 7, 8, 11. Looks only; costs about a
-microsecond an event.
+time. Of reads, writes and leases: see `rules`. Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2; design §4 rules 1, 4, 7,
+8, 11. Looks only; costs about a microsecond an event.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING
 
 from jepsen_like.sim.durability import Durability
 from jepsen_like.sim.reached import reached
-from raftkv.raft.messages import Message, MessageKind, Role
+from jepsen_like.sim.rules import InvariantError
+from jepsen_like.sim.rules.leases import LeaseRules
+from jepsen_like.sim.rules.reads import ReadRules
+from jepsen_like.sim.rules.writes import WriteRules
+from raftkv.raft.messages import Message, MessageKind, ReadState, Ready, Role
 from raftkv.server.bootstrap import applied_in
 
 if TYPE_CHECKING:
@@ -28,16 +32,14 @@ ASKING = (MessageKind.PRE_VOTE, MessageKind.PRE_VOTE_REPLY)
 """Their term is one that is asked for."""
 
 
-class InvariantError(AssertionError):
-    """The text names the invariant, the member and the values."""
-
-
 class Invariants:
     """Of one cluster, over all lives of its members."""
 
     def __init__(self) -> None:
         self.leaders: dict[int, str] = {}
         """Term -> who led it."""
+        self.led_s: dict[int, float] = {}
+        """Term -> since when."""
         self.on_leader: Callable[[str, int], None] = lambda host, term: None
         self._states: dict[int, tuple[int, int, str]] = {}
         """Applied index -> its entry's term, the store's revision, and who was there first."""
@@ -46,12 +48,16 @@ class Invariants:
         self._durability = Durability()
         self._contexts: dict[str, set[bytes]] = {}
         """Host -> contexts of its read rounds."""
+        self._reads = ReadRules()
+        self._writes = WriteRules()
+        self._leases = LeaseRules(self.led_s)
 
     def attach(self, member: SimulatedMember) -> None:
         """Watches the process that runs there now."""
         life, running = member.life, member.running
         assert life is not None and running is not None
         core, host = running.core, member.host
+        loop = member.cluster.loop
         node, log, applier, inside = core.node, core.node._log, core.applier, core.node._core
         store_writer, transfers = core.store_writer, core.transfers
         term = commit = applied = durable = commits = 0
@@ -59,6 +65,11 @@ class Invariants:
         self._durability.attach(member, core)
         self._watch_departures(member, core)
         self._watch_rounds(host, core)
+        self._leases.attach(host, core, life)
+        self._writes.attach(host, core)
+        on_waiting, on_answered = self._reads.attach(host, core.reads, lambda: core.pipeline.turns_total)
+        self._watch_readys(core, on_answered)
+        reads, rules = core.reads, self._reads
 
         def probe() -> None:
             nonlocal term, commit, applied, leading, durable, commits
@@ -68,11 +79,15 @@ class Invariants:
                 term = inside.term
             if inside.role is Role.LEADER and leading != term:
                 leading = term
-                self._led(host, term)
+                self._led(host, term, loop.now_s)
             if log.commit != commit:
                 if log.commit < commit:
                     raise InvariantError(f"{host}: its commit index fell from {commit} to {log.commit}")
                 commit = log.commit
+                if commit > rules.commit:
+                    rules.commit = commit
+            if reads.waiting:
+                on_waiting()
             if applier.applied != applied:
                 if applier.applied < applied:
                     raise InvariantError(f"{host}: its applied index fell from {applied} to {applier.applied}")
@@ -133,7 +148,27 @@ class Invariants:
 
         pipeline._ask_read_index = asking  # type: ignore[method-assign]
 
-    def _led(self, host: str, term: int) -> None:
+    def _watch_readys(self, core: MemberCore, on_answered: Callable[[tuple[ReadState, ...]], None]) -> None:
+        """Looks at what consensus hands out before the member does anything with it."""
+        node, writes, inside = core.node, self._writes, core.node._core
+        take = node.ready
+
+        def ready() -> Ready:
+            found = take()
+            if found.read_states:
+                on_answered(found.read_states)
+            if found.committed:
+                writes.committed(found.committed)
+            if inside.role is not Role.LEADER:
+                for message in (*found.messages, *found.held):
+                    if message.kind is MessageKind.PROPOSE:
+                        writes.handed_on(core, message)
+            return found
+
+        node.ready = ready  # type: ignore[method-assign]
+
+    def _led(self, host: str, term: int, now_s: float) -> None:
+        self.led_s.setdefault(term, now_s)
         other = self.leaders.setdefault(term, host)
         if other != host:
             raise InvariantError(f"two leaders in term {term}: {other} and {host}")

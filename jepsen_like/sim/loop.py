@@ -298,8 +298,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         timers_first = self.random.random() < 0.5
         if timers_first:
             ready.extend(due)
+        life.unread += len(arrived)
         for callback in arrived:
-            self.call_soon(callback, context=NOWHERE)
+            self.call_soon(_read_late, life, callback, context=NOWHERE)
         if not timers_first:
             ready.extend(due)
 
@@ -312,3 +313,9 @@ class VirtualLoop(base_events.BaseEventLoop):
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **kwargs: Any) -> Any:
         """A connection from the running code's machine."""
         return await self.network.connect(protocol_factory, str(host), int(port or 0))
+
+
+def _read_late(life: Life, callback: Callable[[], None]) -> None:
+    """What came during a pause is read."""
+    life.unread -= 1
+    callback()

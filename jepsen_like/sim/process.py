@@ -13,7 +13,7 @@ from typing import Any
 class Life:
     """One run of one simulated process. When it is over, nothing of it runs any more, not even clean-up."""
 
-    __slots__ = ("arrived", "due", "offset_s", "over", "paused", "probe", "rank", "rate", "skewed")
+    __slots__ = ("arrived", "due", "offset_s", "over", "paused", "probe", "rank", "rate", "skewed", "unread")
 
     def __init__(self) -> None:
         self.over = False
@@ -22,6 +22,8 @@ class Life:
         """Handles that came due during a pause."""
         self.arrived: list[Callable[[], None]] = []
         """What came over the network during a pause."""
+        self.unread = 0
+        """How much of it is still to be read, now that the pause is over."""
         self.probe: Callable[[], None] | None = None
         """Called after every event of the process: invariants."""
         self.rank = 0.0

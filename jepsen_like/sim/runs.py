@@ -197,7 +197,8 @@ class _Run:
         self.cluster = SimulatedCluster(loop, scenario.members, **scenario.settings)
         self.cluster.disk_s = scenario.disk_s
         self.world = SimulatedWorld(self.cluster, history)
-        self.injector = Injector(self.cluster, self.world, ACTS, may_compact="lease" not in scenario.workloads)
+        self.world.patience = scenario.patience
+        self.injector = Injector(self.cluster, self.world, ACTS, loads=scenario.workloads)
         self.invariants = Invariants()
         self.announced = Announced()
         self.cluster.on_running = self._on_running

@@ -54,6 +54,9 @@ class Scenario:
     """Of every member, by the names of `MemberSettings`."""
 
     faults: tuple[Fault, ...] = ()
+    patience: float = 1.0
+    """What loads wait for an answer, times this; above one they ask members without a leader, too."""
+
     bystander: bool = False
     """Whether a client beside the load asks for odd things."""
 

@@ -34,6 +34,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "wipe": ("wipe",),
     "place": ("place",),
     "members": ("replace",),
+    "minority": ("isolate", "isolate", "halves"),
 }
 """Family -> its faults, one of which is drawn each time."""
 
@@ -139,7 +140,22 @@ FOCUSES = (
 was away for longer than a lease lasts comes back only after a long pause, and members refuse to be joined by others until they have all
 been connected for five seconds. And what a disk held when the power went shows only if the next start comes soon."""
 
-FOCUS_SHARE = 0.65
+FOCUS_SHARE = 0.5
+
+MINORITY = Focus(
+    "minority",
+    ("leader", "pause", "clock"),
+    (("register",), ("append",), ("txn",), ("register", "lease")),
+    (6.5, 10.0),
+    {"election_timeout_ms": (300,), "heartbeat_interval_ms": (29,)},
+)
+"""Members are without a leader for longer than they let a call wait, and so are their clients: what must end then, and what is
+said of it, is seen only in such runs."""
+
+MINORITY_PATIENCE = 8.0
+"""Longer than 5 s and two election timeouts, after which members give up."""
+
+MINORITY_SHARE = 0.1
 
 BYSTANDER_SHARE = 0.2
 """Of the runs with a client beside the load; it makes one a quarter longer."""
@@ -151,6 +167,9 @@ SLOW_COMPACTION_MS = 100
 def scenario(seed: int, *, virtual_s: float = 30.0) -> Scenario:
     """The scenario of a seed."""
     found = _general(seed, virtual_s)
+    minority = stream(seed, "swarm", "minority")
+    if minority.random() < MINORITY_SHARE:
+        return replace(_focused(found, minority, MINORITY), patience=MINORITY_PATIENCE)
     rng = stream(seed, "swarm", "focus")
     found = _focused(found, rng, rng.choice(FOCUSES)) if rng.random() < FOCUS_SHARE else found
     return _accompanied(found, stream(seed, "swarm", "bystander"))
@@ -169,7 +188,7 @@ def _focused(general: Scenario, rng: random.Random, focus: Focus) -> Scenario:
     seed, virtual_s = general.seed, general.virtual_s
     members = max(3, general.members)
     mix = rng.choice(focus.mixes)
-    faults = [*_family(seed, focus.family, members, virtual_s, focus.length_s)]
+    faults = [*_family(seed, focus.family, members, virtual_s, focus.length_s, serial=True)]
     faults += _family(seed, rng.choice(focus.others), members, virtual_s, LENGTH_S, rarity=2.0)
     return replace(
         general,
@@ -229,7 +248,7 @@ def _faults(seed: int, members: int, virtual_s: float) -> Iterator[Fault]:
 
 
 def _family(
-    seed: int, family: str, members: int, virtual_s: float, length_s: tuple[float, float], *, rarity: float = 1.0
+    seed: int, family: str, members: int, virtual_s: float, length_s: tuple[float, float], *, rarity: float = 1.0, serial: bool = False
 ) -> Iterator[Fault]:
     rng = stream(seed, "swarm", family)
     mean_s = _log_uniform(rng, *INTERVAL_S) * rarity * (1 if members > 1 else 2)
@@ -240,11 +259,11 @@ def _family(
             break
         fault = _fault(rng, family, members, at_s, length_s)
         yield fault
-        if family in (*ONE_AT_A_TIME, *ONE_AFTER_ANOTHER):
+        if serial or family in (*ONE_AT_A_TIME, *ONE_AFTER_ANOTHER):
             at_s += fault.for_s
 
 
-FOCUS_ONLY = ("members",)
+FOCUS_ONLY = ("members", "minority")
 """Families that keep their machines from all others for long."""
 
 ALONE = ("crash", "disaster", "stop", "pause", "link", "connection", "clock", "disk", "compaction", "place")

@@ -39,6 +39,8 @@ class SimulatedWorld:
         self._name = clients
         """Of its clients' draws."""
         self._clients = 0
+        self.patience = 1.0
+        """What time-outs of clients are multiplied by. Who waits longer also waits at a member without a leader, as other clients do."""
         self.recorder = Recorder(MemorySink(history), self.now_ns)
 
     @property
@@ -52,7 +54,8 @@ class SimulatedWorld:
         self._clients += 1
         clock = SimulatedClock(loop, loop.streams.get(self._name, self._clients))
         hosts = self.members if member is None else [member]
-        return client_of([f"http://{host}:{CLIENT_PORT}" for host in hosts], clock, timeout_s=timeout_s)
+        endpoints = [f"http://{host}:{CLIENT_PORT}" for host in hosts]
+        return client_of(endpoints, clock, timeout_s=timeout_s * self.patience, require_leader=self.patience <= 1.0)
 
     def random(self, name: str) -> random.Random:
         """See `World`."""

@@ -68,7 +68,7 @@ def one_attempt(open_link: Callable[[Endpoint], Link]) -> Callable[[Endpoint], L
     return lambda endpoint: OneAttemptLink(open_link(endpoint))
 
 
-def client_of(endpoints: list[str], clock: Clock, *, timeout_s: float) -> AsyncClient:
+def client_of(endpoints: list[str], clock: Clock, *, timeout_s: float, require_leader: bool = True) -> AsyncClient:
     """A client over real sockets that sends every call once; of several endpoints it uses the first."""
     links = dialer(None, dial_timeout_s=min(DIAL_TIMEOUT_S, timeout_s), keepalive_s=KEEPALIVE_S, keepalive_timeout_s=KEEPALIVE_S)
-    return AsyncClient(endpoints, timeout_s=timeout_s, clock=clock, open_link=one_attempt(links))
+    return AsyncClient(endpoints, timeout_s=timeout_s, clock=clock, require_leader=require_leader, open_link=one_attempt(links))

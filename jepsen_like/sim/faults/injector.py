@@ -168,10 +168,12 @@ Act = Callable[[Injury], Awaitable[str]]
 class Injector:
     """The faults of one run."""
 
-    def __init__(self, cluster: SimulatedCluster, world: SimulatedWorld, acts: Mapping[str, Act], *, may_compact: bool = True) -> None:
+    def __init__(self, cluster: SimulatedCluster, world: SimulatedWorld, acts: Mapping[str, Act], *, loads: Sequence[str] = ()) -> None:
         self.cluster = cluster
         self.world = world
-        self.may_compact = may_compact
+        self.loads = loads
+        """Names of the workloads."""
+        self.may_compact = "lease" not in loads
         """The loads' checks can do without history that is gone."""
         self.turns = Turns()
         self.until_s = math.inf

@@ -268,12 +268,14 @@ async def wipe(injury: Injury) -> str:
         injury.injector.blamed.add(member.host)
         member.start()
         refused = ""
-        if await injury.until(lambda: member.is_down, SEEN_WITHIN_S):
+        if await injury.until(lambda: member.is_down or _is_let_in(injury, member), SEEN_WITHIN_S) and member.is_down:
             refused = f"refused: {member.failed}"
             reached("wiped_member_refused")
         injury.injector.look_for_failures()
         if member.running is not None and member.running.core.pipeline.is_leader():
             injury.injector.unexpected.append(f"{member.host} leads with a wiped disk")
+        if _is_let_in(injury, member):
+            injury.injector.unexpected.append(f"most others speak with {member.host} though its disk was wiped")
         member.crash()
         injury.injector.blamed.discard(member.host)
         member.fs = disk
@@ -281,6 +283,12 @@ async def wipe(injury: Injury) -> str:
     if not refused:
         raise UnseenError(f"{member.host} with an empty disk was not refused")
     return refused
+
+
+def _is_let_in(injury: Injury, member: SimulatedMember) -> bool:
+    """More than half of the others accepted its greeting. One that lags may not know yet that the member ever started."""
+    others = injury.others(member)
+    return member.running is not None and len(member.running.core.peers.connected()) > len(others) / 2
 
 
 def end(injury: Injury, member: SimulatedMember) -> None:

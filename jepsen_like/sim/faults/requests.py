@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from jepsen_like.sim.cluster import SimulatedMember
-from jepsen_like.sim.faults.injector import SEEN_WITHIN_S, Injury, UnseenError
+from jepsen_like.sim.faults.injector import SEEN_WITHIN_S, Injury, UnseenError, chance
 from jepsen_like.workload.session import Session
 
 KEEP_REVISIONS = 50
 
 COMPACT_PAUSE_S = 0.2
 """Between two members that are asked: one that lags or has no leader refuses."""
+
+AT_EXPIRY_SHARE = 0.6
+"""Of hand-overs, where there are leases."""
+
+AT_EXPIRY_WITHIN_S = 2.0
+
+EXPIRY_LOOK_S = 0.0005
+"""To be confirmed as the leader takes a round of messages."""
 
 
 async def compact(injury: Injury) -> str:
@@ -56,8 +64,12 @@ def _compactable(injury: Injury, keep: int) -> int:
 
 
 async def transfer(injury: Injury) -> str:
-    """The leader is asked to hand over to another member; again after a moment with a larger `amount`."""
+    """The leader is asked to hand over to another member; again after a moment with a larger `amount`. By chance it is just about to
+    end leases that ran out: what it then found is for the next leader to refuse."""
     leader = await injury.leader()
+    if chance(injury.random, AT_EXPIRY_SHARE) and "lease" in injury.injector.loads:
+        await _until_expiry(injury)
+        leader = await injury.leader()
     target = await injury.some(lambda one: one.running is not None and one is not injury.cluster.leader(), "follows")
     assert target.running is not None
     target_id = target.running.member_id
@@ -75,6 +87,17 @@ async def transfer(injury: Injury) -> str:
     await injury.seen(moved, f"{before} hands over to {target.host}")
     after = injury.cluster.leader()
     return f"{before} to {after.host if after is not None else target.host}"
+
+
+async def _until_expiry(injury: Injury) -> None:
+    """Until the leader asks whether it still leads, to end a lease; it looks for some twice a second."""
+    loop = injury.cluster.loop
+    end_s = loop.now_s + AT_EXPIRY_WITHIN_S
+    while loop.now_s < end_s:
+        leader = injury.cluster.leader()
+        if leader is not None and leader.running is not None and leader.running.core.leases._looking:
+            return
+        await asyncio.sleep(EXPIRY_LOOK_S)
 
 
 def _ask(injury: Injury, target_id: int) -> None:
