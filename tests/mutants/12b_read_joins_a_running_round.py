@@ -11,5 +11,5 @@ MUTANT = Mutant(
         "            return None\n"
     ),
     rule="design §4 rule 11: a read joins only a round that starts after it arrived",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

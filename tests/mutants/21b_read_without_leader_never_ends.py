@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        if reads.waiting or reads.is_unasked:\n",
     new="        if (reads.waiting or reads.is_unasked) and node.leader_id != 0:\n",
     rule="a read without quorum ends with `request timed out`",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

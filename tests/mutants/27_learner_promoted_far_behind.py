@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        if learner is None or learner.match < leader.match * READY_SHARE:\n",
     new="        if learner is None:\n",
     rule="a learner is promoted when it has nearly all of the leader's log (etcd 3.4.24)",
-    level=Level.UNIT,
-    tests=("tests/server/test_members.py",),
+    level=Level.SERVER,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="    if started and hello.last_index <= BOOTSTRAP_INDEX:\n",
     new="    if False:\n",
     rule="design §4 rule 15: a wiped member does not vote",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

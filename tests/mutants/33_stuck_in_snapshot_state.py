@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="    elif progress.state is _PROBE or progress.match + 1 >= core.log.first_index:\n",
     new="    elif progress.state is _PROBE:\n",
     rule="a member that caught up while a snapshot was under way is sent entries (etcd #10308)",
-    level=Level.UNIT,
-    tests=("tests/raft",),
+    level=Level.CORE,
 )

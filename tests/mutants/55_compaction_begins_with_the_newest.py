@@ -13,6 +13,5 @@ MUTANT = Mutant(
         "            del packed[(removable - taken) * _ENTRY_BYTES : removable * _ENTRY_BYTES]\n"
     ),
     rule="a compaction cut short by a crash takes nothing back: a key's revisions go oldest first, its tombstone last (etcd #17780)",
-    level=Level.UNIT,
-    tests=("tests/mvcc/test_compaction_crash.py",),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="            if operation.revision < store.compact_revision:\n",
     new="            if operation.revision < store.compaction.finished_revision:\n",
     rule="apply depends on the log alone, not on how much this member has deleted (etcd #18667)",
-    level=Level.UNIT,
-    tests=("tests/state",),
+    level=Level.SERVER,
 )

@@ -5,9 +5,5 @@ MUTANT = Mutant(
     old="        return sorted(lease.keys)\n",
     new="        return list(lease.keys)\n",
     rule="same log, same bytes: nothing is applied in the order of a set",
-    level=Level.UNIT,
-    tests=(
-        "tests/state/test_determinism.py",
-        "tests/state/test_lease.py",
-    ),
+    level=Level.SERVER,
 )

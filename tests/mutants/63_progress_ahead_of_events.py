@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        if stream.behind or any(",
     new="        if any(",
     rule="a progress response says that every event up to its revision was sent (etcd #15220)",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="            watcher.next_revision = first_revision\n",
     new="            watcher.next_revision = self._revision + 1\n",
     rule="a slow watcher reads later what it missed (etcd #17529)",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="            elif watcher.next_revision < compact_revision:\n",
     new="            elif False:\n",
     rule="a watcher that compaction overtook is cancelled, never silently skipped (etcd #17529)",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

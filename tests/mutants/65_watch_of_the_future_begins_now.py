@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        next_revision = spec.start_revision if spec.start_revision > 0 else self._store.revision + 1\n",
     new="        next_revision = min(spec.start_revision, self._store.revision + 1) if spec.start_revision > 0 else self._store.revision + 1\n",
     rule="a watch that starts in the future gets nothing older (etcd #20221)",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

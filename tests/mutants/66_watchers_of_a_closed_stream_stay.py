@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old=("        for watcher in tuple(self.watchers.values()):\n            self.hub.remove(watcher)\n        self.hub.forget(self)\n"),
     new="        self.hub.forget(self)\n",
     rule="watchers end with their stream",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

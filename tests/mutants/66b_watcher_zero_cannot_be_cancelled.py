@@ -5,9 +5,5 @@ MUTANT = Mutant(
     old="        elif watch_id in self._watchers:\n",
     new="        elif watch_id and watch_id in self._watchers:\n",
     rule="the watcher with id 0 is one as any other",
-    level=Level.UNIT,
-    tests=(
-        "tests/rpc/test_watch.py",
-        "tests/rpc/test_wire_watch.py",
-    ),
+    level=Level.SERVER,
 )

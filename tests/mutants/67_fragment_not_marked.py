@@ -5,9 +5,5 @@ MUTANT = Mutant(
     old='self._stream.send(b"".join((head, _FRAGMENT, events[start:end])))\n',
     new='self._stream.send(b"".join((head, events[start:end])))\n',
     rule="events of one revision that come in several responses are marked as fragments",
-    level=Level.UNIT,
-    tests=(
-        "tests/rpc/test_watch.py",
-        "tests/rpc/test_wire_watch.py",
-    ),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        table_key = self._index.locate(key, revision - 1)\n",
     new="        table_key = self._index.locate(key, revision)\n",
     rule="prev_kv is the key before the event",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

@@ -13,6 +13,5 @@ MUTANT = Mutant(
         "        if event.revision != revision:\n"
     ),
     rule="a revision is never split",
-    level=Level.UNIT,
-    tests=("tests/mvcc",),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        if self._missed_count >= NO_LEADER_COUNT_MAX:\n",
     new="        if False:\n",
     rule="a stream that asked for a leader ends when there is none",
-    level=Level.UNIT,
-    tests=("tests/rpc/test_guard.py",),
+    level=Level.SERVER,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        if request.term != self.applied_term:\n",
     new="        if False:\n",
     rule="design §4 rule 12: a revoke of another term is dropped",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

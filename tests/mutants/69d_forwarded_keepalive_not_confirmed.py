@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        self._as_leader(renew_next, refuse)\n",
     new="        renew_next()\n",
     rule="design §4 rule 12: also one that another member passed on",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="    return Verdict(known() if issubclass(known, errors.IndeterminateError) else errors.IndeterminateError(error.message))\n",
     new="    return Verdict(errors.UnavailableError(error.message))\n",
     rule="a write that timed out may have happened",
-    level=Level.UNIT,
-    tests=("tests/client/test_outcome.py",),
+    level=Level.SERVER,
 )

@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="        if node.role != Role.LEADER and not self._peers.reaches(node.leader_id):\n",
     new="        if False:\n",
     rule="a proposal that would be dropped waits",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )
