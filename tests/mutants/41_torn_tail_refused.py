@@ -5,5 +5,5 @@ MUTANT = Mutant(
     old="            return Act.TRUNCATE\n",
     new="            return Act.REFUSE\n",
     rule="design §4 rule 3: a torn tail is cut off, and the member starts",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

@@ -5,9 +5,5 @@ MUTANT = Mutant(
     old="            proven = _was_durable(blob, offset, chain.sequence + 1)\n",
     new="            proven = False\n",
     rule="design §4 rule 3: damage before the tail is refused, not cut off",
-    level=Level.UNIT,
-    tests=(
-        "tests/storage/test_recovery.py",
-        "tests/storage/test_crash.py",
-    ),
+    level=Level.SERVER,
 )

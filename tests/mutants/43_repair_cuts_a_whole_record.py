@@ -12,5 +12,5 @@ MUTANT = Mutant(
         "        end = step\n"
     ),
     rule="design §4 rule 3: every whole record stays",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

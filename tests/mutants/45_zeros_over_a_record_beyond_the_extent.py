@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="                data += bytes(extent)\n",
     new="                data = data[: self._filled - self._offset] + bytes(end - self._filled + extent)\n",
     rule="design §4 rule 3: zeros are written ahead of the records, never over one",
-    level=Level.UNIT,
-    tests=("tests/storage/test_wal.py",),
+    level=Level.SERVER,
 )

@@ -5,6 +5,5 @@ MUTANT = Mutant(
     old="        file.truncate(end.offset)\n",
     new="",
     rule="design §4 rule 3: a torn tail is cut off",
-    level=Level.UNIT,
-    tests=("tests/storage/test_recovery.py::test_tail_torn_at_every_byte_opens_with_what_was_synced",),
+    level=Level.SERVER,
 )

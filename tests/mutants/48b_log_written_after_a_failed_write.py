@@ -5,9 +5,5 @@ MUTANT = Mutant(
     old=("            self._write(parts, sync=sync)\n        except OSError as exc:\n            self._failure = exc\n            raise\n"),
     new=("            self._write(parts, sync=sync)\n        except OSError as exc:\n            raise\n"),
     rule="design §4 rule 2: after a failed write the log takes no more",
-    level=Level.UNIT,
-    tests=(
-        "tests/storage/test_wal.py",
-        "tests/storage/test_crash.py",
-    ),
+    level=Level.SERVER,
 )

@@ -8,5 +8,5 @@ MUTANT = Mutant(
         "        self.applied, self.term = machine.applied_index, machine.applied_term\n"
     ),
     rule="design §4 rule 8: the applied index of a snapshot is its own (etcd 3.5.3)",
-    level=Level.UNIT,
+    level=Level.SERVER,
 )

@@ -19,6 +19,5 @@ MUTANT = Mutant(
         "\n"
     ),
     rule="design §4 rule 8: a snapshot's digest is verified",
-    level=Level.UNIT,
-    tests=("tests/storage/test_snapshots.py",),
+    level=Level.SERVER,
 )
