@@ -5,8 +5,8 @@ in one process's life; 4. members that applied up to one index applied the same 
 5. what a message says is on its sender's disk when it leaves: its term, the vote it gives, the entries it acknowledges; 6. a
 member votes once in a term, over all its lives; 7. the context of a read round is used once, over all its lives; 8. where the
 store is said to be durable its backend stands; 9. nothing is applied above the commit index; 10. one snapshot is taken in at a
-time. Of reads, writes and leases: see `rules`. Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2; design §4 rules 1, 4, 7,
-8, 11. Looks only; costs about a microsecond an event.
+time. Of reads, writes and leases: see `rules`; of files: `durability`. Source: spec/faults.md §3c; Ongaro's thesis, fig. 3.2; design §4
+rules 1, 4, 7, 8, 11. Looks only; costs about a microsecond an event.
 """
 
 from __future__ import annotations
