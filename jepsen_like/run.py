@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Protocol
 
-from jepsen_like import acceptance, hashes, judgement, ledger
+from jepsen_like import acceptance, hashes, judgement, ledger, readiness
 from jepsen_like.cluster import ClusterError
 from jepsen_like.history import OK, UNKNOWN, History, HistoryWriter, Mark, Operation, Record, Watch, WatchResponse, load_file
 from jepsen_like.judgement import Judgement
@@ -237,6 +237,10 @@ async def _phases(
     plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None], onlooker: World | None
 ) -> list[tuple[str, str]]:
     """From the first call to the last; what the run found out by itself, as kinds and sentences of notes."""
+    tell("first answers")
+    away = await readiness.troubles(world)
+    if away:
+        return [(judgement.UNAVAILABLE, f"the cluster was not well before the run began: {text}") for text in away]
     trouble: list[tuple[str, str]] = []
     try:
         try:

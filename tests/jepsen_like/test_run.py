@@ -102,10 +102,31 @@ def test_history_of_an_interrupted_run_is_whole_and_says_so(tmp_path):
 
 def test_cluster_that_was_never_there_is_told_in_one_sentence(tmp_path, monkeypatch):
     """What was counted while nobody answered says nothing, and a run that gave up by itself was not interrupted."""
-    monkeypatch.setattr("jepsen_like.workload.pacing.answered.__kwdefaults__", {"members": (), "within_s": 0.0})
+    monkeypatch.setattr("jepsen_like.readiness.troubles.__defaults__", (0.0,))
     shown = CliRunner().invoke(cli, ["run", "--endpoints", "127.0.0.1:1", "--time", "1", "--out", str(tmp_path)])
     assert shown.exit_code == 3, shown.output
     first, page = shown.stdout.splitlines()
-    assert first.startswith("register: rejected: the cluster was not available: no answer within 0 s")
+    assert first.startswith("register: rejected: the cluster was not well before the run began: 127.0.0.1:1 (n1) gave no answer within 0 s")
     assert "connection to 127.0.0.1:1 failed" in first
     assert pathlib.Path(page.strip()).exists()
+
+
+def test_member_that_was_away_before_the_run_began_rejects_it_by_its_address(tmp_path):
+    """Nobody broke it, so it did not fail to recover; and nothing else is worth counting."""
+    written = io.StringIO()
+    plan = Plan("register", 1, tmp_path, time_s=5.0)
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        cluster.members[1].crash()
+        tape = Tape(written, plan.stamp)
+        world = SimulatedWorld(cluster, tape.history)
+        world.recorder = Recorder(tape, world.now_ns)
+        result = await execute(plan, world, tape, None)
+        assert (result.verdict, result.ops) == ("rejected", 0)
+        (reason,) = result.reasons
+        host = cluster.members[1].host
+        assert reason.startswith(f"the cluster was not well before the run began: http://{host}:") and f"({host}) gave no answer" in reason
+
+    simulate(1, scenario)

@@ -1,0 +1,62 @@
+"""Who is asked before a run, and what is said of those who do not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from jepsen_like import readiness
+from raftkv.errors import NoLeaderError, RaftKVError, UserEmptyError
+
+
+class Member:
+    """Answers reads with these errors in turn, and well from then on. It is its own client."""
+
+    def __init__(self, name: str, *errors: RaftKVError) -> None:
+        self.endpoints = [SimpleNamespace(text=f"{name}:2379")]
+        self._errors = list(errors)
+
+    async def __aenter__(self) -> Member:
+        return self
+
+    async def __aexit__(self, *_of_block: object) -> None:
+        pass
+
+    async def get(self, _key: bytes) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+
+
+class Place:
+    """A world on a clock that only sleeping moves."""
+
+    def __init__(self, **members: Member) -> None:
+        self._members = members
+        self._now_s = 0.0
+        self.members = list(members)
+
+    def client(self, member: str) -> Member:
+        return self._members[member]
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    async def sleep(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
+def test_member_that_answers_after_an_election_is_no_trouble():
+    assert asyncio.run(readiness.troubles(Place(n1=Member("a"), n2=Member("b", *[NoLeaderError()] * 20)))) == []
+
+
+def test_store_that_wants_a_password_is_told_at_once_in_its_own_words():
+    """Nothing was broken, and nothing of the store can be seen: it must not be blamed, and waiting does not help."""
+    place = Place(n1=Member("a"), n2=Member("b", *[UserEmptyError()] * 20))
+    assert asyncio.run(readiness.troubles(place)) == ["b:2379 (n2) refuses to be read: UserEmptyError: etcdserver: user name is empty"]
+    assert place.now_s() == 0.0
+
+
+def test_every_member_without_an_answer_is_named():
+    place = Place(n1=Member("a", *[NoLeaderError()] * 500), n2=Member("b"), n3=Member("c", *[NoLeaderError()] * 500))
+    first, second = asyncio.run(readiness.troubles(place))
+    assert first.startswith("a:2379 (n1) gave no answer within 10 s: NoLeaderError") and second.startswith("c:2379 (n3) ")
