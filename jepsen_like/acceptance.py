@@ -43,11 +43,20 @@ def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: 
     wanted = max(entry.ok_per_s_min * time_s, 1)
     if acknowledged < wanted:
         reasons.append(f"too little was tried: {acknowledged} calls were acknowledged, of at least {wanted:.0f}")
+    if acknowledged and not _was_judged(history, entry):
+        calls = f"no acknowledged call of its own ({', '.join(sorted(entry.own))})"
+        missing = f"{calls}, or nothing that a watcher was shown" if entry.watches else calls
+        reasons.append(f"nothing of {entry.name} was judged: the history holds {missing}")
     if unknown > max(UNKNOWN_FEW, entry.unknown_max * len(operations)):
         reasons.append(f"too much is not known: {unknown} of {len(operations)} outcomes, at most {entry.unknown_max:.0%} may be")
     if wanted_faults:
         reasons += _about_faults(history, wanted_faults)
     return reasons
+
+
+def _was_judged(history: History, entry: Entry) -> bool:
+    """Hashes of members, which every run asks for, are not what a workload is about."""
+    return any(one.f in entry.own and one.outcome == OK for one in history.operations) and (bool(history.responses) or not entry.watches)
 
 
 def _about_faults(history: History, wanted: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from jepsen_like import judgement, places, restriction
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
-from jepsen_like.history import HistoryWriter, MalformedHistoryError, load_file
+from jepsen_like.history import History, HistoryWriter, MalformedHistoryError, line_of_first, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
@@ -116,9 +116,26 @@ def _status(verdict: str) -> int:
     return 0 if verdict == VALID else 1 if verdict == INVALID else NOTHING_PROVED
 
 
+def _loaded(path: pathlib.Path, workload: str | None) -> History:
+    """The history of a file, which the workload's checks can read to the last call.
+
+    Raises:
+        MalformedHistoryError: they would pass over some of its calls and say nothing.
+    """
+    history = load_file(path, allow_truncated=True)
+    name = judgement.workload_of(history, workload)
+    f = judgement.stranger(history, name)
+    if f:
+        line = line_of_first(path, f)
+        raise MalformedHistoryError(
+            f"{path}, line {line}: the checks of {name} do not know the call {f!r}: is it another workload's history?"
+        )
+    return history
+
+
 def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
     """Judges a history file again; nothing beside it is changed."""
-    history = load_file(path, allow_truncated=True)
+    history = _loaded(path, workload)
     judged = judgement.judge(history, workload)
     if as_json:
         click.echo(runs.Result.of(history, judged, "").line())
@@ -140,7 +157,7 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     Raises:
         ValueError: the page beside it says something else, and stays.
     """
-    history = load_file(path, allow_truncated=True)
+    history = _loaded(path, workload)
     judged = judgement.judge(history, workload)
     other = "" if out is not None else runs.other_page(path.parent, path.name, judged.outcome)
     if other:
@@ -163,7 +180,7 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
 
 def shrink(path: pathlib.Path, workload: str | None) -> int:
     """The part of a failing history that shows its first anomaly, on the same records and whatever the calls left out did."""
-    history = judgement.certain(load_file(path, allow_truncated=True))
+    history = judgement.certain(_loaded(path, workload))
     name = judgement.workload_of(history, workload)
     whole = judgement.checked(history, name)
     if whole.outcome != INVALID:

@@ -30,7 +30,9 @@ from __future__ import annotations
 import gzip
 import json
 import pathlib
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 
@@ -274,12 +276,35 @@ def load(lines: Iterable[str], *, allow_truncated: bool = False) -> History:
 
 
 def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
-    """`load` from a file; a name that ends in .gz is unpacked."""
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8") as packed:
-            return load(packed, allow_truncated=allow_truncated)
-    with path.open(encoding="utf-8") as stream:
+    """`load` from a file; a name that ends in .gz is unpacked.
+
+    Raises:
+        MalformedHistoryError: as `load`, and for what cannot be unpacked.
+    """
+    with _opened(path) as stream:
         return load(stream, allow_truncated=allow_truncated)
+
+
+def line_of_first(path: pathlib.Path, f: str) -> int:
+    """Where in a file that can be loaded the first call of that name stands; 0: nowhere."""
+    with _opened(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.startswith('["op"') and json.loads(line)[2] == f:
+                return number
+    return 0
+
+
+@contextmanager
+def _opened(path: pathlib.Path) -> Iterator[IO[str]]:
+    if path.suffix != ".gz":
+        with path.open(encoding="utf-8") as stream:
+            yield stream
+        return
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as packed:
+            yield packed
+    except (gzip.BadGzipFile, EOFError, zlib.error) as exc:
+        raise MalformedHistoryError(f"{path} cannot be unpacked: {exc}") from exc
 
 
 def check_processes(operations: Iterable[Operation]) -> None:

@@ -90,6 +90,16 @@ def workload_of(history: History, workload: str | None = None) -> str:
     return name
 
 
+def stranger(history: History, workload: str) -> str:
+    """The first call that the workload's checks do not know, and would pass over; empty: there is none.
+
+    Raises:
+        UnknownWorkloadError: there is no workload of that name.
+    """
+    entry = catalog.entry_of(workload)
+    return next((one.f for one in history.operations if not entry.knows(one.f)), "")
+
+
 def checked(history: History, workload: str) -> Verdict:
     """What the workload's checkers, the hashes and the run's own notes come to.
 

@@ -41,7 +41,7 @@ def check_call(f: str, argument: Any, result: Any, *, completed: bool) -> None:
 
     An `f` that is not in the table is taken as it is: a workload may record calls that only its own checker reads.
     """
-    promised = _CALLS.get(f)
+    promised = CALLS.get(f)
     if promised is None:
         return
     if not promised[0](argument):
@@ -124,7 +124,7 @@ STEPS: Mapping[str, int] = {"put": 3, "get": 2, "delete": 3, "range": 3}
 
 Check = Callable[[object], bool]
 
-_CALLS: Mapping[str, tuple[Check, Check]] = {
+CALLS: Mapping[str, tuple[Check, Check]] = {
     "put": (_text, _records),
     "get": (_integer, _record_or_none),
     "range": (_range_argument, _range_result),

@@ -10,6 +10,14 @@ from jepsen_like.workload.workload import Workload
 
 VALID, INVALID, EITHER = "valid", "invalid", "either"
 
+DATA = frozenset({"put", "get", "range", "delete", "cas", "txn"})
+COMPACTION = frozenset({"compact"})
+LEASES = frozenset({"grant", "keepalive", "lease-ttl", "revoke"})
+LOCKS = frozenset({"acquire", "release", "guarded", "observe"})
+
+ANYWHERE = frozenset({"get", "hashkv", "member-list", "member-add", "member-update", "member-promote", "member-remove"})
+"""Calls that any run may hold: its first and last questions, and those of a fault that replaces a member."""
+
 
 class UnknownWorkloadError(ValueError):
     """There is no workload of that name; the text says which there are."""
@@ -24,6 +32,15 @@ class Entry:
     """`module:Class` below this package; imported when it is used."""
 
     about: str
+    own: frozenset[str]
+    """Calls whose answers its checks are about; a history without one proves nothing."""
+
+    also: frozenset[str] = frozenset()
+    """Calls that its checks read besides."""
+
+    watches: bool = False
+    """Its checks are about what watchers were shown, too."""
+
     expected: str = VALID
     """What a right store gives under pauses and partitions."""
 
@@ -36,39 +53,58 @@ class Entry:
     calm_s: float = 0.0
     """The load needs so many seconds without a fault now and then; 0: it does not."""
 
+    def knows(self, f: str) -> bool:
+        """Whether a history of it may hold such a call."""
+        return f in self.own or f in self.also or f in ANYWHERE
+
 
 WORKLOADS: tuple[Entry, ...] = (
-    Entry("register", "register:Register", "reads, writes, deletes and compare-and-swaps of single keys"),
-    Entry("txn", "txn:Txn", "multi-key transactions, ranges, reads of old revisions, range deletes"),
-    Entry("append", "list_append:ListAppend", "transactions on lists: cycles between transactions, by name"),
-    Entry("set", "grow_set:GrowSet", "a set that only grows: lost adds"),
-    Entry("watch", "guarantees:WatchGuarantees", "every promise made to watchers, from the first revision to the last"),
+    Entry("register", "register:Register", "reads, writes, deletes and compare-and-swaps of single keys", DATA, COMPACTION),
+    Entry("txn", "txn:Txn", "multi-key transactions, ranges, reads of old revisions, range deletes", DATA, COMPACTION),
+    Entry("append", "list_append:ListAppend", "transactions on lists: cycles between transactions, by name", frozenset({"append"})),
+    Entry("set", "grow_set:GrowSet", "a set that only grows: lost adds", frozenset({"add", "members"})),
+    Entry(
+        "watch",
+        "guarantees:WatchGuarantees",
+        "every promise made to watchers, from the first revision to the last",
+        DATA,
+        COMPACTION,
+        watches=True,
+    ),
     Entry(
         "kubernetes",
         "kubernetes:Kubernetes",
         "paged lists, watches from their revision, optimistic writes, compaction; caches must converge",
+        DATA,
+        COMPACTION | {"cache"},
+        watches=True,
     ),
-    Entry("lease", "leases:Leases", "leases end neither early nor never", ok_per_s_min=3.0, unknown_max=0.05),
-    Entry("lock", "lock:Lock", "a lock whose token guards every write", ok_per_s_min=1.0, unknown_max=0.1),
+    Entry("lease", "leases:Leases", "leases end neither early nor never", LEASES, DATA | COMPACTION, ok_per_s_min=3.0, unknown_max=0.05),
+    Entry("lock", "lock:Lock", "a lock whose token guards every write", LOCKS, ok_per_s_min=1.0, unknown_max=0.1),
     Entry(
         "unfenced-lock",
         "lock:UnfencedLock",
         "the same without the token: shows why it is needed",
+        LOCKS,
         expected=EITHER,
         ok_per_s_min=1.0,
         unknown_max=0.1,
     ),
-    Entry("election", "lock:Election", "one leader at a time, whose writes carry his term", ok_per_s_min=3.0, unknown_max=0.1),
+    Entry("election", "lock:Election", "one leader at a time, whose writes carry his term", LOCKS, ok_per_s_min=3.0, unknown_max=0.1),
     Entry(
         "stale-register",
         "register:StaleRegister",
         "positive control: reads that may be stale, checked as if they may not",
+        DATA,
+        COMPACTION,
         expected=INVALID,
     ),
     Entry(
         "membership",
         "membership:Membership",
         "learners are added, not promoted and removed under load; the member list is one register",
+        frozenset({"member-list"}),
+        DATA | COMPACTION,
         # Twice etcd's HealthInterval: so long members refuse newcomers after the last connection was made.
         calm_s=10.0,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 from jepsen_like import campaign, judgement, run
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Operation, load_file
 from jepsen_like.main import cli
+from jepsen_like.workload import catalog
 
 MILLISECOND = 1_000_000
 
@@ -214,3 +216,49 @@ def test_interrupted_run_with_an_anomaly_accuses_the_store(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["verdict"] == "invalid"
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "invalid"
     assert campaign._print_interrupted(run.Plan("register", 7, tmp_path / "none", 1.0), as_json=True) == 0
+
+
+@pytest.mark.parametrize("command", ["check", "report", "shrink"])
+def test_call_that_the_checks_do_not_know_is_refused_by_name_and_line(command, tmp_path):
+    """Passed over, it would be proved right by nobody having looked."""
+    path = written(tmp_path / "history.jsonl", [*puts(2), Operation(9, "frobnicate", "k", 0, None, 10**9, 10**9 + 1, OK, 9)], STAMP)
+    shown = invoke(command, path)
+    assert shown.exit_code == 2, shown.output
+    assert "line 4: the checks of register do not know the call 'frobnicate'" in shown.stderr
+
+
+def test_history_of_another_workload_is_refused(tmp_path):
+    shown = invoke("check", written(tmp_path / "history.jsonl", GOOD, STAMP), "--workload", "lock")
+    assert (shown.exit_code, "the checks of lock do not know the call 'put'" in shown.stderr) == (2, True)
+
+
+def test_history_in_which_nothing_of_the_workload_was_judged_is_rejected(tmp_path):
+    """That all members have one hash says nothing of locks; nor do writes of watchers that were shown nothing."""
+    gets = [one._replace(f="get", argument=0, result=None) for one in puts(100)]
+    for name, operations in (("lock", [*gets, *hashes(5, 5, 5)]), ("watch", GOOD), ("membership", GOOD), ("lease", GOOD)):
+        path = written(tmp_path / name / "history.jsonl", operations, {**STAMP, "workload": name})
+        shown = invoke("check", path)
+        assert (shown.exit_code, f"nothing of {name} was judged" in shown.stdout) == (3, True), shown.output
+
+
+def test_every_call_that_a_workload_makes_is_known_to_its_checks():
+    """Of the names that histories define, each is some workload's."""
+    from jepsen_like import shapes
+
+    for f in shapes.CALLS:
+        assert any(entry.knows(f) for entry in catalog.WORKLOADS), f
+
+
+def damaged(path: pathlib.Path) -> tuple[int, str]:
+    shown = invoke("check", path)
+    return shown.exit_code, shown.stderr
+
+
+def test_packed_history_that_cannot_be_unpacked_is_damaged(tmp_path):
+    """Cut, or never packed: neither is a fault of the machine or of the harness."""
+    packed = gzip.compress(written(tmp_path / "history.jsonl", GOOD, STAMP).read_bytes())
+    path = tmp_path / "history.jsonl.gz"
+    for data in (packed[:-20], b'{"history": 1, "about": {}}', packed[:20] + b"junk" * 9):
+        path.write_bytes(data)
+        status, said = damaged(path)
+        assert (status, "cannot be unpacked" in said) == (2, True), said
