@@ -1,7 +1,8 @@
 """Locks and elections: one holder at a time, fencing tokens that only rise, and observers who never see it go back.
 
 Owns the order of holds, which the tokens give: holds are laid one after another as early as their calls allow, so that a hold
-that finds no room is proof. Linear but for the sort. Source: spec/faults.md §5a L5, lock and election rows of §1.
+that finds no room is proof. Who the store says is first at a revision is looked at by `holders`, header revisions against real
+time by `real_time`, over all processes. Linear but for the sorts. Source: spec/faults.md §5a K4, L5, lock and election rows of §1.
 
 A holder whose lease died keeps believing: under pauses two may hold at once, and only the token keeps the second write out.
 `overlap` says which of the two is being tested. With it a hold lasts until its release is called; without it, it may be lost
@@ -13,11 +14,14 @@ at any time after its last accepted write. `key` names the lock or election in `
 | lock-stale-token | no write of an older token is accepted once a newer one was acquired |
 | lock-token-order | who acquires later has the greater token |
 | lock-token-reused | a token belongs to one holder |
-| lock-used-after-release | a released token's write is not accepted |
+| lock-used-after-release | a released token's write is not accepted, and nobody sees it hold who asks later |
+| lock-not-first | who holds at a revision has the lowest create revision of those alive then |
 | lock-unknown-token | a token in use was acquired by somebody |
-| election-went-back | an observer sees greater tokens only |
+| election-went-back | whoever asks later, one observer or another, sees no older token |
 | election-two-leaders | a token names one leader |
 | election-early | nobody is seen leading before campaigning |
+| stale-revision | who asks later is answered at no lower revision |
+| revision-reused | a write makes a revision that nobody was shown before it began |
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jepsen_like.checker import holders, real_time
+from jepsen_like.checker.real_time import Floor
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, Operation
 
@@ -34,7 +40,8 @@ def check(history: History, *, overlap: bool = True) -> Verdict:
 
     Args:
         history: its acquire, release, guarded and observe calls; others are passed over.
-        overlap: whether holders may count on holding until they release; False for locks used with tokens.
+        overlap: whether holders may count on holding until they release; False for locks used with tokens, whose accepted writes show
+            that they were first in line.
     """
     findings = Findings()
     locks: dict[str, list[Operation]] = {}
@@ -43,10 +50,14 @@ def check(history: History, *, overlap: bool = True) -> Verdict:
         if operation.f in ("acquire", "release", "guarded", "observe"):
             locks.setdefault(operation.key, []).append(operation)
             count += 1
+    floor = Floor(history.operations)
+    writes = {id(one) for operations in locks.values() for one in operations if one.f == "guarded" and one.outcome == OK}
+    real_time.check(floor, writes, findings)
     for name, operations in locks.items():
         holds, sure = _holds(name, operations, findings)
         _check_holds(name, holds, overlap, findings)
         _check_revisions(name, operations, findings)
+        holders.check(name, operations, floor, findings, fenced=not overlap)
         if sure:
             _check_known(name, operations, holds, findings)
         _check_observers(name, [one for one in operations if one.f == "observe" and one.outcome == OK], holds, findings)
@@ -165,19 +176,12 @@ def _check_known(name: str, operations: Sequence[Operation], holds: dict[int, _H
 
 
 def _check_observers(name: str, observed: Sequence[Operation], holds: dict[int, _Hold], findings: Findings) -> None:
-    """What observers saw: each only forward, all the same leader for a token, none before its campaign."""
-    newest: dict[int, Operation] = {}
+    """What observers saw: all the same leader for a token, none before its campaign."""
     leaders: dict[int, Operation] = {}
     for operation in sorted(observed, key=lambda one: one.complete_ns):
         leader, token = operation.result
         if not token:
             continue  # nobody led
-        before = newest.get(operation.process)
-        if before is not None and token < before.result[1]:
-            text = f"observer {operation.process} of {name!r} saw token {token} after {before.result[1]}"
-            findings.add("election-went-back", text, (before, operation), (name,))
-        else:
-            newest[operation.process] = operation
         other = leaders.setdefault(token, operation)
         if other.result[0] != leader:
             text = f"token {token} of {name!r} was {other.result[0]!r} to one observer and {leader!r} to another"

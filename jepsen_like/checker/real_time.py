@@ -16,8 +16,11 @@ FUTURE = "future"
 """Words that a failed read's error carries when its revision was refused."""
 
 
-LINEARIZABLE = frozenset({"get", "range", "put", "delete", "cas", "txn", "append", "add", "members"})
-"""Calls whose header promises the newest revision. Those of leases and maintenance carry the member's own, which may lag."""
+LINEARIZABLE = frozenset(
+    ("get", "range", "put", "delete", "cas", "txn", "append", "add", "members", "acquire", "guarded", "observe") + ("release",)
+)
+"""Calls whose header promises the newest revision. A release is a lease's revoke, whose answer carries the revision at which it was
+applied; those of other calls of leases and of maintenance carry the member's own, which may lag."""
 
 
 class Floor:
