@@ -34,6 +34,13 @@ def faults_of(history: History) -> list[FaultRecord]:
     return [FaultRecord.from_mark(mark) for mark in history.marks if mark.kind == FAULT]
 
 
+def not_injected(history: History) -> list[str]:
+    """Each fault that was asked for and never begun, with its reason."""
+    faults = faults_of(history)
+    injected = {one.name for one in faults if one.status != SKIPPED}
+    return list(dict.fromkeys(f"{one.name}: {one.skipped}" for one in faults if one.status == SKIPPED and one.name not in injected))
+
+
 def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: Sequence[str] = ()) -> list[str]:
     """Every rule the run breaks, in words; none: it counts. A time of 0, which nobody knows, asks for one acknowledged call."""
     operations = history.operations
@@ -62,9 +69,8 @@ def _was_judged(history: History, entry: Entry) -> bool:
 def _about_faults(history: History, wanted: Sequence[str]) -> list[str]:
     faults = faults_of(history)
     injected = [one for one in faults if one.status != SKIPPED]
-    skipped = sorted({f"{one.name} ({one.skipped})" for one in faults if one.status == SKIPPED})
     if not injected:
-        return [f"none of the faults {', '.join(wanted)} was injected" + (f": not available: {'; '.join(skipped)}" if skipped else "")]
+        return [": ".join((f"none of the faults {', '.join(wanted)} was injected", *filter(None, ["; ".join(not_injected(history))])))]
     reasons = []
     verified = sum(one.status == VERIFIED for one in injected)
     if verified < VERIFIED_MIN * len(injected):

@@ -108,8 +108,14 @@ def _print(result: runs.Result, *, as_json: bool) -> int:
             click.echo(f"  {result.anomalies} anomalies: {', '.join(result.kinds)}")
         for reason in result.reasons[:5]:
             click.echo(f"  {reason}")
+        _print_not_injected(result.not_injected)
         click.echo(f"  {result.report}")
     return _status(result.verdict)
+
+
+def _print_not_injected(reasons: Sequence[str]) -> None:
+    if reasons:
+        click.echo(f"  not injected: {'; '.join(reasons)}")
 
 
 def _status(verdict: str) -> int:
@@ -148,6 +154,7 @@ def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
             click.echo(f"  not decided: {reason}")
         for reason in (*judged.rejected, *judged.left_out):
             click.echo(f"  {reason}")
+        _print_not_injected(judged.not_injected)
     return _status(judged.outcome)
 
 

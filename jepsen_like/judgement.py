@@ -61,6 +61,9 @@ class Judgement:
     left_out: tuple[str, ...] = ()
     """Which rules could not be applied, as the stamp does not say enough."""
 
+    not_injected: tuple[str, ...] = ()
+    """Faults that were asked for and never begun, with the reason of each: the history says nothing of them."""
+
     @property
     def outcome(self) -> str:
         """`valid`, `invalid`, `unknown` or `rejected`; rejection never hides anything."""
@@ -164,7 +167,14 @@ def judge(history: History, workload: str | None = None) -> Judgement:
         rejected += acceptance.rejections(history, entry, time_s=time_s, wanted_faults=nemesis)
     seed = history.about.get("seed")
     return Judgement(
-        name, nemesis, seed if isinstance(seed, int) else 0, time_s, checked(certain(history), name), tuple(rejected), tuple(left_out)
+        name,
+        nemesis,
+        seed if isinstance(seed, int) else 0,
+        time_s,
+        checked(certain(history), name),
+        tuple(rejected),
+        tuple(left_out),
+        tuple(acceptance.not_injected(history)),
     )
 
 

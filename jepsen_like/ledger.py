@@ -38,6 +38,9 @@ VERIFIED = "verified"
 UNVERIFIED = "unverified"
 SKIPPED = "skipped"
 
+NOT_DRAWN = "not drawn"
+"""How the reason of a fault begins that was asked for, could have been done, and never had its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
@@ -65,7 +68,7 @@ class FaultRecord:
     """What it saw: `1204 packets dropped`, `no answer for 2.1 s`, or why it saw nothing."""
 
     skipped: str = ""
-    """Why the fault was not available; empty for one that was injected."""
+    """Why the fault was never begun: not available, or not drawn; empty for one that was injected."""
 
     family: str = ""
     """Faults of one family share a colour; empty: the name up to its first hyphen."""

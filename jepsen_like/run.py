@@ -82,6 +82,9 @@ class Result:
     reasons: tuple[str, ...] = ()
     """Why the verdict is unknown or rejected; the first anomaly's sentence when it is invalid."""
 
+    not_injected: tuple[str, ...] = ()
+    """Faults that were asked for and never begun, with the reason of each."""
+
     @classmethod
     def of(cls, history: History, judged: Judgement, report: str) -> Result:
         """The line of a history and what is said of it."""
@@ -101,6 +104,7 @@ class Result:
             {status: statuses.count(status) for status in sorted(set(statuses))},
             judged.verdict.kinds,
             judged.reasons,
+            judged.not_injected,
         )
 
     def line(self) -> str:
@@ -285,7 +289,7 @@ def draw(history: History, judged: Judgement, folder: pathlib.Path, file: str) -
     from jepsen_like import report
 
     told = {"workload": judged.workload, "nemesis": ",".join(judged.nemesis) or "none", "seed": judged.seed, "history": file}
-    said = {"rejected": list(judged.rejected), "left_out": list(judged.left_out)}
+    said = {"rejected": list(judged.rejected), "left_out": [*judged.left_out, *(f"not injected: {one}" for one in judged.not_injected)]}
     return report.write_report(history, judged.verdict, folder, {**told, **{name: texts for name, texts in said.items() if texts}})
 
 

@@ -1,6 +1,6 @@
 """Does faults to a cluster one after the other, by a seed, and writes each into the history as it was seen to work.
 
-Owns the schedule. Every fault is healed before the next begins, and all are before `run` returns, so that whatever is broken
+The order is `schedule`'s. Every fault is healed before the next begins, and all are before `run` returns, so that whatever is broken
 then was broken by the servers.
 """
 
@@ -14,17 +14,12 @@ from collections.abc import Iterable
 
 from jepsen_like import ledger
 from jepsen_like.cluster.cluster import Cluster, ClusterError
-from jepsen_like.ledger import FaultRecord
+from jepsen_like.ledger import NOT_DRAWN, FaultRecord
 from jepsen_like.nemesis.fault import RECOVER_WITHIN_S, Fault
 from jepsen_like.nemesis.registry import chosen
+from jepsen_like.nemesis.schedule import Schedule
 from jepsen_like.recorder import Recorder
 from raftkv.errors import RaftKVError
-
-GAP_S = (0.3, 1.5)
-"""Without a fault, between two."""
-
-CALM_EVERY = 3
-"""Faults after which the gap is a long one, for loads that need it."""
 
 log = logging.getLogger("jepsen_like.nemesis")
 
@@ -35,17 +30,17 @@ class Nemesis:
     def __init__(self, cluster: Cluster, names: Iterable[str], rng: random.Random, recorder: Recorder, *, calm_s: float = 0.0) -> None:
         """`calm_s`: how long no fault is to be done, now and then."""
         self._cluster = cluster
-        self._calm_s = calm_s
         self._rng = rng
         self._recorder = recorder
-        self._faults: list[type[Fault]] = []
         self.records: list[FaultRecord] = []
+        available = []
         for fault in chosen(list(names)):
             why = fault.unavailable_because(cluster)
             if why:
                 self._write(fault.skipped(why, recorder.now_ns()))
             else:
-                self._faults.append(fault)
+                available.append(fault)
+        self._schedule = Schedule(available, rng, calm_s=calm_s)
 
     @property
     def count(self) -> dict[str, int]:
@@ -60,22 +55,21 @@ class Nemesis:
             ClusterError: the cluster did not recover.
         """
         loop = asyncio.get_running_loop()
+        began_s = loop.time()
         try:
-            for number, fault in enumerate(self._schedule(), 1):
-                gap_s = self.gap_s(number)
-                hold_s = self._rng.uniform(*fault.hold_s)
-                if loop.time() + gap_s + hold_s > until_s:
-                    break
-                await asyncio.sleep(gap_s)
-                await self.inject(fault, hold_s)
+            while (turn := self._schedule.next(until_s - loop.time())) is not None:
+                await asyncio.sleep(turn.gap_s)
+                await self.inject(turn.fault, turn.hold_s)
             await asyncio.sleep(max(0.0, until_s - loop.time()))
         finally:
+            self.note_undrawn(loop.time() - began_s)
             await self._heal_everything()
         await self._cluster.wait_healthy(within_s=RECOVER_WITHIN_S)
 
-    def gap_s(self, number: int) -> float:
-        """How long to wait before the fault of that number, from 1."""
-        return self._rng.uniform(*GAP_S) + (self._calm_s if number % CALM_EVERY == 0 else 0.0)
+    def note_undrawn(self, after_s: float) -> None:
+        """Writes down the faults that were asked for and never had their turn."""
+        for fault in self._schedule.undrawn:
+            self._write(fault.skipped(f"{NOT_DRAWN} in {after_s:.0f} s", self._recorder.now_ns()))
 
     async def inject(self, kind: type[Fault], hold_s: float) -> FaultRecord:
         """One fault, from beginning to end."""
@@ -98,11 +92,6 @@ class Nemesis:
             for name in fault.targets if fault.state else ():
                 self._recorder.write(ledger.member_state(name, fault.state, record.start_ns, record.end_ns))
         return record
-
-    def _schedule(self) -> Iterable[type[Fault]]:
-        """Every fault once in random order, then again in another: each has its turn even in a short run."""
-        while self._faults:
-            yield from self._rng.sample(self._faults, len(self._faults))
 
     async def _heal_everything(self) -> None:
         """Whatever a fault left behind."""

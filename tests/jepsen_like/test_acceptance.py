@@ -48,7 +48,7 @@ def test_run_without_faults_counts_when_none_were_asked_for():
         (PLENTY[:60], GOOD, "too little was tried"),
         (PLENTY + [operation(9, UNKNOWN)] * 20, GOOD, "too much is not known"),
         (PLENTY, [], "none of the faults pause was injected"),
-        (PLENTY, [fault(2, 2, verified=False, skipped="no such thing")], "not available: pause (no such thing)"),
+        (PLENTY, [fault(2, 2, verified=False, skipped="no such thing")], "was injected: pause: no such thing"),
         (PLENTY, [*GOOD, fault(7, 8, verified=False)], "only 2 of 3 faults were seen to work"),
         (PLENTY, [fault(50, 60)], "no call overlaps a fault"),
         ([operation(n / 100, FAIL, "connection refused") for n in range(100)] + PLENTY[200:], GOOD, "was not well before"),

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from jepsen_like import campaign, judgement, run
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Operation, load_file
+from jepsen_like.ledger import FaultRecord
 from jepsen_like.main import cli
 from jepsen_like.workload import catalog
 
@@ -262,3 +263,17 @@ def test_packed_history_that_cannot_be_unpacked_is_damaged(tmp_path):
         path.write_bytes(data)
         status, said = damaged(path)
         assert (status, "cannot be unpacked" in said) == (2, True), said
+
+
+def test_fault_that_was_never_begun_is_named_wherever_a_run_is_told(tmp_path):
+    """The run counts for the one that met it, and says plainly which did not."""
+    marks = [
+        FaultRecord("pause", 20 * MILLISECOND, 40 * MILLISECOND, ("n1",), "", True, "state T").to_mark(),
+        FaultRecord("kill", 90 * MILLISECOND, 90 * MILLISECOND, skipped="not drawn in 12 s").to_mark(),
+    ]
+    plan = run.Plan("register", 7, tmp_path, 1.0, nemesis=("pause", "kill"))
+    result = run.judge(plan, History(GOOD, marks=marks, about=plan.stamp))
+    assert (result.verdict, json.loads(result.line())["not_injected"]) == ("valid", ["kill: not drawn in 12 s"])
+    page, junit, summary = ((tmp_path / name).read_text() for name in ("report.html", "junit.xml", "summary.md"))
+    assert "not injected: kill: not drawn in 12 s" in page.partition("</header>")[0]
+    assert '<skipped message="not drawn in 12 s"/>' in junit and "not injected: kill: not drawn in 12 s" in summary
