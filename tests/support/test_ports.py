@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import pathlib
 import socket
 import tempfile
@@ -48,3 +49,21 @@ def test_block_whose_lock_cannot_be_opened_is_somebody_elses(monkeypatch: pytest
         assert block.ports[0] in range(bases[3], bases[4])
         with pytest.raises(OSError, match="no 1 free ports"):
             PortBlock(1)
+
+
+def test_more_ports_than_a_block_has_are_of_several_locked_blocks():
+    """Nine members behind proxies need 45; others must see every block of theirs as taken."""
+    with contextlib.closing(PortBlock(45)) as many, contextlib.closing(PortBlock(PORTS_PER_BLOCK)) as other:
+        assert len(set(many.ports)) == 45
+        assert not set(many.ports) & set(other.ports)
+        for base in {port - (port - PORTS.start) % PORTS_PER_BLOCK for port in many.ports}:
+            with open(lock_path(base)) as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_ports_that_cannot_all_be_had_are_all_given_back():
+    with contextlib.closing(PortBlock(1)) as one:
+        with pytest.raises(OSError, match="no 1000 free ports"):
+            PortBlock(1000)
+        with contextlib.closing(PortBlock(PORTS_PER_BLOCK)) as next_one:
+            assert one.ports[0] not in next_one.ports
