@@ -50,9 +50,12 @@ UNKNOWN = "unknown"
 
 OUTCOMES = (OK, FAIL, UNKNOWN)
 
+FILTERS = ("noput", "nodelete")
+"""What a watcher may ask not to be shown."""
+
 
 class MalformedHistoryError(ValueError):
-    """The file is not a history, or breaks a rule of the format; the text names the line and the rule."""
+    """The file is not a history, or breaks a rule of the format; the text names the line and the rule, and the file where there is one."""
 
 
 class KeyValue(NamedTuple):
@@ -155,7 +158,7 @@ class Watch(NamedTuple):
     member: str = ""
     prev_kv: bool = False
     filters: tuple[str, ...] = ()
-    """`noput`, `nodelete`."""
+    """Of `FILTERS`."""
 
 
 class WatchResponse(NamedTuple):
@@ -282,7 +285,10 @@ def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
         MalformedHistoryError: as `load`, and for what cannot be unpacked.
     """
     with _opened(path) as stream:
-        return load(stream, allow_truncated=allow_truncated)
+        try:
+            return load(stream, allow_truncated=allow_truncated)
+        except MalformedHistoryError as exc:
+            raise MalformedHistoryError(f"{path}, {exc}") from exc
 
 
 def line_of_first(path: pathlib.Path, f: str) -> int:
@@ -345,7 +351,7 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
         if number == 1:
             yield _about(data)
         elif isinstance(data, dict):
-            if data.get("end") != count:
+            if type(data.get("end")) is not int or data["end"] != count:
                 raise MalformedHistoryError(f"line {number}: the end says {data.get('end')} records, there were {count}")
             ended = True
             yield None
@@ -361,8 +367,8 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
 def _about(data: object) -> Mapping[str, Any]:
     if not isinstance(data, dict) or "history" not in data:
         raise MalformedHistoryError("line 1: not a history: the version stamp is missing")
-    if data["history"] != VERSION:
-        raise MalformedHistoryError(f"line 1: a history of version {data['history']!r}; this reader knows {VERSION}")
+    if type(data["history"]) is not int or data["history"] != VERSION:
+        raise MalformedHistoryError(f"line 1: a history of version {data['history']!r}; this reader knows version {VERSION}")
     about = data.get("about", {})
     if not isinstance(about, dict):
         raise MalformedHistoryError("line 1: `about` is not an object")
@@ -377,12 +383,24 @@ def _record(data: object, number: int) -> Record:
             return _operation(data)
         if data[0] == "response":
             return _response(data)
-        kind = Watch if data[0] == "watch" else Mark
-        record = kind(*(shapes.frozen(item) for item in data[1:]))
-        shapes.check(kind._fields, record)
-        return record
+        return _watch(data) if data[0] == "watch" else _mark(data)
     except (TypeError, ValueError, IndexError) as exc:
         raise MalformedHistoryError(f"line {number}: {exc}") from exc
+
+
+def _watch(data: list[Any]) -> Watch:
+    watch = Watch(*data[1:])
+    shapes.check(Watch._fields, watch)
+    return watch._replace(filters=shapes.texts(watch.filters, FILTERS, "filters"))
+
+
+def _mark(data: list[Any]) -> Mark:
+    mark = Mark(*(shapes.frozen(item) for item in data[1:]))
+    shapes.check(Mark._fields, mark)
+    if mark.end_ns < mark.start_ns:
+        raise ValueError("a mark ended before it started")
+    shapes.check_mark(mark.kind, mark.detail)
+    return mark
 
 
 def _operation(data: list[Any]) -> Operation:
@@ -401,19 +419,30 @@ def _operation(data: list[Any]) -> Operation:
 def _response(data: list[Any]) -> WatchResponse:
     response = WatchResponse(*data[1:])
     shapes.check(WatchResponse._fields, response)
-    return response._replace(events=tuple(_event(list(event)) for event in response.events))
+    events: Any = response.events
+    if not isinstance(events, list | tuple):
+        raise ValueError(f"events must be a list, not {str(events)[:80]}")
+    return response._replace(events=tuple(map(_event, events)))
 
 
-def _event(data: list[Any]) -> Event:
-    kind, kv, *rest = data
-    if kind not in ("put", "delete"):
-        raise ValueError(f"an event of type {kind!r}")
-    return Event(kind, KeyValue(*kv), _kv(rest[0]) if rest else None, bool(rest[1]) if len(rest) > 1 else False)
+def _event(data: object) -> Event:
+    if not isinstance(data, list) or not 2 <= len(data) <= 4 or data[0] not in ("put", "delete"):
+        raise ValueError(f"an event must be [put or delete, key, previous key or null, whether it is a creation], not {str(data)[:80]}")
+    kind, kv, previous, is_create = [*data, None, False] if len(data) == 2 else [*data, False] if len(data) == 3 else data
+    if type(is_create) is not bool:
+        raise ValueError(f"whether an event is a creation must be true or false, not {is_create!r}")
+    return Event(kind, _certain_kv(kv), _kv(previous), is_create)
 
 
 def _kv(data: list[Any] | None) -> KeyValue | None:
     if data is None:
         return None
+    return _certain_kv(data)
+
+
+def _certain_kv(data: object) -> KeyValue:
+    if not isinstance(data, list) or not 5 <= len(data) <= 6:
+        raise ValueError(f"a key must be [key, value, create revision, mod revision, version, lease], not {str(data)[:80]}")
     kv = KeyValue(*data)
     shapes.check(KeyValue._fields, kv)
     return kv
@@ -421,7 +450,7 @@ def _kv(data: list[Any] | None) -> KeyValue | None:
 
 def _range_result(data: list[Any]) -> RangeResult:
     kvs, *rest = data
-    return RangeResult(tuple(kv for kv in map(_kv, kvs) if kv is not None), *rest)
+    return RangeResult(tuple(map(_certain_kv, kvs)), *rest)
 
 
 def _txn_result(data: list[Any]) -> TxnResult:
