@@ -11,9 +11,7 @@ import platform
 import sys
 from collections.abc import Sequence
 
-import click
-
-from jepsen_like import judgement, places, restriction
+from jepsen_like import judgement, output, places, restriction
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
@@ -93,29 +91,29 @@ def _named(workloads: Sequence[str]) -> list[str]:
 
 def _print(result: runs.Result, *, as_json: bool) -> int:
     if as_json:
-        click.echo(result.line())
+        output.say(result.line())
     elif result.reasons and not result.ok and result.verdict != INVALID:
         # Nobody was there: what was counted meanwhile says nothing.
-        click.echo(f"{result.workload}: {result.verdict}: {result.reasons[0]}")
-        click.echo(f"  {result.report}")
+        output.say(f"{result.workload}: {result.verdict}: {result.reasons[0]}")
+        output.say(f"  {result.report}")
     else:
         faults = ", ".join(f"{count} {status}" for status, count in result.faults.items()) or "none"
-        click.echo(
+        output.say(
             f"{result.workload}: {result.verdict}: {result.ops} calls, {result.ok} ok, {result.unknown} unknown; "
             f"faults: {faults}; seed {result.seed}"
         )
         if result.anomalies:
-            click.echo(f"  {result.anomalies} anomalies: {', '.join(result.kinds)}")
+            output.say(f"  {result.anomalies} anomalies: {', '.join(result.kinds)}")
         for reason in result.reasons[:5]:
-            click.echo(f"  {reason}")
+            output.say(f"  {reason}")
         _print_not_injected(result.not_injected)
-        click.echo(f"  {result.report}")
+        output.say(f"  {result.report}")
     return _status(result.verdict)
 
 
 def _print_not_injected(reasons: Sequence[str]) -> None:
     if reasons:
-        click.echo(f"  not injected: {'; '.join(reasons)}")
+        output.say(f"  not injected: {'; '.join(reasons)}")
 
 
 def _status(verdict: str) -> int:
@@ -144,16 +142,16 @@ def check(path: pathlib.Path, workload: str | None, *, as_json: bool) -> int:
     history = _loaded(path, workload)
     judged = judgement.judge(history, workload)
     if as_json:
-        click.echo(runs.Result.of(history, judged, "").line())
+        output.say(runs.Result.of(history, judged, "").line())
     else:
         verdict = judged.verdict
-        click.echo(f"{judged.outcome}: {verdict.checked} records checked, {verdict.anomaly_count} anomalies")
+        output.say(f"{judged.outcome}: {verdict.checked} records checked, {verdict.anomaly_count} anomalies")
         for anomaly in verdict.anomalies[:10]:
-            click.echo(f"  {anomaly.kind}: {anomaly.explanation}")
+            output.say(f"  {anomaly.kind}: {anomaly.explanation}")
         for reason in verdict.reasons[:5]:
-            click.echo(f"  not decided: {reason}")
+            output.say(f"  not decided: {reason}")
         for reason in (*judged.rejected, *judged.left_out):
-            click.echo(f"  {reason}")
+            output.say(f"  {reason}")
         _print_not_injected(judged.not_injected)
     return _status(judged.outcome)
 
@@ -169,7 +167,7 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     other = "" if out is not None else runs.other_page(path.parent, path.name, judged.outcome)
     if other:
         raise ValueError(f"{other}: say --out to have a page somewhere else")
-    click.echo(str(runs.draw(history, judged, out or path.parent, path.name)))
+    output.say(str(runs.draw(history, judged, out or path.parent, path.name)))
     return 0
 
 
@@ -178,7 +176,7 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
     files = {path.stem: pages.read(path) for path in paths}
     text = pages.page(files, about)
     if out is None:
-        click.echo(text, nl=False)
+        output.say(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
     verdicts = {line["verdict"] for lines in files.values() for line in lines}
@@ -203,8 +201,8 @@ def shrink(path: pathlib.Path, workload: str | None) -> int:
                 writer.write(record)
         writer.close()
     where = f" of {', '.join(map(repr, anomaly.keys))}" if anomaly.keys else ""
-    click.echo(f"{target}: {len(small.operations)} of {len(history.operations)} calls still show {anomaly.kind}{where}")
-    click.echo(f"  {anomaly.explanation}")
+    output.say(f"{target}: {len(small.operations)} of {len(history.operations)} calls still show {anomaly.kind}{where}")
+    output.say(f"  {anomaly.explanation}")
     return 0
 
 
@@ -216,9 +214,9 @@ def shrink_seed(seed: int, *, core: bool, virtual_s: float | None) -> int:
         failed = of_core.run(seed, virtual_s=virtual_s or 60.0)
         if failed.verdict != INVALID:
             raise ValueError(f"nothing to shrink: seed {seed} is {failed.verdict}")
-        click.echo(of_core.shrink(failed).to_json())
+        output.say(of_core.shrink(failed).to_json())
         return 0
     from jepsen_like.sim import shrinking
 
-    click.echo(shrinking.shrink(seed, virtual_s=virtual_s or 10.0))
+    output.say(shrinking.shrink(seed, virtual_s=virtual_s or 10.0))
     return 0

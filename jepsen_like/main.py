@@ -1,31 +1,36 @@
 """The entrance `jepsen-like`: reads the command line, hands over to the module that does the work, prints.
 
-Exit statuses: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved (unknown,
-rejected); 4 not available on this machine; 5 the harness itself failed. Modules are imported when called: help costs click alone, and a
+Exit statuses: 0 every verdict is valid, or the work is done where there is none; 1 something is wrong with the store; 2 the command line
+or a damaged file; 3 nothing was proved (unknown, rejected); 4 not available on this machine; 5 the harness itself failed, or its output
+could not be written; each command's help says which it has. Modules are imported when called: help costs click alone, and a
 mutant must be in place before anything of raftkv is imported.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import pathlib
+import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
-from jepsen_like import ending
+from jepsen_like import ending, output
 
 USAGE = 2
 NOT_AVAILABLE = 4
-HARNESS_FAILED = 5
+HARNESS_FAILED = output.FAILED
 """Neither the store nor the caller is at fault: never 1, which says that the store is wrong."""
 
+ELSE = "5 the harness itself failed, or its output could not be written; 141 nobody reads its output any more"
+JUDGED = "1 something is wrong with the store; 2 the command line{}; 3 nothing was proved (unknown, rejected)"
 STATUSES = (
-    "Exit status: 0 every verdict is valid; 1 something is wrong with the store; 2 the command line; 3 nothing was proved; "
-    "4 not available on this machine; 5 the harness itself failed; 128+n ended by signal n."
+    f"Exit status: 0 every verdict is valid, or the work is done where there is none (shrink, report, list); "
+    f"{JUDGED.format(', or a damaged file')}; 4 not available on this machine; {ELSE}; 128+n ended by signal n."
 )
 
 OUT = pathlib.Path(".raftkv/jepsen")
@@ -43,21 +48,53 @@ class Finite(click.FloatRange):
 
 
 class Examples(click.Command):
-    """A command whose help ends with examples, as they can be typed."""
+    """A command whose help ends with its exit statuses and examples, as they can be typed."""
 
-    def __init__(self, *args: Any, examples: str = "", **attributes: Any) -> None:
+    def __init__(self, *args: Any, examples: str = "", statuses: str, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self._examples = examples
+        self._statuses = f"Exit status: {statuses}; {ELSE}."
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click."""
+        formatter.write_paragraph()
+        formatter.write_text(self._statuses)
         if self._examples:
             with formatter.section("Examples"):
                 for line in self._examples.strip().splitlines():
                     formatter.write(f"  {line.strip()}\n")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=STATUSES)
+class Entrance(click.Group):
+    """The commands; also of their help it is told when nobody takes it."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """See click."""
+        with _told():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click."""
+        with _told():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        with output.written():
+            yield
+    except output.OutputError as exc:
+        raise SystemExit(_refused(exc)) from exc
+
+
+def _refused(error: output.OutputError) -> int:
+    if not error.unread:
+        output.tell(f"jepsen-like: {error}")
+    return error.status
+
+
+@click.group(cls=Entrance, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=STATUSES)
 def cli() -> None:
     """Breaks clusters on purpose and proves what their clients were promised.
 
@@ -78,6 +115,7 @@ def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> t
     jepsen-like run --endpoints 127.0.0.1:2379,127.0.0.1:22379 --workload txn --nemesis none --time 10 --json
     jepsen-like run --system etcd --workload stale-register --nemesis pause    (must be found invalid)
     """,
+    statuses=f"0 every run is valid; {JUDGED.format('')}; 4 not available on this machine; 128+n ended by signal n",
 )
 @click.option("--endpoints", help="Run against these, as given to etcdctl, instead of a cluster started for the run.")
 @click.option("--workload", "workloads", default="register", show_default=True, callback=_list, help="One, several by comma, or all.")
@@ -116,6 +154,7 @@ def run(**options: Any) -> None:
     jepsen-like sim --scenario smallest.json
     jepsen-like sim --mutant 05_older_term_committed_by_count --seeds 1-200
     """,
+    statuses=f"0 every seed is valid; {JUDGED.format(', or a file that is no scenario')}",
 )
 @click.option("--seeds", default="1-20", show_default=True, help="FIRST-LAST, or one.")
 @click.option(
@@ -139,6 +178,7 @@ def sim(
 @cli.command(
     cls=Examples,
     examples="jepsen-like check .raftkv/jepsen/register-kill-5f/history.jsonl\n    jepsen-like check old.jsonl.gz --workload txn",
+    statuses=f"0 the history is valid; {JUDGED.format(', or a damaged history')}",
 )
 @click.argument("history", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
 @click.option("--workload", help="Whose checks to apply; the one the history names when left out.")
@@ -157,6 +197,7 @@ def check(history: pathlib.Path, workload: str | None, as_json: bool) -> None:
     jepsen-like shrink --core --seed 17
     jepsen-like shrink history.jsonl             (the smallest part of a history that still proves the anomaly)
     """,
+    statuses="0 the smaller thing is shown, or written beside the history; 2 the command line, a damaged history, or nothing to shrink",
 )
 @click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
 @click.option("--seed", type=int, help="A seed of the simulation that fails.")
@@ -176,7 +217,11 @@ def shrink(history: pathlib.Path | None, seed: int | None, core: bool, virtual_s
     raise SystemExit(_teaching(lambda: campaign.shrink_seed(number, core=core, virtual_s=virtual_s)))
 
 
-@cli.command(cls=Examples, examples="jepsen-like report .raftkv/jepsen/register-kill-5f/history.jsonl --out /tmp/page")
+@cli.command(
+    cls=Examples,
+    examples="jepsen-like report .raftkv/jepsen/register-kill-5f/history.jsonl --out /tmp/page",
+    statuses="0 the page is written, whatever its verdict; 2 the command line, or a damaged history",
+)
 @click.argument("history", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
 @click.option("--out", type=click.Path(path_type=pathlib.Path), help="A folder for the page; the history's when left out.")
 @click.option("--workload", help="Whose checks to apply; the one the history names when left out.")
@@ -194,6 +239,7 @@ def report(history: pathlib.Path, out: pathlib.Path | None, workload: str | None
     jepsen-like run --workload all --nemesis kill --json > proxies.jsonl
     jepsen-like summary core.jsonl proxies.jsonl --out page.md
     """,
+    statuses="0 some verdict is valid and none invalid; 1 one is invalid; 2 the command line; 3 nothing was proved",
 )
 @click.argument("lines", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
 @click.option("--about", default="", help="A sentence on what was tried and on what machine.")
@@ -205,20 +251,25 @@ def summary(lines: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
     raise SystemExit(_teaching(lambda: campaign.summary(lines, about, out)))
 
 
-@cli.command("list")
+@cli.command("list", cls=Examples, statuses="0 it is shown; 2 the command line")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_(as_json: bool) -> None:
     """Shows workloads, faults and mutants, and which cannot be had here and why."""
     from jepsen_like import inventory
 
-    click.echo(json.dumps(inventory.everything()) if as_json else inventory.text())
+    def work() -> int:
+        output.say(json.dumps(inventory.everything()) if as_json else inventory.text())
+        return 0
+
+    raise SystemExit(_teaching(work))
 
 
 def _range(text: str) -> range:
-    first, _dash, last = text.partition("-")
-    if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
+    found = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if last < first:
         raise click.UsageError(f"--seeds takes FIRST-LAST or one number, not {text!r}")
-    return range(int(first), int(last or first) + 1)
+    return range(first, last + 1)
 
 
 def _teaching(work: Callable[[], int], end: ending.Ending | None = None) -> int:
@@ -229,20 +280,25 @@ def _teaching(work: Callable[[], int], end: ending.Ending | None = None) -> int:
         raise
     except KeyboardInterrupt:
         end = end or ending.Ending()
-        click.echo(f"interrupted by {end.number.name}", err=True)
+        output.tell(f"interrupted by {end.number.name}")
         return end.status
+    except output.OutputError as exc:
+        return _refused(exc)
     except (ValueError, OSError) as exc:
-        click.echo(f"jepsen-like: {exc}", err=True)
-        return USAGE if isinstance(exc, ValueError) else NOT_AVAILABLE
+        output.tell(f"jepsen-like: {exc}")
+        return USAGE if isinstance(exc, ValueError) else HARNESS_FAILED if exc.errno in output.FULL else NOT_AVAILABLE
     except Exception as exc:
         # Python's own status for an error that nobody expected is 1, and 1 says that the store is wrong.
-        click.echo(f"{''.join(traceback.format_exception(exc))}jepsen-like: the harness itself failed: {exc}", err=True)
+        output.tell(f"{''.join(traceback.format_exception(exc))}jepsen-like: the harness itself failed: {exc}")
         return HARNESS_FAILED
 
 
 def main() -> NoReturn:
     """The console script."""
-    cli(prog_name="jepsen-like")
+    try:
+        cli(prog_name="jepsen-like")
+    finally:
+        output.settle()
     raise SystemExit(0)
 
 

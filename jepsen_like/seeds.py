@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
+from jepsen_like import output
 from jepsen_like.sim import mutation
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def simulate(plan: Plan) -> int:
         except mutation.MutantsMissingError as exc:
             raise click.UsageError(str(exc)) from exc
         except mutation.StaleMutantError as exc:
-            click.echo(f"jepsen-like: the mutant is stale, nothing was run: {exc}", err=True)
+            output.tell(f"jepsen-like: the mutant is stale, nothing was run: {exc}")
             return HARNESS_FAILED
     core = plan.core if plan.core is not None else mutant is not None and mutant.level is mutation.Level.CORE
     if plan.scenario is not None:
@@ -106,13 +107,19 @@ def _again(text: str, *, core: bool) -> Line:
         from jepsen_like.sim.core import runs as of_core
         from jepsen_like.sim.core.scenario import Scenario as OfCore
 
-        of_consensus = OfCore.from_json(text)
+        try:
+            of_consensus = OfCore.from_json(text)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ValueError(f"not a scenario of the core simulation: {type(exc).__name__}: {exc}") from exc
         line: Line = json.loads(of_core.run(of_consensus.seed, of_consensus).to_json())
         return line
     from jepsen_like.sim import runs as of_members
     from jepsen_like.sim.scenario import Scenario as OfMembers
 
-    whole = OfMembers.from_json(text)
+    try:
+        whole = OfMembers.from_json(text)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"not a scenario of the server simulation: {type(exc).__name__}: {exc}") from exc
     return of_members.run(whole.seed, whole).to_json()
 
 
@@ -125,15 +132,15 @@ def _print(
         found.setdefault(line["verdict"], []).append(line["seed"])
         stood = stood or loaded
         if as_json:
-            click.echo(json.dumps(line))
+            output.say(json.dumps(line))
         elif line["verdict"] != "valid":
-            click.echo(f"seed {line['seed']}: {line['verdict']}: {why(line)}")
+            output.say(f"seed {line['seed']}: {line['verdict']}: {why(line)}")
         if mutant is not None and line["verdict"] == "invalid":
-            click.echo(f"mutant {mutant.name} was seen by seed {line['seed']}", err=True)
+            output.tell(f"mutant {mutant.name} was seen by seed {line['seed']}")
             return INVALID
     if mutant is not None:
-        click.echo("\n".join(_unseen(mutant, count, level, stood=stood)), err=True)
-    click.echo(", ".join(f"{len(seeds)} {verdict}" for verdict, seeds in sorted(found.items())), err=True)
+        output.tell("\n".join(_unseen(mutant, count, level, stood=stood)))
+    output.tell(", ".join(f"{len(seeds)} {verdict}" for verdict, seeds in sorted(found.items())))
     if "invalid" in found:
         return INVALID
     if mutant is not None and not stood:

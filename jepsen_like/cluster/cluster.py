@@ -34,6 +34,9 @@ WITHIN_S = 60.0
 
 ADMIN_TIMEOUT_S = 1.0
 
+USAGE = 2
+"""What both servers end with when they do not understand their command line."""
+
 
 CLOCK, FILES, TRACE, LOOP, FAILPOINTS = "clock", "files", "trace", "loop", "failpoints"
 LEVERED = {CLOCK, FILES}
@@ -43,6 +46,10 @@ INSTRUMENTED = (sys.executable, "-m", "jepsen_like.cluster.instrumented")
 
 class ClusterError(AssertionError):
     """The cluster did not do in time what a run waits for; the text holds the members' logs."""
+
+
+class FlagsRefusedError(ValueError):
+    """A member ended at its first start because of its flags; the text is its own."""
 
 
 class Said(NamedTuple):
@@ -279,6 +286,7 @@ async def open_cluster(
 
     Raises:
         ClusterError: it does not come up.
+        FlagsRefusedError: because of the flags.
         OSError: the back end is not available here.
     """
     why = SYSTEMS[system].unavailable_because()
@@ -287,7 +295,14 @@ async def open_cluster(
     network = _network(backend, seed)
     async with Cluster(directory, size=members, flags=flags, system=system, network=network, instruments=instruments) as cluster:
         cluster.start()
-        await cluster.wait_healthy()
+        try:
+            await cluster.wait_healthy()
+        except ClusterError as exc:
+            refused = next((member for member in cluster.members if not member.running and member.status == USAGE), None)
+            if not flags or refused is None:
+                raise
+            said = next(iter(refused.log_text().strip().splitlines()), "it says nothing")
+            raise FlagsRefusedError(f"{refused.name} does not start with {' '.join(flags)}: {said}") from exc
         yield cluster
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -102,6 +106,9 @@ def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
         (("sim", "--core", "--virtual", "inf"), "not a finite number"),
         (("shrink", "--seed", "1", "--virtual", "nan"), "not a finite number"),
         (("sim", "--seeds", "ten"), "FIRST-LAST"),
+        (("sim", "--seeds", "²"), "FIRST-LAST"),
+        (("sim", "--seeds", "1-"), "FIRST-LAST"),
+        (("sim", "--seeds", "5-4"), "FIRST-LAST"),
         (("sim", "--mutant", "no-such"), "0 mutants named"),
         (("shrink",), "either a history file or --seed"),
     ],
@@ -152,6 +159,49 @@ def test_error_that_nobody_expected_is_not_told_as_a_wrong_store(monkeypatch):
     shown = invoke("sim", "--core", "--seeds", "1")
     assert shown.exit_code == 5
     assert "ZeroDivisionError" in shown.stderr and "the harness itself failed: division by zero" in shown.stderr
+
+
+@pytest.mark.parametrize("level", ["--core", "--server"])
+@pytest.mark.parametrize("text", ["[]", "{}", "7", '{"faults": 5}', "not JSON"])
+def test_file_that_is_no_scenario_is_the_callers_mistake(level, text, tmp_path):
+    path = tmp_path / "scenario.json"
+    path.write_text(text)
+    shown = invoke("sim", level, "--scenario", str(path))
+    assert (shown.exit_code, "Traceback" in shown.stderr) == (2, False), shown.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("--help",), ("run", "--help")])
+def test_output_that_nobody_takes_accuses_neither_store_nor_machine(arguments):
+    """A full disk is told as the harness's failure; a reader that went away is not told of anything."""
+    command = [sys.executable, "-m", "jepsen_like.main", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (5, "jepsen-like: standard output cannot be written: No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as unread:
+        done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_line_that_cannot_be_written_ends_a_command_as_the_harness_s_failure(tmp_path, monkeypatch):
+    """Not as something that this machine does not have."""
+
+    def refuse(_text, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = written(tmp_path, GOOD, workload="register")
+    monkeypatch.setattr("jepsen_like.output.click.echo", refuse)
+    assert invoke("check", str(path)).exit_code == 5
+
+
+def test_help_of_each_command_says_what_its_own_statuses_mean():
+    """`shrink` and `report` of an invalid history do their work: 0."""
+    shown = {name: " ".join(invoke(name, "--help").output.split()).partition("Exit status: ")[2] for name in cli.commands}
+    assert all(text.startswith("0 ") and "5 the harness itself failed" in text for text in shown.values())
+    assert "1 something is wrong with the store" in shown["check"]
+    assert all("1 something" not in shown[name] for name in ("shrink", "report", "list"))
 
 
 def test_help_tells_every_exit_status():

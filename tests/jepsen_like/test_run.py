@@ -75,6 +75,13 @@ def test_run_that_is_interrupted_judges_what_there_is(tmp_path):
     assert CliRunner().invoke(cli, ["check", str(folder / HISTORY_FILE)]).exit_code == 3
 
 
+@pytest.mark.slow
+def test_flag_that_members_do_not_know_is_the_callers_mistake_in_their_words(tmp_path):
+    shown = CliRunner().invoke(cli, ["run", "--flag=--nosuch", "--members", "1", "--time", "1", "--out", str(tmp_path)])
+    assert shown.exit_code == 2, shown.output
+    assert "n1 does not start with --nosuch: flag provided but not defined: -nosuch" in shown.stderr
+
+
 def test_history_of_an_interrupted_run_is_whole_and_says_so(tmp_path):
     """Calls that were open are of unknown outcome, so nothing is missing; a valid verdict is out of reach."""
     written = io.StringIO()
