@@ -22,9 +22,9 @@ when an edit no longer fits its module exactly once.
 
 *Seeds* is how many seeds it took until one noticed: the median of as many runs with different first seeds as *runs* says, and the
 range. {bases} are wanted of each; tests are run once.
-A seed counts only if it finds nothing without the mutant. Simulated clusters come first, the core before the server; what
-they do not notice within {core} and {server} seeds meets the tests. What is *noticed by* the tests is not for simulations to see:
-`jepsen-like sim --mutant NAME` may find every seed valid then, and says at its end who notices it.
+A seed counts only if it finds nothing without the mutant. Simulated clusters come first, the core before the server; what they do
+not notice within {core} seeds of the one and {server} of the other meets the tests. What is *noticed by* the tests is not for
+simulations to see: `jepsen-like sim --mutant NAME` may find every seed valid then, and says at its end who notices it.
 
 Made by `python -m tests.mutants --write`; `python -m tests.mutants 13 62b` tries some.
 """

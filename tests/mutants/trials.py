@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEED_TIMEOUT_S = {"core": 60.0, "server": 240.0, "unit": 300.0}
 """A seed, or all tests of a mutant, that take longer hang, which counts as noticed."""
 
-SEEDS = {"core": 200, "server": 60, "unit": 1}
+SEEDS = {"core": 200, "server": 200, "unit": 1}
 """Seeds tried in one trial before the mutant counts as unnoticed at that level."""
 
 BASE_STEP = 10_000
