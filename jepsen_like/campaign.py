@@ -6,6 +6,7 @@ Prints results; everything that is worked out is elsewhere. Every function retur
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
 import platform
 import sys
@@ -23,6 +24,9 @@ from raftkv import __version__
 from raftkv.clock import SystemClock
 
 NOTHING_PROVED = 3
+
+ALL = "all"
+"""Every workload that a right store comes through."""
 
 
 def run(
@@ -42,6 +46,7 @@ def run(
 ) -> int:
     """The runs, one a workload; the status is the worst of theirs."""
     names = _named(workloads)
+    _make(out)
     number = SystemClock().random().getrandbits(31) if seed is None else seed
     again = " ".join(["jepsen-like", *sys.argv[1:], *([] if seed is not None else [f"--seed {number}"])])
     about = {"raftkv": __version__, "python": platform.python_version(), "replay": again}
@@ -79,14 +84,24 @@ def _print_interrupted(plan: runs.Plan, *, as_json: bool) -> int:
     return _print(result, as_json=as_json)
 
 
+def _make(folder: pathlib.Path) -> None:
+    """The folder is there and takes files. Raises ValueError: it cannot be so."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ValueError(f"--out {folder} cannot be made: {exc.strerror}") from exc
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"--out {folder} cannot be written to")
+
+
 def _named(workloads: Sequence[str]) -> list[str]:
-    if "all" in workloads:
-        return [entry.name for entry in catalog.WORKLOADS if entry.expected == catalog.VALID]
     for name in workloads:
-        catalog.entry_of(name)
+        if name != ALL:
+            catalog.entry_of(name)
     if not workloads:
         raise ValueError(f"no workload is given; there are {', '.join(catalog.BY_NAME)}")
-    return list(workloads)
+    right = [entry.name for entry in catalog.WORKLOADS if entry.expected == catalog.VALID]
+    return list(dict.fromkeys(one for name in workloads for one in (right if name == ALL else [name])))
 
 
 def _print(result: runs.Result, *, as_json: bool) -> int:
@@ -167,6 +182,8 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     other = "" if out is not None else runs.other_page(path.parent, path.name, judged.outcome)
     if other:
         raise ValueError(f"{other}: say --out to have a page somewhere else")
+    if out is not None:
+        _make(out)
     output.say(str(runs.draw(history, judged, out or path.parent, path.name)))
     return 0
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from jepsen_like import ending, output
 
@@ -138,6 +139,7 @@ def run(**options: Any) -> None:
         if options["endpoints"] is not None:
             # Refused before there is a folder of a run.
             endpoints.named(options["endpoints"])
+            _refuse_own()
         return campaign.run(**options)
 
     # Simulations break nothing that stays broken, and their processes side by side are ended by SIGTERM themselves.
@@ -262,6 +264,19 @@ def list_(as_json: bool) -> None:
         return 0
 
     raise SystemExit(_teaching(work))
+
+
+OWN = ("system", "backend", "members", "flags")
+"""Options of `run` that say how a cluster of its own is made."""
+
+
+def _refuse_own() -> None:
+    """Raises click.UsageError for options that nothing would be done about."""
+    ctx = click.get_current_context()
+    own = [one for one in ctx.command.params if one.name in OWN]
+    given = [one.opts[0] for one in own if ctx.get_parameter_source(str(one.name)) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: of a cluster that the run starts; with --endpoints there is none")
 
 
 def _range(text: str) -> range:

@@ -98,6 +98,10 @@ def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
         (("run", "--endpoints", " , "), "--endpoints names no server"),
         (("run", "--endpoints", "foo:bar", "--time", "1"), "--endpoints: endpoint 'foo:bar'"),
         (("run", "--endpoints", "ftp://127.0.0.1:1"), "unknown scheme 'ftp'"),
+        (("run", "--endpoints", "127.0.0.1:1", "--backend", "NS"), "--backend: of a cluster that the run starts"),
+        (("run", "--endpoints", "127.0.0.1:1", "--system", "etcd", "--flag=--x"), "--system, --flag: of a cluster that the run starts"),
+        (("run", "--endpoints", "127.0.0.1:1", "--members", "3"), "--members: of a cluster that the run starts"),
+        (("run", "--workload", "all,nosuch"), "no workload 'nosuch'"),
         (("run", "--time", "inf"), "not a finite number"),
         (("run", "--time", "nan"), "not a finite number"),
         (("run", "--rate", "inf"), "not a finite number"),
@@ -219,3 +223,19 @@ def test_sim_of_members_runs_a_printed_scenario_again(tmp_path):
     path.write_text(scenario.to_json())
     shown = invoke("sim", "--scenario", str(path), "--json")
     assert json.loads(shown.stdout)["trace_hash"] == runs.run(3, virtual_s=1.0).trace_hash
+
+
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_folder_that_cannot_be_made_is_told_in_one_sentence(command, tmp_path):
+    """Before anything else is tried there; a file in its place is no folder."""
+    history = written(tmp_path, GOOD, workload="register")
+    shown = invoke(command, *([str(history)] if command == "report" else ["--members", "1", "--time", "1"]), "--out", str(history / "x"))
+    assert (shown.exit_code, shown.stdout) == (2, ""), shown.output
+    assert shown.stderr == f"jepsen-like: --out {history / 'x'} cannot be made: Not a directory\n"
+
+
+def test_all_workloads_and_one_more_are_each_run_once():
+    from jepsen_like import campaign
+
+    names = campaign._named(["register", "all", "stale-register"])
+    assert names[0] == "register" and names[-1] == "stale-register" and len(names) == len(set(names)) > 8
