@@ -217,6 +217,7 @@ class Wipe(Fault):
 
     name = "wipe"
     row = 34
+    members_min = 2
     hold_s = (0.0, 0.5)
     verified_by = "a member that refuses to start and says why"
     state = "down"

@@ -45,6 +45,9 @@ class Fault(ABC):
     state: ClassVar[str] = ""
     """What its targets are meanwhile, for the report's member lanes."""
 
+    members_min: ClassVar[int] = 1
+    """In a smaller cluster there is nobody to do it to, or its quorum could not come back from it."""
+
     instruments: ClassVar[frozenset[str]] = frozenset()
     """What has to stand below the members, of `Cluster`'s instruments; `power` for either kind of disk that can lose power."""
 
@@ -65,6 +68,12 @@ class Fault(ABC):
     def unavailable_because(cls, cluster: Cluster) -> str:
         """Why it cannot be done to this cluster on this machine; empty when it can."""
         return ""
+
+    @classmethod
+    def impossible_because(cls, cluster: Cluster) -> str:
+        """The same, or that the cluster is too small for it."""
+        few = len(cluster.members) < cls.members_min
+        return f"needs at least {cls.members_min} members" if few else cls.unavailable_because(cluster)
 
     @abstractmethod
     async def apply(self) -> None:

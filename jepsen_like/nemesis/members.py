@@ -38,6 +38,7 @@ class Replace(Fault):
 
     name = "member-replace"
     row = 27
+    members_min = 2
     hold_s = (0.0, 1.0)
     verified_by = "the member lists: its old id is gone, its new one is there, a voter, and it serves"
     state = "joining"

@@ -35,7 +35,7 @@ class Nemesis:
         self.records: list[FaultRecord] = []
         available = []
         for fault in chosen(list(names)):
-            why = fault.unavailable_because(cluster)
+            why = fault.impossible_because(cluster)
             if why:
                 self._write(fault.skipped(why, recorder.now_ns()))
             else:

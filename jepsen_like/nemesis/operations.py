@@ -73,6 +73,7 @@ class LeaderMoves(Fault):
 
     name = "leader-moves"
     row = 30
+    members_min = 2
     verified_by = "the leader that members report after each hand-over"
 
     async def apply(self) -> None:
@@ -118,6 +119,7 @@ class SnapshotInstall(Fault):
 
     name = "snapshot-install"
     row = 28
+    members_min = 3
     hold_s = (0.0, 0.5)
     flags = ("--snapshot-count=100", "--snapshot-catchup-entries=50")
     verified_by = "the member's own word that it applied a snapshot from the leader"

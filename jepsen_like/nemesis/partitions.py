@@ -46,6 +46,7 @@ class Partition(Fault):
 
     verified_by = "traffic that the network held or dropped on the cut directions, and none that it let pass there"
     state = "partitioned"
+    members_min = 2
 
     def __init__(self, cluster: Cluster, rng: random.Random, recorder: Recorder) -> None:
         super().__init__(cluster, rng, recorder)
@@ -122,11 +123,7 @@ class MajoritiesRing(Partition):
 
     name = "partition-majorities-ring"
     row = 5
-
-    @classmethod
-    def unavailable_because(cls, cluster: Cluster) -> str:
-        """See Fault."""
-        return super().unavailable_because(cluster) or ("" if len(cluster.members) > 3 else "needs more than three members")
+    members_min = 4
 
     async def grudges(self) -> Grudges:
         """See Partition."""
@@ -138,6 +135,7 @@ class Bridge(Partition):
 
     name = "partition-bridge"
     row = 6
+    members_min = 3
 
     async def grudges(self) -> Grudges:
         """See Partition; the leader is in one of the halves, for with it in the middle nobody would notice anything."""

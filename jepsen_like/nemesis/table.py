@@ -67,7 +67,7 @@ class Availability:
         reasons = []
         for power in self._powers:
             self._cluster.power = power
-            reasons.append(fault.unavailable_because(self._cluster))
+            reasons.append(fault.impossible_because(self._cluster))
         return "" if "" in reasons else reasons[-1]
 
 

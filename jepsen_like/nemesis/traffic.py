@@ -299,6 +299,7 @@ class Flapping(Fault):
     name = "partition-flapping"
     row = 8
     hold_s = (1.0, 4.0)
+    members_min = 2
     verified_by = "changes made, and traffic that was cut off in between"
     state = "partitioned"
 

@@ -9,8 +9,10 @@ import pytest
 
 from jepsen_like import ledger
 from jepsen_like.cluster import Cluster, ClusterError
+from jepsen_like.cluster.proxies import Proxies
 from jepsen_like.nemesis.fault import Fault
 from jepsen_like.nemesis.nemesis import Nemesis
+from jepsen_like.nemesis.registry import FAULTS
 from jepsen_like.recorder import Recorder
 from tests.jepsen_like.nemesis.conftest import Marks
 
@@ -108,6 +110,34 @@ def test_fault_that_is_not_available_is_skipped_with_its_reason(cluster):
     assert nemesis.count == {"skipped": 2}
     assert all(record.skipped and not record.verified for record in nemesis.records)
     assert len(marks.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "possible"),
+    [
+        (1, set()),
+        (2, {"isolate", "halves", "one-way", "clients", "flapping"}),
+        (3, {"isolate", "halves", "one-way", "clients", "flapping", "bridge"}),
+    ],
+)
+def test_partition_of_too_few_members_is_skipped_with_its_reason(size, possible, tmp_path):
+    """Cut on no direction at all it would only look as if it had been tried."""
+    proxies = Proxies(1)
+    try:
+        cluster = Cluster(tmp_path, size=size, network=proxies)
+        nemesis = Nemesis(cluster, ["partition"], random.Random(1), Recorder(Marks(), lambda: 7))
+    finally:
+        proxies.release()
+    skipped = {record.name.removeprefix("partition-"): record.skipped for record in nemesis.records}
+    assert skipped.keys() == {"isolate", "halves", "majorities-ring", "bridge", "one-way", "clients", "flapping"} - possible
+    assert skipped["majorities-ring"] == "needs at least 4 members"
+
+
+def test_lone_member_meets_no_fault_that_takes_another_or_would_look_like_lost_data(tmp_path):
+    cluster = Cluster(tmp_path, size=1)
+    few = {name for name, fault in FAULTS.items() if fault.impossible_because(cluster).endswith("members")}
+    assert few >= {"wipe", "member-replace", "leader-moves", "snapshot-install"}
+    assert not few & {"kill", "pause", "delay", "disk-full"}
 
 
 def test_fault_that_never_had_its_turn_is_written_down(cluster):
