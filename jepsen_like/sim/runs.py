@@ -17,7 +17,7 @@ from typing import Any
 
 from jepsen_like import ledger
 from jepsen_like.checker.verdict import INVALID, UNKNOWN, Findings, Verdict, merged
-from jepsen_like.history import History, Operation
+from jepsen_like.history import OK, History, Operation
 from jepsen_like.sim import escapes, places, swarm
 from jepsen_like.sim.announced import Announced
 from jepsen_like.sim.bystander import Bystander
@@ -47,6 +47,9 @@ UNWATCHED_WITHIN_S = 10.0
 
 OVER_WITHIN_S = 600.0
 """Virtual time of a run beyond its load: it hangs if it takes longer."""
+
+REASON_MAX, REASONS_MAX = 500, 5
+"""Characters of a sentence in a seed's line, and sentences."""
 
 PREFIXES: Mapping[str, str] = {"register": "r/", "txn": "t/", "watch": "w/", "lease": "e/"}
 """Where the keys of each workload lie that may share a store with others."""
@@ -99,10 +102,8 @@ class Result:
     trace_hash: str
     virtual_s: float
     wall_s: float
-    """Of processor time."""
-
     ops: int
-    """Completed calls of clients, whatever their outcome."""
+    """Operations that were answered with success."""
 
     faults: Mapping[str, int]
     """By name, those whose effect was seen."""
@@ -121,11 +122,16 @@ class Result:
         """The one line of `--json`."""
         names = ("seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults")
         line = {name: getattr(self, name) for name in names} | {"reached": dict(self.reached)}
-        reasons = [self.reason] if self.verdict == REJECTED else self.findings.reasons if self.verdict == UNKNOWN else []
-        line["reasons"] = [text[:500] for text in reasons[:5]]
+        line["reasons"] = [text[:REASON_MAX] for text in self._reasons()[:REASONS_MAX]]
         if self.verdict == INVALID:
-            line["anomalies"] = [f"{one.kind}: {one.explanation}"[:500] for one in self.findings.anomalies[:5]]
+            line["anomalies"] = line["reasons"]
         return line
+
+    def _reasons(self) -> Sequence[str]:
+        """Why the run is not valid."""
+        if self.verdict == INVALID:
+            return [f"{one.kind}: {one.explanation}" for one in self.findings.anomalies]
+        return [self.reason] if self.verdict == REJECTED else self.findings.reasons if self.verdict == UNKNOWN else []
 
 
 def run(
@@ -149,7 +155,7 @@ def run(
 
 
 def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]] | None) -> Result:
-    started_s = time.process_time()
+    started_s = time.perf_counter()
     history = History(about={"seed": seed, "scenario": scenario.to_json()})
     loop = VirtualLoop(seed, schedule=scenario.schedule, grain_s=scenario.grain_s)
     loop.journal = journal
@@ -157,7 +163,7 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
     with Points(POINTS) as points, escapes.refused(), virtual_time(loop):
         simulated = _Run(loop, scenario, history)
         findings = simulated.run()
-    wall_s = time.process_time() - started_s
+    wall_s = time.perf_counter() - started_s
     verified = [record for record in simulated.injector.records if record.verified]
     reason = "" if findings.anomaly_count else _rejected(history, simulated)
     result = Result(
@@ -166,7 +172,7 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
         trace_hash=loop.trace_hash(),
         virtual_s=round(loop.now_s - simulated.began_s, 3),
         wall_s=round(wall_s, 3),
-        ops=len(history.operations),
+        ops=_answered(history),
         faults=dict(sorted(Counter(record.name for record in verified).items())),
         reached=points.met,
         history=history,
@@ -179,9 +185,13 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
     return result
 
 
+def _answered(history: History) -> int:
+    return sum(one.outcome == OK for one in history.operations)
+
+
 def _rejected(history: History, simulated: _Run) -> str:
-    if len(history.operations) < OPERATIONS_MIN:
-        return f"only {len(history.operations)} operations completed"
+    if (count := _answered(history)) < OPERATIONS_MIN:
+        return f"only {count} operations completed"
     spans = [(record.start_ns, record.end_ns) for record in simulated.injector.records if record.verified]
     if not any(op.invoke_ns <= end and op.complete_ns >= start for start, end in spans for op in history.operations):
         return "no fault met an operation"

@@ -35,6 +35,11 @@ class Nemesis:
         self.active = 0
         self.begun = 0
         self.counts: Counter[str] = Counter()
+        """Faults begun, by kind."""
+
+        self.weather: Counter[str] = Counter()
+        """What came of them."""
+
         self._random = stream(world.scenario.seed, "nemesis")
         self._ends: dict[int, _End] = {}
         self._kinds: dict[str, Callable[[int, Fault, list[Member]], _End | None]] = {
@@ -258,7 +263,7 @@ class Nemesis:
         assert asked.node is not None
         try:
             asked.node.propose_change(change)
-            self.counts["change proposed"] += 1
+            self.weather["change proposed"] += 1
         except RaftKVError:
             reached("change_refused")
         self.world.arm(asked)

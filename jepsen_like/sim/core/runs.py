@@ -31,6 +31,9 @@ REJECTED = "rejected"
 OPS_MIN = 500
 """Completed operations below which a run of a minute or more is rejected; a shorter one needs its share."""
 
+REASON_MAX = 500
+"""Characters of a sentence that says why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -44,9 +47,11 @@ class Result:
     virtual_s: float
     wall_s: float
     ops: int
-    """Operations that completed."""
+    """Operations that were answered with success."""
 
     faults: dict[str, int]
+    """Injected, by kind."""
+
     reached: dict[str, int]
     rule: str = ""
     """The rule that was broken, or why the run was rejected."""
@@ -57,13 +62,18 @@ class Result:
 
     all_timeouts: float = 0.0
     cpu_s: float = 0.0
+    weather: dict[str, int] = field(default_factory=dict)
+    """What came of the surroundings and of faults: messages that the network lost or held, disk errors that somebody met, changes that
+    a leader took."""
+
     scenario: Scenario | None = field(default=None, repr=False)
 
     def to_json(self) -> str:
         """One line, without the scenario."""
-        names = ("seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "reached", "rule", "detail")
+        names = ("seed", "verdict", "trace_hash", "virtual_s", "wall_s", "ops", "faults", "weather", "reached", "rule", "detail")
         # Whoever reads lines of both simulations finds the reasons of both in one place.
-        reasons = [self.rule] if self.verdict == REJECTED else []
+        reasons = [f"{self.rule}: {self.detail.strip()}"[:REASON_MAX] if self.verdict == INVALID and self.detail else self.rule]
+        reasons = reasons if self.verdict != VALID else []
         return json.dumps({name: getattr(self, name) for name in names} | {"reasons": reasons})
 
     @property
@@ -106,6 +116,7 @@ def _judged(scenario: Scenario) -> Result:
         wall_s=0.0,
         ops=load.ok,
         faults=simulation.fault_counts(),
+        weather=simulation.weather_counts(),
         reached=points.met,
         rule=rule,
         detail=detail,

@@ -277,7 +277,7 @@ class Simulation:
             return
         if member.disk.error_due:
             reached("sync_failed")
-            self.nemesis.counts["disk error met"] += 1
+            self.nemesis.weather["disk error met"] += 1
             self.stop(member, power=False)
         elif member.paused:
             member.sync_missed = True
@@ -356,8 +356,12 @@ class Simulation:
             self.arm(sender)
 
     def fault_counts(self) -> dict[str, int]:
-        """What was done to the cluster, by kind."""
-        counts: Counter[str] = Counter(self.nemesis.counts)
+        """The faults that were injected, by kind."""
+        return dict(self.nemesis.counts)
+
+    def weather_counts(self) -> dict[str, int]:
+        """What came of them, and of a network that is never quite good."""
+        counts: Counter[str] = Counter(self.nemesis.weather)
         if self.network.hits:
             counts["messages"] = self.network.hits
         return dict(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,19 @@ def test_fault_on_the_way_makes_a_run_count():
     """One pause of the leader is a fault that operations meet."""
     result = run(1, replace(CALM, faults=(Fault(4_000, "pause", (0,), 500),)))
     assert result.verdict == "valid" and result.faults == {"pause": 1} and result.ops > 200
+
+
+def test_what_comes_of_faults_is_not_counted_as_faults() -> None:
+    """Lost messages and disk errors that somebody met were injected by nobody."""
+    result = run(3, virtual_s=20.0)
+    assert result.scenario is not None and set(result.faults) <= {fault.kind for fault in result.scenario.faults}
+    assert sum(result.faults.values()) <= len(result.scenario.faults) and result.weather["messages"] > 0
+
+
+def test_line_of_an_invalid_seed_says_why() -> None:
+    """In `reasons`, where lines of both simulations say it."""
+    line = json.loads(replace(run(1, CALM), verdict="invalid", rule="one leader a term", detail="1 and 2 in 4").to_json())
+    assert line["reasons"] == ["one leader a term: 1 and 2 in 4"]
 
 
 def test_failing_scenario_shrinks_to_the_faults_it_needs(monkeypatch):

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import pytest
 
+from jepsen_like.checker.verdict import Findings
+from jepsen_like.history import History, Operation
 from jepsen_like.sim import runs, shrinking, swarm
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.scenario import Fault, Scenario
@@ -120,6 +122,16 @@ def test_members_that_start_are_promoted_and_go_again_under_load(seed: int) -> N
     changes = Counter((one.f, one.outcome) for one in result.history.operations)
     assert changes["member-promote", "ok"] == result.reached["learner_promoted"]
     assert changes["member-add", "ok"] > 3 and changes["member-remove", "ok"] > 3
+
+
+def test_line_of_an_invalid_seed_says_why() -> None:
+    """In `reasons`, where lines of both simulations say it; `ops` counts what was answered with success, as the other's does."""
+    found = Findings()
+    found.add("stale-read", "it was over")
+    calls = [Operation(1, "get", "k", 0, None, at, at, outcome) for at, outcome in enumerate(("ok", "fail", "unknown"))]
+    assert runs._answered(History(calls)) == 1
+    result = runs.Result(1, "invalid", "", 1.0, 1.0, 1, {}, {}, History(), swarm.scenario(1), found.verdict(1))
+    assert result.to_json()["reasons"] == result.to_json()["anomalies"] == ["stale-read: it was over"]
 
 
 def test_run_without_enough_work_is_rejected() -> None:
