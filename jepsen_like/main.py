@@ -131,7 +131,12 @@ def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 @click.option("--out", default=OUT, show_default=True, type=click.Path(path_type=pathlib.Path), help="Where each run gets a folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a run, and nothing else, on standard output.")
 def run(**options: Any) -> None:
-    """Runs workloads against a real cluster under faults, and judges what the clients saw."""
+    """Runs workloads against a real cluster under faults, and judges what the clients saw.
+
+    Each workload has a run of its own, which lasts --time and at most 133 seconds more: 10 for every member's first answer, 3 of load around the
+    faults, 120 for healing, recovery and last reads, after which it ends with the verdict so far. A cluster of the run's own starts before
+    (60 seconds at most), and checking, which takes no longer than the load as a rule, comes after.
+    """
 
     def work() -> int:
         from jepsen_like import campaign, endpoints

@@ -28,6 +28,11 @@ WARM_UP_S = 1.0
 COOL_DOWN_S = 2.0
 """Load goes on for so long after the time of faults, over healing and recovery."""
 
+AFTER_LOAD_S = 120.0
+"""For all that follows the load: recovery and last answers, which give up by themselves after 30 seconds each, and watchers, which are waited
+for up to 60. A cluster that does not recover is found before; what goes on for longer is ended.
+"""
+
 HISTORY_FILE, RUN_FILE = "history.jsonl", "run.json"
 
 
@@ -245,6 +250,31 @@ async def _phases(
     away = await readiness.troubles(world)
     if away:
         return [(judgement.UNAVAILABLE, f"the cluster was not well before the run began: {text}") for text in away]
+    phase = ""
+
+    def told(name: str) -> None:
+        nonlocal phase
+        phase = name
+        tell(name)
+
+    found: list[tuple[str, str]] = []
+    limit = asyncio.timeout(WARM_UP_S + plan.time_s + COOL_DOWN_S + AFTER_LOAD_S)
+    try:
+        async with limit:
+            found = await _bounded(plan, world, workload, faults, told, onlooker)
+    except Exception:
+        # What fails while a run is being ended is no fault of the store's.
+        if not limit.expired():
+            raise
+    if limit.expired():
+        return [(judgement.CUT_SHORT, f"the run was cut short: {AFTER_LOAD_S:.0f} s after its load it was not over, at {phase!r}")]
+    return found
+
+
+async def _bounded(
+    plan: Plan, world: World, workload: Workload, faults: Faults | None, tell: Callable[[str], None], onlooker: World | None
+) -> list[tuple[str, str]]:
+    """Load and last reads, and the notes of what went wrong with the cluster."""
     trouble: list[tuple[str, str]] = []
     try:
         try:

@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from jepsen_like import judgement
-from jepsen_like.history import load, load_file
+from jepsen_like import run as runs
+from jepsen_like.history import History, load, load_file
 from jepsen_like.main import cli
 from jepsen_like.recorder import Recorder
 from jepsen_like.run import HISTORY_FILE, Plan, Tape, execute
@@ -137,3 +138,35 @@ def test_member_that_was_away_before_the_run_began_rejects_it_by_its_address(tmp
         assert reason.startswith(f"the cluster was not well before the run began: http://{host}:") and f"({host}) gave no answer" in reason
 
     simulate(1, scenario)
+
+
+class Endless:
+    """A load that never comes to its end, or whose last reads do not."""
+
+    name = "endless"
+
+    def __init__(self, *, of_load: bool) -> None:
+        self._of_load = of_load
+
+    async def run(self, world: SimulatedWorld, *, until_s: float, rate: float) -> None:
+        await world.sleep(1e9 if self._of_load else until_s - world.now_s())
+
+    async def finish(self, world: SimulatedWorld) -> None:
+        await world.sleep(1e9)
+
+
+@pytest.mark.parametrize(("of_load", "phase"), [(True, "healed"), (False, "last reads")])
+def test_run_that_does_not_come_to_its_end_is_ended_and_says_where(of_load, phase, tmp_path):
+    """A load that waits for what never comes holds nobody for ever, and accuses nobody."""
+    plan = Plan("register", 1, tmp_path, time_s=3.0)
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        world = SimulatedWorld(cluster, History())
+        began_s = world.now_s()
+        found = await runs._phases(plan, world, Endless(of_load=of_load), None, lambda _phase: None, None)
+        assert found == [(judgement.CUT_SHORT, f"the run was cut short: 120 s after its load it was not over, at {phase!r}")]
+        assert 126.0 <= world.now_s() - began_s < 127.0
+
+    simulate(1, scenario, 1)
