@@ -59,7 +59,7 @@ class Judgement:
     """Why the history proves nothing."""
 
     left_out: tuple[str, ...] = ()
-    """Which rules could not be applied, as the stamp does not say enough."""
+    """Which rules could not be applied, as the stamp does not say enough, and what such a run cannot show."""
 
     not_injected: tuple[str, ...] = ()
     """Faults that were asked for and never begun, with the reason of each: the history says nothing of them."""
@@ -166,16 +166,24 @@ def judge(history: History, workload: str | None = None) -> Judgement:
     else:
         rejected += acceptance.rejections(history, entry, time_s=time_s, wanted_faults=nemesis)
     seed = history.about.get("seed")
+    verdict = checked(certain(history), name)
+    if verdict.valid and _at_one_member(history) and entry.expected == catalog.INVALID:
+        left_out.append(f"a single endpoint cannot show stale reads: that {name} found none says nothing of the harness or the store")
     return Judgement(
         name,
         nemesis,
         seed if isinstance(seed, int) else 0,
         time_s,
-        checked(certain(history), name),
+        verdict,
         tuple(rejected),
         tuple(left_out),
         tuple(acceptance.not_injected(history)),
     )
+
+
+def _at_one_member(history: History) -> bool:
+    """Whether nobody asked a second one."""
+    return len({one.member for one in history.operations if one.member}) <= 1
 
 
 def _asked_for(about: Mapping[str, Any]) -> tuple[float, tuple[str, ...], list[str]]:

@@ -133,9 +133,9 @@ def _list(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 def run(**options: Any) -> None:
     """Runs workloads against a real cluster under faults, and judges what the clients saw.
 
-    Each workload has a run of its own, which lasts --time and at most 133 seconds more: 10 for every member's first answer, 3 of load around the
-    faults, 120 for healing, recovery and last reads, after which it ends with the verdict so far. A cluster of the run's own starts before
-    (60 seconds at most), and checking, which takes no longer than the load as a rule, comes after.
+    Each workload has a run of its own, which lasts --time and at most 133 seconds more: 10 for every member's first answer, 3 of
+    load around the faults, 120 for healing, recovery and last reads, after which it ends with the verdict so far. A cluster of the
+    run's own starts before (60 seconds at most), and the checkers' work comes after.
     """
 
     def work() -> int:

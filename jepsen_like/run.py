@@ -29,8 +29,8 @@ COOL_DOWN_S = 2.0
 """Load goes on for so long after the time of faults, over healing and recovery."""
 
 AFTER_LOAD_S = 120.0
-"""For all that follows the load: recovery and last answers, which give up by themselves after 30 seconds each, and watchers, which are waited
-for up to 60. A cluster that does not recover is found before; what goes on for longer is ended.
+"""For all that follows the load: recovery and last answers, which give up by themselves after 30 seconds each, and watchers, which are
+waited for up to 60. A cluster that does not recover is found before; what goes on for longer is ended.
 """
 
 HISTORY_FILE, RUN_FILE = "history.jsonl", "run.json"

@@ -277,3 +277,12 @@ def test_fault_that_was_never_begun_is_named_wherever_a_run_is_told(tmp_path):
     page, junit, summary = ((tmp_path / name).read_text() for name in ("report.html", "junit.xml", "summary.md"))
     assert "not injected: kill: not drawn in 12 s" in page.partition("</header>")[0]
     assert '<skipped message="not drawn in 12 s"/>' in junit and "not injected: kill: not drawn in 12 s" in summary
+
+
+@pytest.mark.parametrize(("members", "told"), [(("n1",), True), (("n1", "n2"), False)])
+def test_positive_control_at_one_endpoint_says_that_it_could_find_nothing(members, told):
+    """A member always answers with the newest it has: alone, no read of it is stale, and `valid` would mislead."""
+    operations = [one._replace(member=members[at % len(members)]) for at, one in enumerate(puts(100))]
+    judged = judgement.judge(History(operations, about={**STAMP, "workload": "stale-register"}))
+    assert any("a single endpoint cannot show stale reads" in reason for reason in judged.reasons) is told
+    assert judgement.judge(History(operations, about=STAMP)).reasons == ()
