@@ -5,20 +5,31 @@ stand and in every module of ours that imported them; the classes of `datetime`,
 the interpreter itself tells of (files, threads, sockets, processes) is refused wherever it comes from. What imports a module, shows a
 traceback or watches the run as a debugger does may go on. Logging asks for the time of its records and gets virtual time. The collector
 runs at the run's end only: when it runs decides when finalizers do. Source: spec/faults.md §3c (6); PEP 578.
+
+Whoever catches the error has escaped all the same: the block's list has every escape, and a run with one is invalid.
+
+Not refused, because the interpreter offers no place to: methods of types written in C, of which locks (`Lock.acquire`, `Thread.join`,
+which waits for one, and `SimpleQueue.get`), generators and open files that were made before the run are the ones that matter; what
+is called through `ctypes` or by a library in C without telling the interpreter; and the same functions taken from `posix`, by which
+modules are imported.
 """
 
 from __future__ import annotations
 
+import _random
 import _thread
 import asyncio
 import gc
+import locale
 import os
+import platform
 import random
 import secrets
 import select
 import selectors
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -48,7 +59,14 @@ FUNCTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (random, ("randbytes", "triangular", "betavariate", "gammavariate", "gauss", "lognormvariate", "normalvariate", "vonmisesvariate")),
     (random, ("paretovariate", "weibullvariate", "getstate", "setstate")),
     (os, ("urandom", "getrandom", "fork", "posix_spawn", "system", "popen", "fsync", "fdatasync", "sync", "times", "getpid", "getppid")),
-    (os, ("getloadavg", "wait", "waitpid", "kill", "pipe", "read", "write", "stat", "lstat")),
+    (os, ("getloadavg", "wait", "waitpid", "kill", "pipe", "pipe2", "eventfd", "memfd_create", "openpty", "mkfifo", "sendfile")),
+    (os, ("read", "readv", "pread", "preadv", "write", "writev", "pwrite", "pwritev", "lseek", "ftruncate", "posix_fallocate", "isatty")),
+    (os, ("stat", "lstat", "fstat", "statvfs", "fstatvfs", "access", "readlink", "getcwd", "getcwdb", "chdir", "fchdir", "umask")),
+    (os, ("uname", "cpu_count", "sched_getaffinity", "sched_yield", "getlogin", "get_terminal_size")),
+    (time, ("tzset",)),
+    (locale, ("setlocale",)),
+    (platform, ("node", "uname", "platform", "version", "release", "processor", "libc_ver")),
+    (ssl, ("RAND_bytes", "RAND_add")),
     (_thread, ("start_new_thread", "start_new")),
     (uuid, ("uuid1", "uuid4", "getnode")),
     (secrets, ("token_bytes", "token_hex", "token_urlsafe", "randbelow", "randbits", "choice")),
@@ -61,6 +79,8 @@ DEFAULTS: dict[str, int] = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 
 
 METHODS: tuple[tuple[type, str], ...] = (
     (threading.Thread, "start"),
+    (threading.Condition, "wait"),
+    (threading.Event, "wait"),
     (socket.socket, "__init__"),
     (subprocess.Popen, "__init__"),
     (selectors.SelectSelector, "__init__"),
@@ -76,7 +96,7 @@ EVENTS = frozenset(
     + ("os.forkpty", "os.kill", "os.killpg", "os.link", "os.listdir", "os.mkdir", "os.posix_spawn", "os.remove", "os.rename", "os.rmdir")
     + ("os.scandir", "os.spawn", "os.symlink", "os.system", "os.truncate", "os.utime", "socket.__new__", "socket.bind", "socket.connect")
     + ("socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname", "socket.gethostname", "socket.getnameinfo", "socket.sendmsg")
-    + ("socket.sendto", "subprocess.Popen", "tempfile.mkdtemp", "tempfile.mkstemp", "time.sleep")
+    + ("socket.sendto", "sqlite3.connect", "subprocess.Popen", "tempfile.mkdtemp", "tempfile.mkstemp", "time.sleep")
 )
 """What the interpreter tells of, whoever does it: Python, a library in C, a function that was imported before the run."""
 
@@ -88,21 +108,34 @@ class EscapedSimulation(RuntimeError):
 class _Guard:
     """Who is held: one thread, below one frame. None while nothing runs."""
 
-    __slots__ = ("below", "thread")
+    __slots__ = ("below", "escapes", "thread")
 
     def __init__(self) -> None:
         self.thread = 0
         self.below: FrameType | None = None
+        self.escapes: list[EscapedSimulation] = []
 
     def check(self, what: str, frame: FrameType | None) -> None:
-        """Raises EscapedSimulation, with the nearest call site outside this module, unless an onlooker asks."""
-        site = frame
+        """Raises EscapedSimulation, with the nearest call site outside the standard library, unless an onlooker asks."""
+        assert frame is not None
+        site, found = frame, False
         while frame is not None and frame is not self.below:
             if frame.f_globals.get("__name__", "").partition(".")[0] in ONLOOKERS:
                 return
+            if not found and not _is_of_python(frame.f_code.co_filename):
+                site, found = frame, True
             frame = frame.f_back
-        assert site is not None
-        raise EscapedSimulation(f"{what} called at {site.f_code.co_filename}:{site.f_lineno} in {site.f_code.co_qualname}")
+        escape = EscapedSimulation(f"{what} called at {site.f_code.co_filename}:{site.f_lineno} in {site.f_code.co_qualname}")
+        self.escapes.append(escape)
+        raise escape
+
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_PACKAGES = tuple(f"{_LIBRARY}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+
+
+def _is_of_python(file: str) -> bool:
+    return file.startswith("<frozen ") or (file.startswith(_LIBRARY) and not file.startswith(_PACKAGES))
 
 
 _GUARD = _Guard()
@@ -151,6 +184,29 @@ def _seed(original: Callable[..., None]) -> Callable[..., None]:
     return seed
 
 
+def _unseeded(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The generator beneath Python's, which without a seed takes one from the machine."""
+
+    def generator(*args: Any) -> Any:
+        if (not args or args[0] is None) and threading.get_ident() == _GUARD.thread:
+            _GUARD.check("_random.Random() without a seed", sys._getframe(1))
+        return original(*args)
+
+    return generator
+
+
+class _Closed:
+    """Stands for an object of which every use is a way out."""
+
+    def __init__(self, name: str, original: Any) -> None:
+        self._name, self._original = name, original
+
+    def __getattr__(self, attribute: str) -> Any:
+        if threading.get_ident() == _GUARD.thread:
+            _GUARD.check(f"{self._name}.{attribute}", sys._getframe(1))
+        return getattr(self._original, attribute)
+
+
 _hooked = False
 
 
@@ -163,8 +219,11 @@ def _hook() -> None:
 
 
 @contextmanager
-def refused() -> Iterator[None]:
-    """While the block runs, in this thread, every way out raises EscapedSimulation. The collector rests."""
+def refused() -> Iterator[list[EscapedSimulation]]:
+    """While the block runs, in this thread, every way out raises EscapedSimulation. The collector rests.
+
+    The block gets the list of those that were raised, whoever caught them.
+    """
     assert not _GUARD.thread, "one simulation at a time"
     _hook()
     undo: list[tuple[Any, str, Any]] = []
@@ -189,6 +248,8 @@ def refused() -> Iterator[None]:
     for kind, name in METHODS:
         put(kind, name, _refusal(f"{kind.__name__}.{name}", getattr(kind, name)))
     put(random.Random, "seed", _seed(random.Random.seed))
+    put(_random, "Random", _unseeded(_random.Random))
+    put(random, "_inst", _Closed("random._inst", random._inst))
     for text, module in list(sys.modules.items()):
         if module is not None and text.partition(".")[0] in OURS and text not in (__name__, dates.__name__):
             for name, value in list(vars(module).items()):
@@ -198,9 +259,9 @@ def refused() -> Iterator[None]:
         put(gc, name, lambda *_args: 0)
     enabled = gc.isenabled()
     gc.disable()
-    _GUARD.thread, _GUARD.below = threading.get_ident(), _caller()
+    _GUARD.thread, _GUARD.below, _GUARD.escapes = threading.get_ident(), _caller(), []
     try:
-        yield
+        yield _GUARD.escapes
     finally:
         _GUARD.thread, _GUARD.below = 0, None
         for owner, name, value in reversed(undo):

@@ -57,6 +57,9 @@ PREFIXES: Mapping[str, str] = {"register": "r/", "txn": "t/", "watch": "w/", "le
 APART = 1_000_000
 """Between the process numbers of the load and those of the bystander, which has a recorder of its own."""
 
+ESCAPED = escapes.EscapedSimulation.__name__
+"""The anomaly of a run that reached for something real."""
+
 LEASE_CALLS = ("grant", "keepalive", "lease-ttl", "revoke")
 
 POINTS = (
@@ -160,9 +163,11 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
     loop = VirtualLoop(seed, schedule=scenario.schedule, grain_s=scenario.grain_s)
     loop.journal = journal
     loop.network.delay_s = scenario.delay_s
-    with Points(POINTS) as points, escapes.refused(), virtual_time(loop):
+    with Points(POINTS) as points, escapes.refused() as escaped, virtual_time(loop):
         simulated = _Run(loop, scenario, history)
         findings = simulated.run()
+    if escaped and ESCAPED not in findings.kinds:
+        findings = merged((_swallowed(escaped), findings))
     wall_s = time.perf_counter() - started_s
     verified = [record for record in simulated.injector.records if record.verified]
     reason = "" if findings.anomaly_count else _rejected(history, simulated)
@@ -183,6 +188,14 @@ def _result(seed: int, scenario: Scenario, journal: list[tuple[float, int, int]]
     )
     simulated.drop()
     return result
+
+
+def _swallowed(escaped: Sequence[escapes.EscapedSimulation]) -> Verdict:
+    """Escapes that somebody caught: the run is invalid all the same."""
+    found = Findings()
+    for escape in escaped:
+        found.add(ESCAPED, str(escape))
+    return found.verdict(0)
 
 
 def _answered(history: History) -> int:
