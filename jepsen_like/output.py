@@ -13,8 +13,6 @@ import signal
 import sys
 from collections.abc import Iterator
 
-import click
-
 FAILED = 5
 """The exit status of a harness that could not do its work."""
 
@@ -43,7 +41,7 @@ def say(text: str, *, nl: bool = True) -> None:
         OutputError: it takes no more.
     """
     with written():
-        click.echo(text, nl=nl)
+        print(text, end="\n" if nl else "", flush=True)
 
 
 @contextlib.contextmanager
@@ -58,7 +56,7 @@ def written() -> Iterator[None]:
 def tell(text: str) -> None:
     """To standard error; where it takes nothing, the exit status has to do."""
     with contextlib.suppress(OSError):
-        click.echo(text, err=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def settle() -> None:

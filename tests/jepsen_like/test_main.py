@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pathlib
@@ -187,17 +186,6 @@ def test_output_that_nobody_takes_accuses_neither_store_nor_machine(arguments):
     with os.fdopen(writing, "w") as unread:
         done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (141, "")
-
-
-def test_line_that_cannot_be_written_ends_a_command_as_the_harness_s_failure(tmp_path, monkeypatch):
-    """Not as something that this machine does not have."""
-
-    def refuse(_text, **_options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path = written(tmp_path, GOOD, workload="register")
-    monkeypatch.setattr("jepsen_like.output.click.echo", refuse)
-    assert invoke("check", str(path)).exit_code == 5
 
 
 def test_help_of_each_command_says_what_its_own_statuses_mean():

@@ -189,7 +189,7 @@ BANNED: dict[str, tuple[str, ...]] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("raftkv.rpc.http", "raftkv.connection_log", "resource_api.http.shell", "resource_api.client"),
     "bcrypt": ("raftkv.state", "raftkv.server"),
-    "click": ("raftctl", "jepsen_like.main", "jepsen_like.campaign", "jepsen_like.seeds"),
+    "click": ("raftctl", "jepsen_like.main", "jepsen_like.seeds"),
     "crc32c": ("raftkv.storage", "raftkv.mvcc", "raftkv.state", "raftkv.server"),
     "cryptography": ("raftctl", "resource_api.security", "resource_api.schema.validation.certificates"),
     "google": ("raftkv.pb", "raftkv.rpc", "raftkv.state", "raftkv.server", "raftkv.client", "raftkv.mvcc", "raftctl"),
