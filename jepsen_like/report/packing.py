@@ -15,7 +15,7 @@ from typing import Any
 
 from jepsen_like import ledger
 from jepsen_like.checker.verdict import Verdict
-from jepsen_like.history import OK, UNKNOWN, History, KeyValue, Mark, Operation
+from jepsen_like.history import OK, UNKNOWN, History, KeyValue, Mark, Operation, Watch, WatchResponse
 from jepsen_like.report.numbers import Numbers, error_class
 
 OPERATIONS_MAX = 100_000
@@ -200,3 +200,16 @@ def stamps_of(record: Any) -> tuple[int, ...]:
     if isinstance(record, Operation):
         return (record.invoke_ns, record.complete_ns)
     return tuple(stamp for name in ("time_ns", "opened_ns", "start_ns", "end_ns") if isinstance(stamp := getattr(record, name, None), int))
+
+
+def keys_of(record: Any) -> tuple[str, ...]:
+    """The keys a record of a history names: its own, or those of its steps and events."""
+    if isinstance(record, WatchResponse):
+        return tuple(event.kv.key for event in record.events)
+    if isinstance(record, Watch):
+        return (record.key,)
+    if not isinstance(record, Operation):
+        return ()
+    if record.f == "txn":
+        return tuple(one[0] for one in record.argument[0]) + tuple(step[1] for steps in record.argument[1:] for step in steps)
+    return tuple(step[1] for step in record.argument) if record.f == "append" else (record.key,)

@@ -19,10 +19,12 @@ from jepsen_like.history import UNKNOWN as INDEFINITE
 from jepsen_like.report import charts
 from jepsen_like.report.figure import figure
 from jepsen_like.report.numbers import Numbers, Quantiles, active, named, numbers
-from jepsen_like.report.packing import stamps_of, timeline
+from jepsen_like.report.packing import keys_of, stamps_of, timeline
+from jepsen_like.report.printable import printable, printable_data
 
 ANOMALIES_SHOWN = 20
 FIGURES_SHOWN = 6
+KEYS_SHOWN = 40
 FAULTS_SHOWN = 2_000
 
 BYTES_MAX = 2_000_000
@@ -121,14 +123,25 @@ def _anomalies(verdict: Verdict, counted: Numbers) -> str:
         picture = _tried(partial(figure, anomaly, counted.start_ns)) if place < FIGURES_SHOWN else ""
         if isinstance(picture, _Failed):
             picture = _broken("the figure", picture)
-        keys = f" Keys: <code>{escape(', '.join(map(str, anomaly.keys[:8])))}</code>." if anomaly.keys else ""
+        keys = _keys(anomaly)
         parts.append(
             f'<div class="anomaly" id="anomaly-{place}"><p><span class="kind">{escape(str(anomaly.kind))}</span> '
             f"(promise {rule(str(anomaly.kind))}): {escape(str(anomaly.explanation))}.{keys}{_meanwhile(anomaly, counted)} "
             f'<button data-look="{place}">Show in the timeline</button></p><div class="scroll">{picture}</div></div>'
         )
     left = verdict.anomaly_count - min(len(verdict.anomalies), ANOMALIES_SHOWN)
+    undrawn = min(len(verdict.anomalies), ANOMALIES_SHOWN) - FIGURES_SHOWN
+    if undrawn > 0:
+        parts.append(f"<p>Only the first {FIGURES_SHOWN} are drawn; {undrawn:,} shown after them have no drawing.</p>")
     return "".join(parts) + (f"<p>{left:,} more are not shown.</p>" if left > 0 else "")
+
+
+def _keys(anomaly: Anomaly) -> str:
+    """Its own and those of the records that prove it, which may be others'."""
+    named = [*map(str, anomaly.keys), *(str(key) for record in anomaly.operations for key in keys_of(record))]
+    keys = list(dict.fromkeys(key for key in named if key))
+    more = f" and {len(keys) - KEYS_SHOWN:,} more" if len(keys) > KEYS_SHOWN else ""
+    return f" Keys: <code>{escape(', '.join(keys[:KEYS_SHOWN]))}</code>{more}." if keys else ""
 
 
 def _meanwhile(anomaly: Anomaly, counted: Numbers) -> str:
@@ -296,7 +309,7 @@ def _broken(what: str, why: str) -> str:
 
 def _embedded(data: Mapping[str, Any]) -> str:
     """As JSON that cannot end its script element."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str)
+    text = json.dumps(printable_data(data), separators=(",", ":"), ensure_ascii=False, default=str)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
@@ -304,14 +317,13 @@ def _document(about: Mapping[str, Any], parts: Sequence[str], data: str) -> str:
     files = importlib.resources.files("jepsen_like.report")
     style = files.joinpath("page.css").read_text(encoding="utf-8")
     script = files.joinpath("page.js").read_text(encoding="utf-8")
-    title = escape(
-        " ".join(words(about[name]) for name in ("workload", "nemesis", "seed") if about.get(name) not in (None, "")) or "jepsen-like"
-    )
+    named = " ".join(words(about[name]) for name in ("workload", "nemesis", "seed") if about.get(name) not in (None, ""))
+    title = printable(escape(named or "jepsen-like"))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{style}</style></head>\n<body>'
-        + "\n".join(part for part in parts if part)
+        + printable("\n".join(part for part in parts if part))
         + (f'\n<script type="application/json" id="data">{data}</script>\n<script>{script}</script>' if data else "")
         + "</body></html>\n"
     )

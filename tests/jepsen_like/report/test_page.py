@@ -16,9 +16,11 @@ from jepsen_like import ledger, report
 from jepsen_like.checker.verdict import Anomaly, Verdict
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, KeyValue, Mark, Operation, Watch, WatchResponse
 from jepsen_like.ledger import FaultRecord
+from jepsen_like.report.figure import figure
 from jepsen_like.report.numbers import numbers
 from jepsen_like.report.packing import OPERATIONS_MAX, lanes_of, timeline
 from jepsen_like.report.page import page, rule
+from jepsen_like.report.printable import printable
 from tests.jepsen_like.reported import sample
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'&<b>\u2028"
@@ -115,7 +117,7 @@ def test_page_with_texts_that_are_markup_shows_them_as_text() -> None:
     assert text.count("<script") == 2
     assert not {"img", "b"} & {tag for tag, _attributes in shown.tags}
     assert not [attributes for _tag, attributes in shown.tags if any(name.startswith("on") for name in attributes)]
-    assert shown.data["keys"][1] == EVIL[:60]
+    assert shown.data["keys"][1] == printable(EVIL[:60])
     assert "Could not draw" not in shown.text
 
 
@@ -261,3 +263,33 @@ def test_page_of_a_hundred_thousand_calls_stays_under_two_megabytes() -> None:
     assert data["total"] == 130_000
     outcomes = [value % 3 for value in _unpacked(data["columns"]["call"])]
     assert outcomes.count(1) == sum(one.outcome == UNKNOWN for one in history.operations)
+
+
+def test_what_is_no_printable_text_is_shown_by_its_escape() -> None:
+    """A page is a text file, whatever bytes a key holds."""
+    call = Operation(1, "get", "a\x00b\x1b[2J\u202e\ud800", 0, None, 1_000, 2_000, "ok", 3)
+    html = page(History([call]), Verdict((Anomaly("stale-read", "key \x00 is stale", (call,), (call.key,)),), 1), {"seed": "\x7f"})
+    assert not [one for one in html if ord(one) < 32 and one not in "\n\t"] and not {"\x7f", "\u202e", "\ud800"} & set(html)
+    assert "a\\x00b\\x1b[2J\\u202e\\ud800" in html and "key \\x00 is stale" in html
+    html.encode()
+
+
+def test_page_names_every_key_of_the_proof_and_how_many_anomalies_are_not_drawn() -> None:
+    write = Operation(1, "txn", "", ((), (("put", "r/07", "x"), ("get", "r/06")), ()), None, 1, 2, "unknown")
+    read = Operation(2, "get", "r/08", 0, None, 3, 4, "ok", 3)
+    anomaly = Anomaly("revision-reused", "again", (write, read), ("r/08",))
+    html = page(History([write, read]), Verdict((anomaly,) * 9, 9), {})
+    assert "Keys: <code>r/08, r/07, r/06</code>." in html
+    assert "Only the first 6 are drawn; 3 shown after them have no drawing." in html and html.count('<svg class="figure"') == 6
+    assert "have no drawing" not in page(History([write, read]), Verdict((anomaly,) * 6, 6), {})
+
+
+def test_words_of_a_drawing_stand_where_no_arrow_passes() -> None:
+    """Beside the bars' own names, which end within them, all of it is below the lanes."""
+    write = Operation(1, "put", "r/07", "x" * 60, (), 1_000_000, 2_000_000, "ok", 7)
+    read = Operation(2, "get", "r/07", 0, None, 3_000_000, 4_000_000, "ok", 6)
+    drawn = figure(Anomaly("stale-read", "old", (write, read)), 0)
+    lowest = max(int(y) for y in re.findall(r'd="M\d+ (\d+)Q', drawn) + re.findall(r' (\d+)"/>', drawn.partition('class="arrow"')[2]))
+    below = [int(y) for y in re.findall(r'class="answer" x="4" y="(\d+)"', drawn)]
+    assert len(below) == 3 and min(below) > lowest + 10 and "1 was before 2" in drawn
+    assert all(len(name) <= 20 for name in re.findall(r'class="call"[^>]*>([^<]*)<', drawn))
