@@ -97,7 +97,7 @@ def _check_revisions(name: str, shown: Sequence[Head], operations: Sequence[Oper
             who = f"token {token}" if token else "nobody"
             text = (
                 f"{one.f} of {name!r} by process {one.process} shows {who} as first at revision {one.revision}, where the older token "
-                f"{oldest} was alive: a {witness.f} of process {witness.process} shows it at revision {witness.revision}"
+                f"{oldest} was alive: the {witness.f} of process {witness.process} shows it at revision {witness.revision}"
             )
             findings.add(NOT_FIRST, text, (witness, one), (name,))
         elif gone is not None and one.revision >= gone.revision:
@@ -145,7 +145,7 @@ def _check_times(name: str, shown: Sequence[Head], operations: Sequence[Operatio
             kind = WENT_BACK if seen else TOKEN_ORDER if one.f == "acquire" else STALE_TOKEN
             who = "observer" if seen else "process"
             text = (
-                f"{who} {one.process} of {name!r} was shown token {token} by a {one.f}, although a {before.operation.f} of process "
+                f"{who} {one.process} of {name!r} was shown token {token} by its {one.f}, although the {before.operation.f} of process "
                 f"{before.operation.process} had shown {before.token} before it began"
             )
             findings.add(kind, text, (before.operation, one), (name,))
