@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jepsen_like.sim.invariants import InvariantError
+from jepsen_like.sim.rules import InvariantError
 
 if TYPE_CHECKING:
     from jepsen_like.sim.cluster import SimulatedMember

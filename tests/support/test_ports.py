@@ -51,7 +51,7 @@ def test_block_whose_lock_cannot_be_opened_is_somebody_elses(monkeypatch: pytest
             PortBlock(1)
 
 
-def test_more_ports_than_a_block_has_are_of_several_locked_blocks():
+def test_more_ports_than_a_block_has_are_of_several_locked_blocks() -> None:
     """Nine members behind proxies need 45; others must see every block of theirs as taken."""
     with contextlib.closing(PortBlock(45)) as many, contextlib.closing(PortBlock(PORTS_PER_BLOCK)) as other:
         assert len(set(many.ports)) == 45
@@ -61,7 +61,7 @@ def test_more_ports_than_a_block_has_are_of_several_locked_blocks():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_ports_that_cannot_all_be_had_are_all_given_back():
+def test_ports_that_cannot_all_be_had_are_all_given_back() -> None:
     with contextlib.closing(PortBlock(1)) as one:
         with pytest.raises(OSError, match="no 1000 free ports"):
             PortBlock(1000)
