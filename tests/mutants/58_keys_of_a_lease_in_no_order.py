@@ -5,5 +5,9 @@ MUTANT = Mutant(
     old="        return sorted(lease.keys)\n",
     new="        return list(lease.keys)\n",
     rule="same log, same bytes: nothing is applied in the order of a set",
-    level=Level.SERVER,
+    level=Level.UNIT,
+    tests=(
+        "tests/state/test_determinism.py",
+        "tests/state/test_lease.py",
+    ),
 )
