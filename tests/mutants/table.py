@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import median
 
 from jepsen_like.sim.mutation import Mutant
@@ -73,13 +74,15 @@ def _summary(outcomes: list[tuple[Mutant, Record]]) -> list[str]:
     ]
 
 
+_ERROR_LINE = re.compile(r"^[ |]*(?:\w+\.)*\w*(?:Error|Livelock): (.*)$", re.MULTILINE)
+
+
 def _shown(what: str) -> str:
     """The start of a finding, fit for a cell: of an error what it says, not where."""
     kind, _, rest = what.partition(": ")
-    if rest.startswith("Traceback"):
-        # The last error's text; what is indented is the way to it.
-        what = [line for line in rest.splitlines() if line[:1].isalpha()][-1].rpartition("InvariantError: ")[2]
-        what = f"{kind}: {what}"
+    if "Traceback (" in rest:
+        # The last error's text: what comes before is the way to it, and bars lead the lines of errors that came as a group.
+        what = f"{kind}: {(_ERROR_LINE.findall(rest) or [''])[-1]}"
     elif "Group(" in rest:
         what = f"{kind}: {rest.rpartition('): ')[2]}"
     text = " ".join(what.split()).replace("|", "/").replace(f"{ROOT}/", "")
