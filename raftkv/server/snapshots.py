@@ -350,6 +350,9 @@ class Intake:
     def _on_written(self, _: None, error: BaseException | None) -> None:
         if error is not None and self._failed is None:
             self._failed = error
+            if not isinstance(error, CorruptionError):
+                # At once: the rest may be long on its way, and who sends may go before it is told.
+                self._core.fail(error)
 
     def end(self, done: Callable[[str], None]) -> None:
         """See `SnapshotIntake`."""
@@ -396,9 +399,6 @@ class Intake:
 
     def _on_aborted(self, _: None, _error: BaseException | None) -> None:
         self._transfers.release(self)
-        # Who sends may go away before it is told; a disk that takes no writes ends the member all the same.
-        if self._failed is not None and not isinstance(self._failed, CorruptionError):
-            self._core.fail(self._failed)
 
 
 def _meta_of(view: Reader) -> SnapshotMeta:
