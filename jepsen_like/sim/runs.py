@@ -298,10 +298,11 @@ class _Run:
                 await workload.finish(self.world)
             if self.bystander is not None:
                 await self.bystander.finish()
-            await cluster.until(self._is_settled, WHOLE_WITHIN_S, "all members at one applied index")
             # Every client has gone by now.
             with contextlib.suppress(AssertionError):  # What is left is what `judge` finds.
                 await cluster.until(lambda: not any(map(watchers_of, cluster.members)), UNWATCHED_WITHIN_S)
+            # Last, so that no time goes by before stores are compared: leases of clients that have gone still run out.
+            await cluster.until(self._is_settled, WHOLE_WITHIN_S, "all members at one applied index")
             self.injector.look_for_failures()
 
     def _is_settled(self) -> bool:
