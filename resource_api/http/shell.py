@@ -16,10 +16,11 @@ from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from raftkv.connection_log import connection_log
 from resource_api.errors import bad_request, too_large
+from resource_api.http.lingering import linger
 from resource_api.http.messages import BODY_BYTES_MAX, Answer, ClientGoneError, Request, Response, Stream
 from resource_api.http.status import REASONS
 from resource_api.http.websocket import ClientFrames, closing
@@ -214,7 +215,7 @@ class _Connection(web.RequestHandler):
         if status != 400:
             return super().handle_error(request, status, exc, message)
         self.log_exception("Error handling request", exc_info=exc)
-        return _NoRequest()
+        return _NoRequest(self, 431 if isinstance(exc, LineTooLong) else 400)
 
 
 class _Server(web.Server):
@@ -286,7 +287,7 @@ class _Written(web.StreamResponse):
     async def prepare(self, request: web.BaseRequest) -> None:
         """Called once before `write_eof`."""
         self._request = request
-        self._keep = request.keep_alive and not self._connection.is_last
+        self._keep = request.keep_alive and not self._connection.is_last and request.content.exception() is None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Head and body in one write."""
@@ -308,6 +309,9 @@ class _Written(web.StreamResponse):
         if len(body) >= 65536:
             transport.write(body)
             await request.writer.drain()
+        if request.content.exception() is not None:
+            # The body was none, and what follows it cannot be told from it: the connection ends here.
+            await linger(transport, self._connection)
 
 
 class _Streamed(web.StreamResponse):
@@ -331,8 +335,10 @@ class _Streamed(web.StreamResponse):
 class _NoRequest(_Streamed):
     """The answer to bytes that are no HTTP; the connection ends with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: _Connection, status: int) -> None:
         super().__init__(keep=False)
+        self._connection = connection
+        self._status = status
         self._request: web.BaseRequest | None = None
 
     async def prepare(self, request: web.BaseRequest) -> None:
@@ -344,7 +350,9 @@ class _NoRequest(_Streamed):
         assert self._request is not None
         transport = self._request.transport
         if transport is not None and not transport.is_closing():
-            transport.write(_head(400, "text/plain; charset=utf-8", [], "Connection: close") + b"400 Bad Request")
+            text = f"{self._status} {REASONS[self._status]}"
+            transport.write(_head(self._status, "text/plain; charset=utf-8", [], "Connection: close") + text.encode())
+            await linger(transport, self._connection)
 
 
 class _Outlet:
