@@ -9,6 +9,7 @@ Source: spec/faults.md §1 (kubernetes), apiserver storage/etcd3.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 
 from jepsen_like.checker import order, watch
@@ -90,10 +91,12 @@ class Informer:
         else:
             self.cache.pop(event.kv.key, None)
 
-    def record(self, revision: int) -> None:
-        """Writes down the cache, which has seen everything up to `revision`."""
+    def record(self) -> int:
+        """Writes down the cache and the revision it stands at, which it returns."""
+        revision = self.revision
         call = self._world.recorder.begin(self._world.recorder.process(), CACHE, self._prefix, revision, member=self.member)
         call.ok(tuple(sorted(self.cache.items())), revision=revision)
+        return revision
 
 
 class Kubernetes:
@@ -173,7 +176,7 @@ class Kubernetes:
             await session.aclose()
 
     async def finish(self, world: World) -> None:
-        """A last write, which every cache must reach; then the caches, and the whole store."""
+        """A last write, which every cache must reach; then the caches, and the whole store at each revision that one stands at."""
         last = await answered(world, lambda session: session.put(f"{self._prefix}last", "last"))
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(one.run(), name=f"informer {one.member}") for one in self._informers]
@@ -185,10 +188,13 @@ class Kubernetes:
         # One that listed again after the last write was shown nothing by its watch, and need not be.
         shown = [one.watcher for one in self._informers if one.watcher is not None and one.listed < last.revision]
         await converge(world, shown, last.revision, within_s=0.0)
-        for one in self._informers:
-            if one.revision >= last.revision:
-                one.record(last.revision)
-        await answered(world, lambda session: session.range(self._prefix, prefix_end(self._prefix), revision=last.revision))
+        # A cache may stand beyond the last write: one whose outcome is unknown is applied later, when a paused member reads it.
+        reached = {one.record() for one in self._informers if one.revision >= last.revision}
+        for revision in sorted(reached):
+            await answered(world, functools.partial(self._whole, revision))
+
+    async def _whole(self, revision: int, session: Session) -> Answer | None:
+        return await session.range(self._prefix, prefix_end(self._prefix), revision=revision)
 
     def check(self, history: History) -> Verdict:
         """See `Workload`."""

@@ -10,10 +10,12 @@ import pytest
 from jepsen_like import hashes
 from jepsen_like.checker import hashkv
 from jepsen_like.checker.verdict import Verdict, merged
-from jepsen_like.history import History, line_of
+from jepsen_like.history import History, KeyValue, Operation, RangeArgument, RangeResult, line_of
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from jepsen_like.sim.world import SimulatedWorld
 from jepsen_like.workload import catalog
+from jepsen_like.workload.kubernetes import CACHE, Kubernetes, check_caches
+from jepsen_like.workload.session import Session
 
 LOAD_S = 6.0
 NAMES = [entry.name for entry in catalog.WORKLOADS]
@@ -90,9 +92,6 @@ def test_unknown_workload_is_refused_with_the_list_of_known_ones():
 
 def test_cache_that_misses_an_object_is_found_beside_the_store():
     """An informer's cache must equal the store at its revision."""
-    from jepsen_like.history import KeyValue, Operation, RangeArgument, RangeResult
-    from jepsen_like.workload.kubernetes import CACHE, check_caches
-
     kvs = (KeyValue("p/a", "1", 2, 2, 1), KeyValue("p/b", "2", 3, 4, 2))
     whole = Operation(0, "range", "p/", RangeArgument("p0", 0, 9), RangeResult(kvs, 2), 10, 11, "ok", 9)
     right = Operation(1, CACHE, "p/", 9, (("p/a", 2), ("p/b", 4)), 1, 2, "ok", 9, "n1")
@@ -100,3 +99,36 @@ def test_cache_that_misses_an_object_is_found_beside_the_store():
     assert check_caches(History([right, whole])).valid
     assert check_caches(History([wrong, whole])).kinds == ("cache-diverged",)
     assert check_caches(History([right])).outcome == "unknown"
+
+
+def test_write_applied_after_the_last_one_is_held_against_no_cache():
+    """Caches are compared at the revision they stand at: a write of unknown outcome may be applied after the last write, and be shown."""
+    history = History()
+    workload = Kubernetes()
+
+    async def late(cluster: SimulatedCluster, world: SimulatedWorld) -> None:
+        """While one informer has yet to see the last write, the store goes on."""
+        behind = next(member for member in reversed(cluster.members) if member is not cluster.leader())
+        behind.pause()
+        await cluster.until(lambda: any(one.key == "registry/last" and one.outcome == "ok" for one in history.operations))
+        session = Session(world, cluster.members[0].host)
+        assert await session.put("registry/pods/late", "late") is not None
+        await session.aclose()
+        behind.resume()
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        world = SimulatedWorld(cluster, history)
+        await workload.run(world, until_s=world.now_s() + 0.2, rate=50.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(late(cluster, world))
+            group.create_task(workload.finish(world))
+        world.recorder.close()
+
+    simulate(1, scenario)
+    caches = [one for one in history.operations if one.f == CACHE]
+    assert [one.member for one in caches] == ["m0", "m1", "m2"]
+    assert any("registry/pods/late" in dict(one.result) for one in caches)
+    verdict = workload.check(history)
+    assert verdict.valid, [one.explanation for one in verdict.anomalies] + list(verdict.reasons)
