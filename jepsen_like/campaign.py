@@ -6,11 +6,12 @@ Prints results; everything that is worked out is elsewhere. Every function retur
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jepsen_like import judgement, output, places, restriction
 from jepsen_like import run as runs
@@ -92,6 +93,17 @@ def _make(folder: pathlib.Path) -> None:
         raise ValueError(f"--out {folder} cannot be made: {exc.strerror}") from exc
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"--out {folder} cannot be written to")
+
+
+@contextlib.contextmanager
+def _wanted(path: pathlib.Path) -> Iterator[None]:
+    """For what writes a file that was asked for. Raises ValueError: it cannot be had there; a full disk stays an OSError."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in output.FULL:
+            raise
+        raise ValueError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 def _named(workloads: Sequence[str]) -> list[str]:
@@ -195,7 +207,8 @@ def summary(paths: Sequence[pathlib.Path], about: str, out: pathlib.Path | None)
     if out is None:
         output.say(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        with _wanted(out):
+            out.write_text(text, encoding="utf-8")
     verdicts = {line["verdict"] for lines in files.values() for line in lines}
     return _status(INVALID if INVALID in verdicts else VALID if VALID in verdicts else judgement.REJECTED)
 
@@ -211,7 +224,7 @@ def shrink(path: pathlib.Path, workload: str | None) -> int:
     small = restriction.smallest(history, anomaly, lambda part: judgement.checked(part, name))
     small = restriction.stamped(small, anomaly, len(history.operations))
     target = path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".small.jsonl")
-    with target.open("w", encoding="utf-8") as stream:
+    with _wanted(target), target.open("w", encoding="utf-8") as stream:
         writer = HistoryWriter(stream, small.about)
         for records in (small.marks, small.watches, small.operations, small.responses):
             for record in records:

@@ -86,6 +86,18 @@ def test_shrink_keeps_only_what_proves_the_anomaly(tmp_path):
     assert json.loads(small.output)["ops"] < len(STALE)
 
 
+def test_file_that_cannot_be_written_is_the_command_line_s(tmp_path):
+    """It was named there; status 4 is for what the machine has not."""
+    path = written(tmp_path, STALE, workload="register")
+    (tmp_path / "history.small.jsonl").mkdir()
+    shown = invoke("shrink", str(path))
+    assert (shown.exit_code, "history.small.jsonl cannot be written: Is a directory" in shown.output) == (2, True), shown.output
+    line = tmp_path / "line.jsonl"
+    line.write_text(invoke("check", str(path), "--json").output)
+    shown = invoke("summary", str(line), "--out", str(tmp_path))
+    assert (shown.exit_code, "cannot be written: Is a directory" in shown.output) == (2, True), shown.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

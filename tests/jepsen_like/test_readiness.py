@@ -6,14 +6,16 @@ import asyncio
 from types import SimpleNamespace
 
 from jepsen_like import readiness
+from raftkv.client.results import Header, RangeResult
 from raftkv.errors import NoLeaderError, RaftKVError, UserEmptyError
 
 
 class Member:
     """Answers reads with these errors in turn, and well from then on. It is its own client."""
 
-    def __init__(self, name: str, *errors: RaftKVError) -> None:
+    def __init__(self, name: str, *errors: RaftKVError, cluster: int = 0xC1) -> None:
         self.endpoints = [SimpleNamespace(text=f"{name}:2379")]
+        self._cluster = cluster
         self._errors = list(errors)
 
     async def __aenter__(self) -> Member:
@@ -22,9 +24,10 @@ class Member:
     async def __aexit__(self, *_of_block: object) -> None:
         pass
 
-    async def get(self, _key: bytes) -> None:
+    async def range(self, _key: bytes) -> RangeResult:
         if self._errors:
             raise self._errors.pop(0)
+        return RangeResult(Header(self._cluster), [])
 
 
 class Place:
@@ -60,3 +63,10 @@ def test_every_member_without_an_answer_is_named():
     place = Place(n1=Member("a", *[NoLeaderError()] * 500), n2=Member("b"), n3=Member("c", *[NoLeaderError()] * 500))
     first, second = asyncio.run(readiness.troubles(place))
     assert first.startswith("a:2379 (n1) gave no answer within 10 s: NoLeaderError") and second.startswith("c:2379 (n3) ")
+
+
+def test_members_of_two_clusters_are_told_apart_before_anything_is_written():
+    """A history of two stores is invalid whatever they do."""
+    place = Place(n1=Member("a"), n2=Member("b", cluster=0xC2), n3=Member("c"))
+    (trouble,) = asyncio.run(readiness.troubles(place))
+    assert trouble.startswith("b:2379 (n2) is of cluster c2, a:2379 (n1) of c1: ")
