@@ -193,6 +193,15 @@ class Network:
         """The machines it has connections with, in the order of the oldest."""
         return list(dict.fromkeys(stream.remote for stream in self.streams if stream.host == host))
 
+    def arrived_s(self, source: str, target: str) -> float:
+        """When what was sent so far over the connections that the target still has with the source has arrived, ends included.
+
+        No cut may hold any of it. Bytes get their moment when they are sent, as packets do in netem's queue: what waits for a slow link
+        waits on when that is over, and an end of connection waits behind them.
+        """
+        moments = [stream.peer.arrives_s for stream in self.streams if (stream.host, stream.remote) == (target, source)]
+        return max(self.loop.now_s, self.link(source, target).held_until_s, *moments)
+
     def cut(self, source: str, target: str) -> None:
         """Holds everything from one machine to another."""
         self.link(source, target).cut()

@@ -24,6 +24,7 @@ from jepsen_like.sim.bystander import Bystander
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, virtual_time
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.faults.injector import Injector
+from jepsen_like.sim.faults.links import CLIENTS
 from jepsen_like.sim.invariants import Invariants
 from jepsen_like.sim.judge import judge, watchers_of
 from jepsen_like.sim.loop import VirtualLoop
@@ -42,8 +43,9 @@ OPERATIONS_MIN = 500
 WHOLE_WITHIN_S = 30.0
 """Every member must serve so soon after the last fault is healed."""
 
-UNWATCHED_WITHIN_S = 10.0
-"""So long after the last client has gone no watcher may be left."""
+UNWATCHED_WITHIN_S = 1.0
+"""So long after it has heard that its last client has gone no member may have a watcher left: it ends them in that very callback, and the
+bystander ends its last connection a fifth of a second after its last call."""
 
 OVER_WITHIN_S = 600.0
 """Virtual time of a run beyond its load: it hangs if it takes longer."""
@@ -299,8 +301,7 @@ class _Run:
             if self.bystander is not None:
                 await self.bystander.finish()
             # Every client has gone by now.
-            with contextlib.suppress(AssertionError):  # What is left is what `judge` finds.
-                await cluster.until(lambda: not any(map(watchers_of, cluster.members)), UNWATCHED_WITHIN_S)
+            await until_unwatched(cluster)
             # Last, so that no time goes by before stores are compared: leases of clients that have gone still run out.
             await cluster.until(self._is_settled, WHOLE_WITHIN_S, "all members at one applied index")
             self.injector.look_for_failures()
@@ -321,6 +322,14 @@ class _Run:
         for task in (*self.loop.graveyard, *asyncio.all_tasks(self.loop)):
             task._log_destroy_pending = False
         self.loop.close()
+
+
+async def until_unwatched(cluster: SimulatedCluster) -> None:
+    """Waits, after the last client has gone, until no member has a watcher, or so long that one that has is wrong."""
+    network, now_s = cluster.loop.network, cluster.loop.now_s
+    heard_s = max(network.arrived_s(CLIENTS, member.host) for member in cluster.members)
+    with contextlib.suppress(AssertionError):  # What is left is what `judge` finds.
+        await cluster.until(lambda: not any(map(watchers_of, cluster.members)), heard_s - now_s + UNWATCHED_WITHIN_S)
 
 
 def _key_of(operation: Operation) -> str:

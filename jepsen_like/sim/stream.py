@@ -39,7 +39,8 @@ class Stream(transports.Transport):
         self._closed = False
         self._reading = True
         self._backlog: list[bytes] = []
-        self._last_s = 0.0
+        self.arrives_s = 0.0
+        """When the last that was sent from here, the end included, arrives there, unless a cut holds it."""
         self._high_bytes = WRITE_HIGH_BYTES
         self._writer_paused = False
         self._half_closed = False
@@ -85,7 +86,7 @@ class Stream(transports.Transport):
         self.network.note(body)
         size = len(body)
         self.unread_bytes += size
-        self._last_s = self._link.deliver(self.peer.receive, (body,), size, self._last_s)
+        self.arrives_s = self._link.deliver(self.peer.receive, (body,), size, self.arrives_s)
         if not self._writer_paused and self.unread_bytes > SOCKET_BYTES + self._high_bytes:
             self._writer_paused = True
             self.protocol.pause_writing()
@@ -127,7 +128,7 @@ class Stream(transports.Transport):
         if not self._closed:
             self._closed = True
             self.network.streams.pop(self, None)
-            self._link.deliver(self.peer.peer_gone, (None,), 0, self._last_s)
+            self.arrives_s = self._link.deliver(self.peer.peer_gone, (None,), 0, self.arrives_s)
             self.network.loop.call_soon(self.protocol.connection_lost, None, context=self.context)
 
     def abort(self) -> None:

@@ -1,7 +1,8 @@
-"""The client beside the load: its bare watch stream, its look at members without leader, and the comparison of stores at the end."""
+"""The client beside the load: its bare watch stream, its look at members without leader, and what is looked at when clients have gone."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -10,18 +11,20 @@ from jepsen_like.checker import watch
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import OK, History, Operation
 from jepsen_like.recorder import Recorder
-from jepsen_like.sim import contents
+from jepsen_like.sim import contents, runs
 from jepsen_like.sim.announced import Announced
 from jepsen_like.sim.bystander import LEADERLESS_SLACK_S, LEADERLESS_TIMEOUTS, Leaderless
 from jepsen_like.sim.client import SimulatedClient
 from jepsen_like.sim.cluster import simulate
 from jepsen_like.sim.invariants import InvariantError
+from jepsen_like.sim.judge import watchers_of
 from jepsen_like.sim.watch_stream import RawStream, Wish
 from jepsen_like.sim.world import MemorySink
 from raftkv.mvcc.kv import Event
 from raftkv.mvcc.record import encode_put, seal
 from raftkv.mvcc.revision import main_of
 from raftkv.storage.backend import Table
+from raftkv.transport.channel import RpcError
 
 CHANGES = ((b"a", 2, 0), (b"b", 2, 1), (b"a", 3, 0))
 
@@ -68,6 +71,52 @@ def test_stream_of_several_watchers_keeps_them_apart():
         assert [len(one.events) for one in watched.history.responses if one.watch == future.number] == [0, 1]
         watched.stream.close(whole=True)
         client.close()
+
+    simulate(3, scenario, count=1)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_watchers_left_are_those_of_connections_whose_end_has_come(gone):
+    """An end that waits for a slow link is no fault of the member's; a watcher whose client stays is still found then."""
+
+    async def scenario(cluster):
+        client = await _started(cluster)
+        watched = _Watched(cluster)
+        await watched.stream.open(needs_leader=False)
+        watched.stream.create(Wish("y/0"))
+        await cluster.until(lambda: watchers_of(cluster.members[0]) == 1, 5, "it is created")
+        network = cluster.loop.network
+        link = network.link("client", "m0")
+        link.shape(network.delay_s, rate_bytes_s=1_000)
+        with pytest.raises(RpcError):
+            await client.put(b"y/0", b"." * 20_000, 1.0)
+        watched.stream.ask_progress()
+        await asyncio.sleep(0.1)
+        link.shape(network.delay_s)
+        if gone:
+            watched.stream.close(whole=True)
+            client.close()
+        began_s = cluster.loop.now_s
+        await runs.until_unwatched(cluster)
+        assert watchers_of(cluster.members[0]) == (not gone)
+        assert 18 < cluster.loop.now_s - began_s < 20.5
+
+    simulate(3, scenario, count=1)
+
+
+def test_watcher_that_nobody_ends_is_left_after_a_second():
+    """Nothing is on its way: what the member still has then it keeps."""
+
+    async def scenario(cluster):
+        await _started(cluster)
+        watched = _Watched(cluster)
+        await watched.stream.open(needs_leader=False)
+        watched.stream.create(Wish("y/0"))
+        await cluster.until(lambda: watchers_of(cluster.members[0]) == 1, 5, "it is created")
+        began_s = cluster.loop.now_s
+        await runs.until_unwatched(cluster)
+        assert watchers_of(cluster.members[0]) == 1
+        assert cluster.loop.now_s - began_s < 1.1
 
     simulate(3, scenario, count=1)
 
