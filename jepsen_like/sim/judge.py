@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from jepsen_like.checker import membership, order
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import OK, Event, History, KeyValue
-from jepsen_like.sim import contents
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember
+from jepsen_like.sim.rules import contents
 from raftkv.pb import rpc
 
 if TYPE_CHECKING:

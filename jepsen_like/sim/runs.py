@@ -19,16 +19,16 @@ from jepsen_like import ledger
 from jepsen_like.checker.verdict import INVALID, UNKNOWN, Findings, Verdict, merged
 from jepsen_like.history import OK, History, Operation
 from jepsen_like.sim import escapes, places, swarm
-from jepsen_like.sim.announced import Announced
 from jepsen_like.sim.bystander import Bystander
 from jepsen_like.sim.cluster import SimulatedCluster, SimulatedMember, virtual_time
 from jepsen_like.sim.faults.acts import ACTS
 from jepsen_like.sim.faults.injector import Injector
 from jepsen_like.sim.faults.links import CLIENTS
-from jepsen_like.sim.invariants import Invariants
 from jepsen_like.sim.judge import judge, watchers_of
 from jepsen_like.sim.loop import VirtualLoop
 from jepsen_like.sim.reached import Points
+from jepsen_like.sim.rules.announced import Announced
+from jepsen_like.sim.rules.invariants import Invariants
 from jepsen_like.sim.scenario import Scenario
 from jepsen_like.sim.world import SimulatedWorld
 from jepsen_like.workload import catalog

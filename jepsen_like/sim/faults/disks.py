@@ -8,11 +8,11 @@ import random
 from collections.abc import Awaitable, Callable
 
 from jepsen_like.sim.cluster import SimulatedMember
-from jepsen_like.sim.durability import LOG_FOLDER, frames_in
 from jepsen_like.sim.faults.injector import SEEN_WITHIN_S, Injury, SkippedError, UnseenError, chance
 from jepsen_like.sim.faults.links import left_behind
 from jepsen_like.sim.faults.processes import running
 from jepsen_like.sim.reached import reached
+from jepsen_like.sim.rules.durability import LOG_FOLDER, frames_in
 from raftkv.storage.fs import read_all
 from raftkv.storage.wal import list_segments
 

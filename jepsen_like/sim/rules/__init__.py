@@ -1,4 +1,4 @@
-"""What an onlooker holds members to: reads, writes and leases as they are taken, answered and ended."""
+"""What members are held to: what they take, answer, announce, write and keep, looked at while a run goes on and at its end."""
 
 
 class InvariantError(AssertionError):

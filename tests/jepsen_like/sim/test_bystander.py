@@ -11,13 +11,13 @@ from jepsen_like.checker import watch
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import OK, History, Operation
 from jepsen_like.recorder import Recorder
-from jepsen_like.sim import contents, runs
-from jepsen_like.sim.announced import Announced
+from jepsen_like.sim import runs
 from jepsen_like.sim.bystander import LEADERLESS_SLACK_S, LEADERLESS_TIMEOUTS, Leaderless
 from jepsen_like.sim.client import SimulatedClient
 from jepsen_like.sim.cluster import simulate
-from jepsen_like.sim.invariants import InvariantError
 from jepsen_like.sim.judge import watchers_of
+from jepsen_like.sim.rules import InvariantError, contents
+from jepsen_like.sim.rules.announced import Announced
 from jepsen_like.sim.watch_stream import RawStream, Wish
 from jepsen_like.sim.world import MemorySink
 from raftkv.mvcc.kv import Event

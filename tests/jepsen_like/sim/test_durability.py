@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
-from jepsen_like.sim.durability import LOG_FOLDER, Durability, DurabilityError, remains_behind_the_log
+from jepsen_like.sim.rules.durability import LOG_FOLDER, Durability, DurabilityError, remains_behind_the_log
 from raftkv.raft.messages import Message, MessageKind
 from raftkv.raft.storage import CompactedIndexError
 from raftkv.storage.memory_fs import MemoryFileSystem

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from jepsen_like.sim.durability import Durability
 from jepsen_like.sim.reached import reached
 from jepsen_like.sim.rules import InvariantError
+from jepsen_like.sim.rules.durability import Durability
 from jepsen_like.sim.rules.leases import LeaseRules
 from jepsen_like.sim.rules.reads import ReadRules
 from jepsen_like.sim.rules.writes import WriteRules
