@@ -14,7 +14,7 @@ import itertools
 
 from jepsen_like.checker import order, watch
 from jepsen_like.checker.verdict import Findings, Verdict, merged
-from jepsen_like.history import Event, History, Operation, TxnArgument
+from jepsen_like.history import OK, Event, History, Operation, TxnArgument
 from jepsen_like.workload import keyspace
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import Answer, Session, prefix_end
@@ -97,6 +97,11 @@ class Informer:
         call = self._world.recorder.begin(self._world.recorder.process(), CACHE, self._prefix, revision, member=self.member)
         call.ok(tuple(sorted(self.cache.items())), revision=revision)
         return revision
+
+    def record_missing(self) -> None:
+        """Writes down that there is no cache: it could not be listed again since it was compacted away."""
+        call = self._world.recorder.begin(self._world.recorder.process(), CACHE, self._prefix, 0, member=self.member)
+        call.fail(f"no whole list within {CONVERGE_WITHIN_S:.0f} s after the last write")
 
 
 class Kubernetes:
@@ -188,6 +193,9 @@ class Kubernetes:
         # One that listed again after the last write was shown nothing by its watch, and need not be.
         shown = [one.watcher for one in self._informers if one.watcher is not None and one.listed < last.revision]
         await converge(world, shown, last.revision, within_s=0.0)
+        for one in self._informers:
+            if one.watcher is None:
+                one.record_missing()
         # A cache may stand beyond the last write: one whose outcome is unknown is applied later, when a paused member reads it.
         reached = {one.record() for one in self._informers if one.revision >= last.revision}
         for revision in sorted(reached):
@@ -211,8 +219,11 @@ class Kubernetes:
 def check_caches(history: History) -> Verdict:
     """Whether every recorded cache equals the store at its revision, as a range at that revision showed it."""
     findings = Findings()
-    caches = [one for one in history.operations if one.f == CACHE and one.outcome == "ok"]
+    caches = [one for one in history.operations if one.f == CACHE]
     for cache in caches:
+        if cache.outcome != OK:
+            findings.undecided(f"the cache at {cache.member} was not compared: {cache.error}")
+            continue
         whole = next((one for one in history.operations if _is_whole(one, cache)), None)
         if whole is None:
             findings.undecided(f"nobody read the store at revision {cache.argument}")
@@ -227,4 +238,4 @@ def check_caches(history: History) -> Verdict:
 
 def _is_whole(one: Operation, cache: Operation) -> bool:
     argument = one.argument
-    return one.f == "range" and one.outcome == "ok" and one.key == cache.key and argument.revision == cache.argument and not argument.limit
+    return one.f == "range" and one.outcome == OK and one.key == cache.key and argument.revision == cache.argument and not argument.limit

@@ -132,3 +132,24 @@ def test_write_applied_after_the_last_one_is_held_against_no_cache():
     assert any("registry/pods/late" in dict(one.result) for one in caches)
     verdict = workload.check(history)
     assert verdict.valid, [one.explanation for one in verdict.anomalies] + list(verdict.reasons)
+
+
+def test_cache_that_was_never_whole_leaves_the_run_undecided():
+    """A member that gives no list for a minute after the last write has shown nothing: neither that it is right nor that it is wrong."""
+    history = History()
+    workload = Kubernetes()
+
+    async def scenario(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        away = next(member for member in cluster.members if member is not cluster.leader())
+        away.pause()
+        world = SimulatedWorld(cluster, history)
+        await workload.run(world, until_s=world.now_s() + 0.2, rate=50.0)
+        await workload.finish(world)
+        world.recorder.close()
+
+    simulate(1, scenario)
+    verdict = workload.check(history)
+    (reason,) = verdict.reasons
+    assert (verdict.outcome, "was not compared: no whole list within 60 s" in reason) == ("unknown", True), verdict
