@@ -20,6 +20,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a disk says that takes no more."""
 
 
+class HarnessError(Exception):
+    """The harness could not do its work; the text tells all that there is to tell of it."""
+
+
 class OutputError(Exception):
     """Standard output takes no more; the text is the system's reason."""
 

@@ -38,8 +38,13 @@ class UnavailableFaultError(ValueError):
 
 @contextlib.asynccontextmanager
 async def _tape(plan: run.Plan) -> AsyncIterator[run.Tape]:
+    """Raises ValueError: another run took the folder meanwhile, which is not overwritten."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with (plan.folder / run.HISTORY_FILE).open("w", encoding="utf-8", buffering=1 << 16) as stream:
+    try:
+        stream = (plan.folder / run.HISTORY_FILE).open("x", encoding="utf-8", buffering=1 << 16)
+    except FileExistsError as exc:
+        raise ValueError(f"{plan.folder} holds the history of another run: start this one again, or give it its own --out") from exc
+    with stream:
         yield run.Tape(stream, plan.stamp)
 
 
@@ -71,7 +76,8 @@ async def run_own(plan: run.Plan, own: Own, tell: Callable[[str], None]) -> run.
 
     Raises:
         OSError: the back end or the server is not available here.
-        ClusterError: the cluster did not come up, or did not recover.
+        NotUpError: the cluster did not come up.
+        ClusterError: it did not recover.
         UnknownFaultError: a fault's name is not known.
     """
     tell("starting")

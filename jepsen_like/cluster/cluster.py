@@ -48,6 +48,10 @@ class ClusterError(AssertionError):
     """The cluster did not do in time what a run waits for; the text holds the members' logs."""
 
 
+class NotUpError(ClusterError):
+    """The cluster never served; the text names one member, its log and what that ends with."""
+
+
 class FlagsRefusedError(ValueError):
     """A member ended at its first start because of its flags; the text is its own."""
 
@@ -208,15 +212,17 @@ class Cluster:
     async def wait_healthy(self, *members: MemberProcess, within_s: float = WITHIN_S) -> None:
         """Waits until each of the members, all when none is named, answers a linearizable read."""
         deadline_s = time.monotonic() + within_s
-        for member in members or self.members:
+        awaited = members or self.members
+        for member in awaited:
             async with AsyncClient(member.place.admin, timeout_s=ADMIN_TIMEOUT_S) as client:
                 while True:
                     try:
                         await client.get(b"health")
                         break
                     except RaftKVError as error:
-                        if not member.running:
-                            raise ClusterError(f"{member.name} ended with {member.status} while it was waited for") from error
+                        ended = next((one for one in awaited if not one.running), None)
+                        if ended is not None:
+                            raise ClusterError(f"{ended.name} ended with {ended.status} while it was waited for") from error
                         if time.monotonic() > deadline_s:
                             raise ClusterError(f"{member.name} is not healthy after {within_s:.0f} s: {error}") from error
                     await asyncio.sleep(POLL_S)
@@ -278,32 +284,48 @@ async def open_cluster(
         backend: `PX` (proxies, no privileges) or `NS` (network namespaces).
         members: how many.
         seed: of the network's draws.
-        directory: for data and logs; kept.
+        directory: for data and logs; kept. No earlier cluster's: its members would go on with what they find.
         system: `raftkv` or `etcd`.
         flags: for every member, behind the harness's own.
         instruments: what stands below the members, as some faults need it (`nemesis.prepared`): `clock`, `files`, `failpoints`,
             and for power cuts `trace` or `loop`. Of these etcd can have `loop` alone.
 
     Raises:
-        ClusterError: it does not come up.
+        NotUpError: it does not come up.
         FlagsRefusedError: because of the flags.
+        ValueError: the directory holds data of members.
         OSError: the back end is not available here.
     """
     why = SYSTEMS[system].unavailable_because()
     if why:
         raise OSError(why)
+    _refuse_data(directory)
     network = _network(backend, seed)
     async with Cluster(directory, size=members, flags=flags, system=system, network=network, instruments=instruments) as cluster:
         cluster.start()
         try:
             await cluster.wait_healthy()
         except ClusterError as exc:
-            refused = next((member for member in cluster.members if not member.running and member.status == USAGE), None)
-            if not flags or refused is None:
-                raise
-            said = next(iter(refused.log_text().strip().splitlines()), "it says nothing")
-            raise FlagsRefusedError(f"{refused.name} does not start with {' '.join(flags)}: {said}") from exc
+            raise _not_up(cluster, flags, exc) from exc
         yield cluster
+
+
+def _refuse_data(directory: pathlib.Path) -> None:
+    older = next((data for data in directory.glob("n*/data") if any(data.iterdir())), None)
+    if older is not None:
+        raise ValueError(f"{older} holds the data of an earlier cluster: give each its own folder")
+
+
+def _not_up(cluster: Cluster, flags: Sequence[str], error: ClusterError) -> Exception:
+    """What is said of a cluster that does not come up, by the member that is most likely at fault: one that has ended."""
+    ended = [member for member in cluster.members if not member.running]
+    refused = next((member for member in ended if member.status == USAGE), None)
+    if flags and refused is not None:
+        said = next(iter(refused.log_text().strip().splitlines()), "it says nothing")
+        return FlagsRefusedError(f"{refused.name} does not start with {' '.join(flags)}: {said}")
+    named = next((member for member in cluster.members if str(error).startswith(f"{member.name} ")), cluster.members[0])
+    tail = named.log_tail()
+    return NotUpError(f"the cluster did not come up: {error}; {named.log} {f'ends with{chr(10)}{tail}' if tail else 'is empty'}")
 
 
 def _of_raftkv(system: System, instruments: Collection[str]) -> frozenset[str]:

@@ -19,7 +19,7 @@ LOG_LINES_SHOWN = 15
 LOG_LINE_CHARS_SHOWN = 400
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-"""Where `python -m` finds the packages."""
+"""Where the packages lie, of a checkout or among installed ones; a member runs the same as this process."""
 
 DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
@@ -56,7 +56,8 @@ class MemberProcess:
 
     def __init__(self, name: str, folder: pathlib.Path, place: Place) -> None:
         self.name = name
-        self.folder = folder
+        # NB: absolute, since its process does not work where this one does.
+        self.folder = folder = folder.absolute()
         self.data = folder / "data"
         self.trace = folder / "trace"
         """What a power cut would take, where its files are traced; of no use to other data."""
@@ -133,7 +134,8 @@ class MemberProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=ROOT,
+                # What it is told by a relative path, or writes unasked, belongs to it alone.
+                cwd=self.folder,
                 env=dict(environment),
                 # A group of its own: Ctrl-C is for the run, which asks the members once more before it ends them.
                 process_group=0,
@@ -184,5 +186,7 @@ class MemberProcess:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's, without settings that would reach members."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("ETCD_", "RAFTKV_"))}
+    """This process's, without settings that would reach members, and with the way to its packages, wherever it works."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ETCD_", "RAFTKV_"))}
+    paths = [str(ROOT), *(os.path.abspath(one) for one in kept.get("PYTHONPATH", "").split(os.pathsep) if one)]
+    return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}

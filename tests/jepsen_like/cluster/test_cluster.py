@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import time
 
 import pytest
 
-from jepsen_like.cluster import Cluster, loop_disk, namespaces, open_cluster
+from jepsen_like.cluster import Cluster, NotUpError, loop_disk, namespaces, open_cluster
+from jepsen_like.cluster.member import ROOT, clean_environment
 from jepsen_like.cluster.proxies import Proxies
 
 QUICK = ("--heartbeat-interval=50", "--election-timeout=500")
@@ -112,6 +114,61 @@ def test_addresses_of_clusters_do_not_overlap(tmp_path):
     assert not ports(first) & ports(second)
     asyncio.run(first.close())
     asyncio.run(second.close())
+
+
+def test_member_of_a_relative_folder_is_told_absolute_paths(tmp_path, monkeypatch):
+    """It works in a directory of its own, and what it is told must mean the same there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "lib")
+    cluster = Cluster(pathlib.Path("out"), size=1, instruments=("clock",))
+    (member,) = cluster.members
+    arguments = cluster.arguments(member)
+    assert arguments[arguments.index("--data-dir") + 1] == str(tmp_path / "out" / "n1" / "data")
+    assert f"--levers={tmp_path / 'out' / 'n1' / 'levers'}" in arguments
+    assert clean_environment()["PYTHONPATH"].split(os.pathsep) == [str(ROOT), str(tmp_path / "lib")]
+    asyncio.run(cluster.close())
+
+
+@pytest.mark.slow
+def test_member_works_in_its_own_folder(tmp_path, monkeypatch):
+    """Whatever directory the run has, and however its packages were found."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> None:
+        async with open_cluster("PX", 1, 1, pathlib.Path("out"), flags=QUICK) as cluster:
+            (member,) = cluster.members
+            assert os.readlink(f"/proc/{member.pid}/cwd") == str(tmp_path / "out" / "n1")
+            assert any(member.data.iterdir())
+
+    asyncio.run(run())
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_folder_with_data_of_members_is_refused(tmp_path):
+    """They would be told of addresses that nobody has any more, and go on with what another run wrote."""
+    (tmp_path / "n2" / "data" / "member").mkdir(parents=True)
+
+    async def run() -> None:
+        async with open_cluster("PX", 3, 1, tmp_path):
+            raise AssertionError("it must not open")
+
+    with pytest.raises(ValueError, match=f"{tmp_path}/n2/data holds the data of an earlier cluster"):
+        asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_cluster_that_does_not_come_up_names_a_member_its_log_and_what_it_ends_with(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    async def run() -> None:
+        async with open_cluster("PX", 3, 1, tmp_path / "out", flags=(*QUICK, f"--data-dir={tmp_path / 'file'}")):
+            raise AssertionError("it must not open")
+
+    with pytest.raises(NotUpError) as raised:
+        asyncio.run(run())
+    first, *tail = str(raised.value).splitlines()
+    assert re.fullmatch(rf"the cluster did not come up: (n\d) ended with 1 while it was waited for; {tmp_path}/out/\1/log ends with", first)
+    assert 0 < len(tail) <= 15 and "file" in tail[-1]
 
 
 def test_back_end_or_instrument_that_does_not_exist_is_refused(tmp_path):
