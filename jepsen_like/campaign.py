@@ -10,13 +10,15 @@ import contextlib
 import os
 import pathlib
 import platform
-import sys
+import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from jepsen_like import judgement, output, places, restriction
+from jepsen_like import judgement, output, places, restriction, seeds
 from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
+from jepsen_like.cluster import NotUpError
 from jepsen_like.history import History, HistoryWriter, MalformedHistoryError, line_of_first, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
@@ -49,13 +51,13 @@ def run(
     names = _named(workloads)
     _make(out)
     number = SystemClock().random().getrandbits(31) if seed is None else seed
-    again = " ".join(["jepsen-like", *sys.argv[1:], *([] if seed is not None else [f"--seed {number}"])])
-    about = {"raftkv": __version__, "python": platform.python_version(), "replay": again}
+    own = places.Own(system, backend, members, tuple(flags))
+    about = {"raftkv": __version__, "python": platform.python_version()}
     statuses: list[int] = []
     for name in names:
         folder = places.folder_of(out, name, nemesis, number)
         plan = runs.Plan(name, number, folder, time_s, rate, tuple(nemesis), about)
-        own = places.Own(system, backend, members, tuple(flags))
+        plan = replace(plan, about={**about, "replay": _again(plan, own, endpoints, out)})
         try:
             result = _run(plan, own, endpoints)
         except KeyboardInterrupt:
@@ -68,12 +70,26 @@ def run(
     return max(statuses, key=lambda status: (status == 1, status))
 
 
+def _again(plan: runs.Plan, own: places.Own, endpoints: str | None, out: pathlib.Path) -> str:
+    """The command line that does this one run again, whatever others were asked for with it; a shell can be given it."""
+    words = ["--workload", plan.workload, "--nemesis", ",".join(plan.nemesis) or "none"]
+    words += ["--time", f"{plan.time_s:g}", "--rate", f"{plan.rate:g}"]
+    if endpoints is not None:
+        words += ["--endpoints", endpoints]
+    else:
+        words += ["--members", str(own.members), "--system", own.system, "--backend", own.backend, *(f"--flag={one}" for one in own.flags)]
+    return shlex.join(["jepsen-like", "run", *words, "--seed", str(plan.seed), "--out", str(out)])
+
+
 def _run(plan: runs.Plan, own: places.Own, endpoints: str | None) -> runs.Result:
     title = f"{plan.workload} {','.join(plan.nemesis) or 'no faults'}"
     with Progress(title, runs.WARM_UP_S + plan.time_s + runs.COOL_DOWN_S) as progress:
         if endpoints is not None:
             return asyncio.run(places.run_at(plan, endpoints, progress.tell))
-        return asyncio.run(places.run_own(plan, own, progress.tell))
+        try:
+            return asyncio.run(places.run_own(plan, own, progress.tell))
+        except NotUpError as exc:
+            raise output.HarnessError(str(exc)) from exc
 
 
 def _print_interrupted(plan: runs.Plan, *, as_json: bool) -> int:
@@ -103,7 +119,7 @@ def _wanted(path: pathlib.Path) -> Iterator[None]:
     except OSError as exc:
         if exc.errno in output.FULL:
             raise
-        raise ValueError(f"{path} cannot be written: {exc.strerror}") from exc
+        raise ValueError(f"{exc.filename or path} cannot be written: {exc.strerror}") from exc
 
 
 def _named(workloads: Sequence[str]) -> list[str]:
@@ -187,7 +203,8 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
     """Writes the page for people from a history file, beside it unless told where.
 
     Raises:
-        ValueError: the page beside it says something else, and stays.
+        ValueError: the page beside it says something else, and stays; or it cannot be written there.
+        OSError: the disk is full.
     """
     history = _loaded(path, workload)
     judged = judgement.judge(history, workload)
@@ -196,7 +213,10 @@ def report(path: pathlib.Path, out: pathlib.Path | None, workload: str | None) -
         raise ValueError(f"{other}: say --out to have a page somewhere else")
     if out is not None:
         _make(out)
-    output.say(str(runs.draw(history, judged, out or path.parent, path.name)))
+    folder = out or path.parent
+    with _wanted(folder):
+        page = runs.draw(history, judged, folder, path.name)
+    output.say(str(page))
     return 0
 
 
@@ -238,6 +258,7 @@ def shrink(path: pathlib.Path, workload: str | None) -> int:
 
 def shrink_seed(seed: int, *, core: bool, virtual_s: float | None) -> int:
     """The shortest scenario of a failing seed, as JSON."""
+    seeds.quieten()
     if core:
         from jepsen_like.sim.core import runs as of_core
 

@@ -144,7 +144,7 @@ def run(**options: Any) -> None:
         if options["endpoints"] is not None:
             # Refused before there is a folder of a run.
             endpoints.named(options["endpoints"])
-            _refuse_own()
+            _refuse(OWN, "of a cluster that the run starts; with --endpoints there is none")
         return campaign.run(**options)
 
     # Simulations break nothing that stays broken, and their processes side by side are ended by SIGTERM themselves.
@@ -178,6 +178,8 @@ def sim(
     """Simulates clusters on virtual time, one seed each: the same seed gives the same run, everywhere."""
     from jepsen_like import seeds as simulated
 
+    if scenario is not None:
+        _refuse(("seeds", "virtual_s", "jobs"), "of seeds; a scenario has one seed and length of its own")
     plan = simulated.Plan(_range(seeds), scenario, core, virtual_s, mutant, jobs, as_json)
     raise SystemExit(_teaching(lambda: simulated.simulate(plan)))
 
@@ -218,8 +220,10 @@ def shrink(history: pathlib.Path | None, seed: int | None, core: bool, virtual_s
     if (history is None) == (seed is None):
         raise click.UsageError("give either a history file or --seed")
     if history is not None:
+        _refuse(("core", "virtual_s"), "of a seed's simulation; a history file is given")
         path = history
         raise SystemExit(_teaching(lambda: campaign.shrink(path, workload)))
+    _refuse(("workload",), "of a history file; the loads of a seed are its own")
     number = int(seed or 0)
     raise SystemExit(_teaching(lambda: campaign.shrink_seed(number, core=core, virtual_s=virtual_s)))
 
@@ -275,13 +279,13 @@ OWN = ("system", "backend", "members", "flags")
 """Options of `run` that say how a cluster of its own is made."""
 
 
-def _refuse_own() -> None:
+def _refuse(names: Sequence[str], why: str) -> None:
     """Raises click.UsageError for options that nothing would be done about."""
     ctx = click.get_current_context()
-    own = [one for one in ctx.command.params if one.name in OWN]
+    own = [one for one in ctx.command.params if one.name in names]
     given = [one.opts[0] for one in own if ctx.get_parameter_source(str(one.name)) is ParameterSource.COMMANDLINE]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: of a cluster that the run starts; with --endpoints there is none")
+        raise click.UsageError(f"{', '.join(given)}: {why}")
 
 
 def _range(text: str) -> range:
@@ -304,6 +308,9 @@ def _teaching(work: Callable[[], int], end: ending.Ending | None = None) -> int:
         return end.status
     except output.OutputError as exc:
         return _refused(exc)
+    except output.HarnessError as exc:
+        output.tell(f"jepsen-like: {exc}")
+        return HARNESS_FAILED
     except (ValueError, OSError) as exc:
         output.tell(f"jepsen-like: {exc}")
         return USAGE if isinstance(exc, ValueError) else HARNESS_FAILED if exc.errno in output.FULL else NOT_AVAILABLE

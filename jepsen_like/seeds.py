@@ -46,11 +46,20 @@ class Plan:
     as_json: bool = False
 
 
-def simulate(plan: Plan) -> int:
-    """Simulates, prints a line a seed, and returns the exit status. Raises click.UsageError for a mutant there is not."""
-    # What simulated members would log is told by their seed's line, and by a replay in a debugger; here it would bury both.
+def quieten() -> None:
+    """What simulated members would log is told by their seed's line, and by a replay in a debugger; here it would bury both."""
     if not logging.root.handlers:
         logging.root.addHandler(logging.NullHandler())
+
+
+def simulate(plan: Plan) -> int:
+    """Simulates, prints a line a seed, and returns the exit status.
+
+    Raises:
+        click.UsageError: there is no such mutant.
+        ValueError: the file is no scenario.
+    """
+    quieten()
     mutant: mutation.Mutant | None = None
     if plan.mutant is not None:
         try:

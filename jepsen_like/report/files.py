@@ -1,7 +1,7 @@
 """The files of a run's report, and the page over many runs.
 
-Owns where reports are written and that writing one never fails a run: what goes wrong is drawn as a hole in the page, or, if
-there is no page, said on standard error.
+Owns where reports are written. What cannot be drawn is a hole in the page; a file that cannot be written is the caller's to tell,
+once the others are written.
 """
 
 from __future__ import annotations
@@ -29,19 +29,34 @@ def write_report(history: History, verdict: Verdict, directory: pathlib.Path, ab
         verdict: of the run.
         directory: made if it is not there.
         about: what the page says of the run: see the package's docstring for the names it knows.
+
+    Raises:
+        OSError: a file could not be written, which it names; the others were tried all the same.
     """
     told = {**dict(history.about), **dict(about or {})}
-    target = directory / PAGE
-    _write(target, lambda: page(history, verdict, told), lambda: _bare(verdict, told))
-    _write(directory / JUNIT, lambda: junit(history, verdict, told), lambda: junit(History(), verdict, {}))
-    _write(directory / SUMMARY, lambda: markdown(history, verdict, told), lambda: f"**{verdict.outcome}**\n")
+    made: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
+        (PAGE, lambda: page(history, verdict, told), lambda: _bare(verdict, told)),
+        (JUNIT, lambda: junit(history, verdict, told), lambda: junit(History(), verdict, {})),
+        (SUMMARY, lambda: markdown(history, verdict, told), lambda: f"**{verdict.outcome}**\n"),
+    ]
     if not (directory / RUN).exists():
-        _write(directory / RUN, lambda: _record(history, verdict, told), lambda: json.dumps({"verdict": verdict.outcome}) + "\n")
-    return target
+        made.append((RUN, lambda: _record(history, verdict, told), lambda: json.dumps({"verdict": verdict.outcome}) + "\n"))
+    unwritten: list[OSError] = []
+    for name, make, fallback in made:
+        try:
+            _write(directory / name, make, fallback)
+        except OSError as exc:
+            unwritten.append(exc)
+    if unwritten:
+        raise unwritten[0]
+    return directory / PAGE
 
 
 def write_index(directory: pathlib.Path) -> pathlib.Path:
-    """A page over all runs below the directory: every `run.json`, newest first, with links to their reports."""
+    """A page over all runs below the directory: every `run.json`, newest first, with links to their reports.
+
+    One that cannot be written is told on standard error: the runs themselves stand.
+    """
     rows = []
     for path in sorted(directory.rglob(RUN), key=_age, reverse=True):
         try:
@@ -51,7 +66,10 @@ def write_index(directory: pathlib.Path) -> pathlib.Path:
         except (OSError, ValueError):
             continue  # no run of ours
     target = directory / INDEX
-    _write(target, lambda: _index(rows), lambda: "<!doctype html><title>runs</title>")
+    try:
+        _write(target, lambda: _index(rows), lambda: "<!doctype html><title>runs</title>")
+    except OSError as exc:
+        print(f"jepsen-like: {target} could not be written: {exc.strerror}", file=sys.stderr)
     return target
 
 
@@ -63,16 +81,17 @@ def _age(path: pathlib.Path) -> float:
 
 
 def _write(path: pathlib.Path, make: Callable[[], str], fallback: Callable[[], str]) -> None:
+    """Raises OSError with the path, which a full disk's own lacks."""
     try:
-        try:
-            text = make()
-        except Exception as exc:  # the verdict must reach its reader whatever the records hold
-            print(f"jepsen-like: {path.name} could not be made in full: {type(exc).__name__}: {exc}", file=sys.stderr)
-            text = fallback()
+        text = make()
+    except Exception as exc:  # the verdict must reach its reader whatever the records hold
+        print(f"jepsen-like: {path.name} could not be made in full: {type(exc).__name__}: {exc}", file=sys.stderr)
+        text = fallback()
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as exc:
-        print(f"jepsen-like: {path} could not be written: {exc}", file=sys.stderr)
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
 
 
 def _bare(verdict: Verdict, about: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from jepsen_like.checker.verdict import INVALID, UNKNOWN, VALID, Verdict
 from jepsen_like.history import History
 from jepsen_like.report.numbers import faults_of, named, span
-from jepsen_like.report.page import rule, words
+from jepsen_like.report.page import command_line, rule, words
 
 ANOMALIES_SHOWN = 20
 
@@ -66,9 +66,9 @@ def markdown(history: History, verdict: Verdict, about: Mapping[str, Any]) -> st
     lines += [f"- **{_inline(one.kind)}** ({rule(one.kind)}): {_inline(one.explanation)}" for one in verdict.anomalies[:ANOMALIES_SHOWN]]
     lines += [f"- not decided: {_inline(reason)}" for reason in verdict.reasons[:ANOMALIES_SHOWN]]
     lines += [f"- {_inline(str(reason))}" for name in ("rejected", "left_out") for reason in _listed(about.get(name))]
-    command = about.get("replay") or about.get("command")
-    if command:
-        lines += ["", "```", words(command).replace("```", "'''"), "```"]
+    line = command_line(about)
+    if line:
+        lines += ["", "```", line.replace("```", "'''"), "```"]
     return "\n".join([*lines, ""])
 
 

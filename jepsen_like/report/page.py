@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from html import escape
@@ -266,18 +267,24 @@ def _reached(counted: Numbers) -> str:
 
 
 def _surroundings(about: Mapping[str, Any]) -> str:
-    command = about.get("replay") or about.get("command")
+    line = command_line(about)
     parts = ["<h2>Seed and surroundings</h2>"]
-    if command:
-        parts.append(f"<p>Run it again:</p><pre>{escape(words(command))}</pre>")
+    if line:
+        parts.append(f"<p>Run it again:</p><pre>{escape(line)}</pre>")
     parts.append(
         table((), [(str(name), words(value)) for name, value in about.items() if name not in ("replay", "command", "rejected", "left_out")])
     )
     return "".join(parts)
 
 
+def command_line(about: Mapping[str, Any]) -> str:
+    """What does the run again, as a shell takes it; empty when the description does not say."""
+    command = about.get("replay") or about.get("command") or ""
+    return shlex.join(map(str, command)) if isinstance(command, (list, tuple)) else words(command)
+
+
 def words(value: Any) -> str:
-    """A value of the description as text: a command as one line, anything deep as JSON."""
+    """A value of the description as text: several as one line, anything deep as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(one, (str, int, float)) for one in value):

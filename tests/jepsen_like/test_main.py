@@ -126,6 +126,9 @@ def test_file_that_cannot_be_written_is_the_command_line_s(tmp_path):
         (("sim", "--seeds", "5-4"), "FIRST-LAST"),
         (("sim", "--mutant", "no-such"), "0 mutants named"),
         (("shrink",), "either a history file or --seed"),
+        (("shrink", "--seed", "1", "--workload", "txn"), "--workload: of a history file"),
+        (("shrink", __file__, "--core", "--virtual", "5"), "--core, --virtual: of a seed's simulation"),
+        (("sim", "--scenario", __file__, "--seeds", "1-3", "--virtual", "5"), "--seeds, --virtual: of seeds"),
     ],
 )
 def test_command_line_that_cannot_be_run_is_told_what_to_say_instead(arguments, said, tmp_path):
@@ -232,6 +235,61 @@ def test_folder_that_cannot_be_made_is_told_in_one_sentence(command, tmp_path):
     shown = invoke(command, *([str(history)] if command == "report" else ["--members", "1", "--time", "1"]), "--out", str(history / "x"))
     assert (shown.exit_code, shown.stdout) == (2, ""), shown.output
     assert shown.stderr == f"jepsen-like: --out {history / 'x'} cannot be made: Not a directory\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="not available: there is no /dev/full, which is a full disk")
+def test_report_on_a_full_disk_is_not_told_as_written(tmp_path):
+    """Neither store nor caller is at fault, and there is no page to name."""
+    history = written(tmp_path, GOOD, workload="register")
+    (tmp_path / "out").mkdir()
+    for name in ("report.html", "summary.md"):
+        (tmp_path / "out" / name).symlink_to("/dev/full")
+    shown = invoke("report", str(history), "--out", str(tmp_path / "out"))
+    assert (shown.exit_code, shown.stdout) == (5, ""), shown.output
+    assert shown.stderr == f"jepsen-like: [Errno 28] No space left on device: '{tmp_path / 'out' / 'report.html'}'\n"
+    assert (tmp_path / "out" / "junit.xml").exists()
+
+
+def test_page_whose_place_is_taken_is_told_with_its_path(tmp_path):
+    history = written(tmp_path, GOOD, workload="register")
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
+    shown = invoke("report", str(history), "--out", str(tmp_path / "out"))
+    assert (shown.exit_code, shown.stdout) == (2, ""), shown.output
+    assert shown.stderr == f"jepsen-like: {tmp_path / 'out' / 'report.html'} cannot be written: Is a directory\n"
+
+
+def test_command_that_does_a_run_again_is_a_shell_s_and_of_that_run_alone(tmp_path):
+    """Of `--workload all` each page names its own workload; words with spaces stay one."""
+    from jepsen_like import campaign, places
+    from jepsen_like.run import Plan
+
+    plan = Plan("txn", 7, tmp_path, 12.5, 150.0, ("kill", "pause"))
+    again = campaign._again(plan, places.Own("etcd", "NS", 5, ("--a=b c",)), None, pathlib.Path("out dir"))
+    assert again == (
+        "jepsen-like run --workload txn --nemesis kill,pause --time 12.5 --rate 150 --members 5 --system etcd --backend NS "
+        "'--flag=--a=b c' --seed 7 --out 'out dir'"
+    )
+    assert "--endpoints a:1,b:1 --seed 7" in campaign._again(plan, places.Own(), "a:1,b:1", tmp_path)
+
+
+SHRUNK = """
+import logging
+from jepsen_like import campaign
+from jepsen_like.sim import shrinking
+
+def shrink(seed, *, virtual_s):
+    logging.getLogger("raftkv").warning("a member says something")
+    return "{}"
+
+shrinking.shrink = shrink
+raise SystemExit(campaign.shrink_seed(1, core=False, virtual_s=None))
+"""
+
+
+@pytest.mark.slow
+def test_members_of_a_seed_that_is_shrunk_log_nowhere():
+    done = subprocess.run([sys.executable, "-c", SHRUNK], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{}\n", "")
 
 
 def test_all_workloads_and_one_more_are_each_run_once():

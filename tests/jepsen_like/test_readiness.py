@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from jepsen_like import readiness
@@ -13,9 +15,10 @@ from raftkv.errors import NoLeaderError, RaftKVError, UserEmptyError
 class Member:
     """Answers reads with these errors in turn, and well from then on. It is its own client."""
 
-    def __init__(self, name: str, *errors: RaftKVError, cluster: int = 0xC1) -> None:
+    def __init__(self, name: str, *errors: RaftKVError, cluster: int = 0xC1, ids: Sequence[int] = ()) -> None:
         self.endpoints = [SimpleNamespace(text=f"{name}:2379")]
         self._cluster = cluster
+        self._ids = itertools.cycle(ids or (hash(name),))
         self._errors = list(errors)
 
     async def __aenter__(self) -> Member:
@@ -27,7 +30,7 @@ class Member:
     async def range(self, _key: bytes) -> RangeResult:
         if self._errors:
             raise self._errors.pop(0)
-        return RangeResult(Header(self._cluster), [])
+        return RangeResult(Header(self._cluster, next(self._ids)), [])
 
 
 class Place:
@@ -70,3 +73,19 @@ def test_members_of_two_clusters_are_told_apart_before_anything_is_written():
     place = Place(n1=Member("a"), n2=Member("b", cluster=0xC2), n3=Member("c"))
     (trouble,) = asyncio.run(readiness.troubles(place))
     assert trouble.startswith("b:2379 (n2) is of cluster c2, a:2379 (n1) of c1: ")
+
+
+def test_two_names_of_one_member_are_told_apart_from_two_members():
+    """What is done to one of them is done to both."""
+    place = Place(n1=Member("a", ids=(0xA,)), n2=Member("b", ids=(0xB,)), n3=Member("c", ids=(0xA,)))
+    assert asyncio.run(readiness.troubles(place)) == ["c:2379 (n3) and a:2379 (n1) are one member, a: name each once"]
+
+
+def test_load_balancers_that_lead_to_several_members_are_no_repetition():
+    """Two of them may begin with the same member; and one that stands before a member that is named, too."""
+    place = Place(n1=Member("a", ids=(0xA, 0xB)), n2=Member("b", ids=(0xA, 0xA, 0xB)), n3=Member("c", ids=(0xA,)))
+    assert asyncio.run(readiness.troubles(place)) == []
+
+
+def test_store_that_sends_no_member_ids_is_not_held_to_them():
+    assert asyncio.run(readiness.troubles(Place(n1=Member("a", ids=(0,)), n2=Member("b", ids=(0,))))) == []

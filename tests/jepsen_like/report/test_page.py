@@ -147,10 +147,11 @@ def test_report_of_a_broken_history_still_shows_the_verdict(name: str, tmp_path:
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["verdict"] == "invalid"
 
 
-def test_report_that_cannot_be_written_does_not_raise(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_that_cannot_be_written_is_the_callers_to_tell(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("in the way")
-    report.write_report(History(), Verdict(), tmp_path / "file" / "below", {})
-    assert "could not be written" in capsys.readouterr().err
+    with pytest.raises(NotADirectoryError, match="file/below/report.html"):
+        report.write_report(History(), Verdict(), tmp_path / "file" / "below", {})
+    assert report.write_index(tmp_path / "file") and "index.html could not be written: File exists" in capsys.readouterr().err
 
 
 def test_page_of_a_rejected_run_does_not_look_valid() -> None:
