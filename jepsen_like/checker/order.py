@@ -2,18 +2,25 @@
 
 The store's answers carry the revision at which they are true, so the only order in which everything can have happened is
 known: operations are replayed in it once, and real time is checked beside it. Writes of unknown outcome stand where
-somebody saw them (`placement`). Linear in the history but for two sorts. Source: spec/faults.md §4c (1), §5a K1-K9.
+somebody saw them (`placement`); those that nobody saw are first a possible reason of each effect alone, and then all have to
+fit together (`makers`). Linear in the history but for two sorts. Source: spec/faults.md §4c (1), §5a K1-K9.
 
-What it lets pass, all of it only where outcomes are unknown: of a hidden write (`placement`) one effect is held to account,
-on one key, and a lease's expiry may take its keys one by one at any free revision.
+What it lets pass, all of it only where outcomes are unknown. Where `makers` decides, nothing. Where it does not, because the
+history is longer than `makers.STEPS_MAX`, because too many unknown writes were seen by nobody, or because leases may expire: of a
+hidden write one effect is held to account, on one key, so that one write may explain what it did to two, a revision of its
+own may be given to a write that would have made none there, and a key's create revision and version may be anything once a
+hidden write is known to have changed it; and a lease's expiry may take its keys one by one at any free revision. Of registers
+`search`, which asks about each key alone, decides some of these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from jepsen_like.checker import real_time
+from jepsen_like.checker.makers import STEPS_MAX, Candidate, Makers, Question
 from jepsen_like.checker.placement import ANY, Placement, Seen
 from jepsen_like.checker.real_time import Floor
 from jepsen_like.checker.replay import HIDDEN_DELETE, HIDDEN_PUT, Replay
@@ -67,18 +74,58 @@ def _checked(operations: Sequence[Operation], events: Iterable[Event], known: Ma
         real_time.check_window(operations, floor, findings)
     placement = Placement(operations, made, floor)
     leases = sorted_out.leases or any(kv.lease for kv in known.values())
+    seen: list[Seen] = []
     if placement.any_unknown:
         since = max((kv.mod_revision for kv in known.values()), default=0)
-        placement.place_seen(_seen((*sorted_out.reads, *sorted_out.writes), events, made, since), findings)
-        leases = leases or any(operation.lease for operation, _sight in placement.placed.values())
+        seen = _seen((*sorted_out.reads, *sorted_out.writes), events, made, since)
+        placement.place_seen(seen, findings)
+        leases = leases or any(operation.lease or operation.f == "revoke" for operation in placement.unknown)
     replay = Replay(placement, findings, known, sorted_out.failed)
     positions, steps = _ordered(sorted_out, placement)
     replay.run(zip(positions, steps, strict=True), ranged=sorted_out.ranged)
     replay.check_events(events)
-    if closed and not leases and not sorted_out.foreign:
+    closed = closed and not leases and not sorted_out.foreign
+    if closed:
         for revision in placement.unexplained(*_span(sorted_out)):
             findings.add("phantom-revision", f"revision {revision} was made by no operation of this history")
+    if placement.any_unknown and not leases and not findings.count:
+        _check_together(positions, steps, placement, seen, known, _span(sorted_out), closed, findings)
     return findings.verdict(len(sorted_out.writes) + len(sorted_out.reads))
+
+
+def _check_together(
+    positions: Sequence[int],
+    steps: Sequence[Operation],
+    placement: Placement,
+    seen: Iterable[Seen],
+    known: Mapping[str, KeyValue],
+    span: tuple[int, int],
+    closed: bool,
+    findings: Findings,
+) -> None:
+    """Each effect has a possible reason; whether all can have theirs at once, as far as that can be decided."""
+    lowest, highest = span
+    candidates = [Candidate(operation, placement.floor_of(operation)) for operation in placement.left]
+    # Below what was shown first somebody may have written before the history: there a gap may be nobody's.
+    first = max(FIRST, min((one.floor + 1 for one in candidates), default=lowest))
+    answers = list(islice((place for place, one in enumerate(steps) if one[1] not in (HIDDEN_PUT, HIDDEN_DELETE)), STEPS_MAX))
+    if len(answers) == STEPS_MAX:
+        highest = positions[answers[-1]] >> 1
+    gaps = [revision for revision in range(min(first, lowest), highest + 1) if revision not in placement.made]
+    sights: dict[int, list[tuple[str, str | None]]] = {}
+    for one in seen:
+        sights.setdefault(one.revision, []).append((one.key, one.value))
+    asked = [steps[place] for place in answers]
+    closed_from = lowest if closed else highest + 1
+    question = Question([positions[place] for place in answers], asked, gaps, candidates, sights, known, closed_from)
+    answer = Makers(question).search()
+    if answer.explained is False:
+        stuck = asked[answer.furthest]
+        text = (
+            f"no choice of the writes of unknown outcome for the {len(gaps)} revisions that no answer made explains all answers; "
+            f"none comes past {stuck.f} of {stuck.key!r} by process {stuck.process} at revision {stuck.revision}"
+        )
+        findings.add("no-placement", text, (stuck,), (stuck.key,))
 
 
 def _span(sorted_out: _Sorted) -> tuple[int, int]:

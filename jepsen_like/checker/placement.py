@@ -62,6 +62,11 @@ def may_delete(operation: Operation, key: str) -> bool:
     return False
 
 
+def _writes(operation: Operation) -> bool:
+    """Whether the call can make a revision at all: a transaction may only read."""
+    return operation.f != "txn" or any(step[0] in ("put", "delete") for step in (*operation.argument[1], *operation.argument[2]))
+
+
 def _deletes_range(operation: Operation) -> bool:
     if operation.f == "delete":
         return bool(operation.argument)
@@ -109,7 +114,7 @@ class Placement:
 
     def __init__(self, operations: Sequence[Operation], made: dict[int, Operation], floor: Floor) -> None:
         """`made` maps every revision with an acknowledged maker to it; it is extended here."""
-        unknown = (operation for operation in operations if operation[7] == UNKNOWN and operation[1] in WRITING)
+        unknown = (operation for operation in operations if operation[7] == UNKNOWN and operation[1] in WRITING and _writes(operation))
         self._left = sorted(unknown, key=lambda operation: operation.invoke_ns)
         self._floor = floor
         self._floors = {id(operation): floor.at(operation.invoke_ns) for operation in self._left}
@@ -147,9 +152,18 @@ class Placement:
         return bool(self._left)
 
     @property
+    def unknown(self) -> Sequence[Operation]:
+        """All unknown writes, placed or not, earliest first."""
+        return self._left
+
+    @property
     def left(self) -> list[Operation]:
         """Unknown writes that were not placed exactly, earliest first."""
         return [operation for operation in self._left if id(operation) not in self._used]
+
+    def floor_of(self, operation: Operation) -> int:
+        """The highest revision that had been shown before the unknown write began: it made none up to that."""
+        return self._floors[id(operation)]
 
     def place_seen(self, seen: Sequence[Seen], findings: Findings) -> None:
         """Give every revision seen without a known maker the unknown write that left it.

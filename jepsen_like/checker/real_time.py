@@ -96,7 +96,7 @@ def _may_be_stale(operation: Operation) -> bool:
 
 
 def check_window(operations: Sequence[Operation], floor: Floor, findings: Findings) -> None:
-    """Note reads of old revisions that were answered although compacted, or refused although they had to be answered."""
+    """Note reads of old revisions that were answered although compacted or yet to come, or refused although they had to be answered."""
     compactions = [operation for operation in operations if operation[1] == "compact" and operation[7] != FAIL]
     done = sorted((operation for operation in compactions if operation[7] == OK), key=lambda one: one[6])
     for operation in operations:
@@ -107,6 +107,9 @@ def check_window(operations: Sequence[Operation], floor: Floor, findings: Findin
         if not asked:
             continue
         if operation[7] == OK:
+            if operation[8] and asked > operation[8]:
+                text = f"a read at revision {asked} was answered by a store whose newest revision was {operation[8]}"
+                findings.add("future-read", text, (operation,), (operation.key,))
             before = [one for one in done if one[6] < operation[5] and one[3] > asked]
             if before:
                 text = f"a read at revision {asked} was answered although everything below {before[0].argument} had been compacted"

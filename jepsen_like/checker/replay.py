@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jepsen_like.checker.makers import holds
 from jepsen_like.checker.placement import ANY, Placement, covers, effects, leaves, may_delete, may_put
 from jepsen_like.checker.verdict import Findings
 from jepsen_like.history import Event, KeyValue, Operation
@@ -29,7 +30,7 @@ class Replay:
     """Applies writes and compares answers in revision order.
 
     Invariants: 1. `_keys`, when kept, is the sorted keys of `_state`. 2. A key in `_uncertain` was changed by a hidden
-    write: its create revision and version are not known until somebody shows them. 3. `_state` holds what is
+    write: its create revision and version, and only these, are not known until somebody shows them. 3. `_state` holds what is
     known to have been done: a hidden write goes in only when an answer shows that it must have happened to this key, never
     because it is one of several reasons an answer can have.
     """
@@ -42,7 +43,11 @@ class Replay:
         self._failed = failed
         self._uncertain: set[str] = set()
         self._confirmed: dict[str, int] = {}
-        """Key -> the newest revision at which somebody saw it as it is, for placing deletions."""
+        """Key -> the newest revision at which somebody saw the whole of it as it was then: no hidden write changed it between the
+        revision that was seen and this one."""
+
+        self._leased: dict[str, int] = {}
+        """Key written anew while it had a lease -> the revision at which it got it: it may have expired, unseen, in between."""
 
     def run(self, steps: Iterable[tuple[int, Operation]], *, ranged: bool) -> None:
         """Apply and compare everything in order; a step is twice its revision, one more for reads, and the operation."""
@@ -58,19 +63,21 @@ class Replay:
                 if get(key) != operation[4]:
                     self._read(key, operation[4], position >> 1, operation)
                 elif track:
-                    self._confirmed[key] = position >> 1
+                    self._confirm(key, position >> 1)
             elif f == "put":
                 old = get(key)
                 revision = position >> 1
                 result = operation[4]
-                if result and old != result[0]:
-                    self._read(key, result[0], revision - 1, operation)
+                if result:
+                    self._compare(key, result[0], revision - 1, operation)
                     old = get(key)
                 if old is None:
                     state[key] = (key, operation[3], revision, revision, 1, operation[11])
                     if keys is not None:
                         insort(keys, key)
                 else:
+                    if old[5]:
+                        self._leased.setdefault(key, old[3])
                     state[key] = (key, operation[3], old[2], revision, old[4] + 1, operation[11])
             else:
                 other(f, operation, position >> 1)
@@ -120,10 +127,13 @@ class Replay:
             if self._keys is not None:
                 insort(self._keys, key)
         else:
+            if old[5]:
+                self._leased.setdefault(key, old[3])
             self._state[key] = (key, value, old[2], revision, old[4] + 1, lease)
 
     def _remove(self, key: str) -> None:
         self._uncertain.discard(key)
+        self._leased.pop(key, None)
         if self._state.pop(key, None) is not None and self._keys is not None:
             del self._keys[bisect_left(self._keys, key)]
 
@@ -139,6 +149,7 @@ class Replay:
             self._findings.add("wrong-count", text, (operation,), (start,))
         for key in live:
             self._remove(key)
+            self._confirmed[key] = revision
 
     def _countable(self, start: str, end: str, unshown: Sequence[str], difference: int, revision: int) -> bool:
         """Whether hidden writes by `revision` can be why a range held so many keys more than known, or fewer.
@@ -192,13 +203,9 @@ class Replay:
 
     def _can_change(self, key: str, revision: int) -> bool:
         """Whether a hidden write can have made the key something else by `revision`; nothing is decided about it."""
-        if key in self._uncertain or self._can_be_gone(key, revision):
-            self._uncertain.add(key)
+        if self._can_be_gone(key, revision):
             return True
-        if not self._placement.choices(key, lambda operation: may_put(operation, key), self._since(key), revision):
-            return False
-        self._uncertain.add(key)
-        return True
+        return bool(self._placement.choices(key, lambda operation: may_put(operation, key), self._since(key), revision))
 
     def _can_be_gone(self, key: str, revision: int) -> bool:
         held = self._state.get(key)
@@ -210,10 +217,10 @@ class Replay:
 
     def _txn(self, operation: Operation, revision: int) -> None:
         compares, success, failure = operation.argument
-        holds = all(_holds(compare, self._state.get(compare[0])) for compare in compares)
+        fits = all(holds(compare, self._state.get(compare[0])) for compare in compares)
         result = operation.result
-        taken = result[0] if result is not None else self._branch(operation, revision, holds)
-        if taken != holds and not self._explained(compares, taken, revision):
+        taken = result[0] if result is not None else self._branch(operation, revision, fits)
+        if taken != fits and not self._explained(compares, taken, revision):
             text = f"a transaction at revision {revision} took the {'success' if taken else 'failure'} branch; its compares say otherwise"
             self._findings.add("wrong-compare", text, (operation,), tuple(compare[0] for compare in compares))
         steps = success if taken else failure
@@ -228,16 +235,16 @@ class Replay:
             elif result is not None:
                 self._range(operation, step[1], step[2], 0, response, revision)
 
-    def _branch(self, operation: Operation, revision: int, holds: bool) -> bool:
+    def _branch(self, operation: Operation, revision: int, fits: bool) -> bool:
         """The branch an unknown transaction must have taken, if what was seen of it stands in one branch only."""
         sight = self._placement.placed[revision][1]
         found = [leaves(branch, sight) for branch in operation.argument[1:]]
-        return found[0] if found[0] != found[1] else holds
+        return found[0] if found[0] != found[1] else fits
 
     def _explained(self, compares: Sequence[tuple[Any, ...]], wanted: bool, revision: int) -> bool:
         """Whether a hidden write to a compared key can turn the compares the other way."""
         if wanted:
-            wrong = [compare for compare in compares if not _holds(compare, self._state.get(compare[0]))]
+            wrong = [compare for compare in compares if not holds(compare, self._state.get(compare[0]))]
             return all(self._can_differ(compare, revision) for compare in wrong)
         return any(self._can_differ(compare, revision) for compare in compares)
 
@@ -245,23 +252,30 @@ class Replay:
         """Whether a hidden write can be why a compare came out otherwise: after the key's last write, or, of what counts from the
         key's creation, before it."""
         key, target = compare[:2]
-        if self._can_change(key, revision):
-            return True
         held = self._state.get(key)
+        if self._can_change(key, revision) or (held is not None and target == "value" and held[1] == ANY):
+            return True
         if held is None or target not in ("create", "version"):
             return False
-        if not self._placement.choices(key, lambda operation: may_put(operation, key) or may_delete(operation, key), 0, held[3] - 1):
-            return False
-        self._uncertain.add(key)
-        return True
+        return key in self._uncertain or self._can_have_changed(key, held)
+
+    def _can_have_changed(self, key: str, held: State) -> bool:
+        """Whether a hidden write can have changed what counts from the key's creation, before its last write."""
+        if self._expired(key, held[3]):
+            return True
+
+        def able(operation: Operation) -> bool:
+            return may_put(operation, key) or may_delete(operation, key)
+
+        return bool(self._placement.choices(key, able, self._confirmed.get(key, 0), held[3] - 1))
 
     def _range(self, operation: Operation, start: str, end: str, limit: int, result: Any, revision: int) -> None:
         kvs, count, more = result
         shown = {kv[0]: kv for kv in kvs}
         for key in self._live(start, end):
             in_window = not limit or len(kvs) < limit or (kvs and key <= kvs[-1][0])
-            if in_window and shown.get(key) != self._state[key]:
-                self._read(key, shown.get(key), revision, operation)
+            if in_window:
+                self._compare(key, shown.get(key), revision, operation)
         live = self._live(start, end)
         for key, kv in shown.items():
             if key not in self._state:
@@ -294,13 +308,19 @@ class Replay:
     def _compare(self, key: str, observed: Any, revision: int, operation: Operation) -> None:
         if self._state.get(key) != observed:
             self._read(key, observed, revision, operation)
+        elif self._placement.any_unknown:
+            self._confirm(key, revision)
+
+    def _confirm(self, key: str, revision: int) -> None:
+        self._confirmed[key] = revision
+        self._leased.pop(key, None)
+        self._uncertain.discard(key)
 
     def _read(self, key: str, observed: KeyValue | None, revision: int, operation: Operation) -> None:
         """An answer differs from the replay: explain it by an unseen deletion, or note why it is impossible."""
         held = self._state.get(key)
-        if held is not None and observed is None and self._gone(key, revision):
-            return
-        if held is not None and observed is not None and self._rebased(held, observed):
+        if held is not None and (self._gone(key, revision) if observed is None else self._rebased(held, observed)):
+            self._confirm(key, revision)
             return
         kind, why = self._why(key, held, observed, revision)
         text = f"{operation.f} of {key!r} by process {operation.process} at revision {revision} saw {_shape(observed)}, {why}"
@@ -324,16 +344,24 @@ class Replay:
         self._remove(key)
         return True
 
+    def _expired(self, key: str, before: int) -> bool:
+        """Whether the key can have expired and have been created again by what is known to have been a mere write."""
+        leased = self._leased.get(key)
+        return leased is not None and bool(self._placement.free(max(leased, self._confirmed.get(key, 0)), before - 1))
+
     def _rebased(self, held: State, observed: KeyValue) -> bool:
         """Whether the same write is seen, on a key that hidden writes had changed before it; the state then follows."""
         key = held[0]
         if (held[1], held[3], held[5]) != (observed[1], observed[3], observed[5]) or observed[2] > observed[3]:
             return False
-        if key not in self._uncertain:
+        if key not in self._uncertain and not (observed[2] != held[2] and self._expired(key, observed[2])):
+            seen = self._confirmed.get(key, 0)
             wrong = observed[4] - held[4] if observed[2] == held[2] else 1
-            for _ in range(max(wrong, 1)):
+            if wrong < 0:
+                return False
+            for _ in range(wrong):
                 if not self._placement.hide(
-                    key, lambda operation: may_put(operation, key) or may_delete(operation, key), 0, observed[3] - 1
+                    key, lambda operation: may_put(operation, key) or may_delete(operation, key), seen, observed[3] - 1
                 ):
                     return False
         self._state[key] = tuple(observed)  # type: ignore[assignment]
@@ -359,25 +387,6 @@ class Replay:
         held = self._state.get(key)
         maker = self._placement.made.get(held[3]) if held is not None else None
         return (maker,) if maker is not None else ()
-
-
-def _holds(compare: tuple[Any, ...], held: State | None) -> bool:
-    _key, target, sign, operand = compare
-    if held is None:
-        if target == "value":
-            # etcd: the value of an absent key satisfies no comparison, "is not" included.
-            return False
-        actual: Any = 0
-    else:
-        actual = held[_PLACES[target]]
-    if sign == "=":
-        return bool(actual == operand)
-    if sign == "!":
-        return bool(actual != operand)
-    return bool(actual < operand) if sign == "<" else bool(actual > operand)
-
-
-_PLACES = {"value": 1, "create": 2, "mod": 3, "version": 4, "lease": 5}
 
 
 def _shape(held: tuple[Any, ...] | None) -> str:
