@@ -15,7 +15,7 @@ What `argument` and `result` hold is fixed by `f` (`result` is None unless the o
 | cas | (expected value or None for absent, new value) | `(True,)`, `(False,)` or `(False, KeyValue or None)` |
 | txn | `TxnArgument` | `TxnResult` |
 | compact | revision | None |
-| append | `(("r", key), ("append", key, element), ...)` | per step the elements read, None for an append |
+| append | `(("r", key), ("append", key, element), ...)` | per step the elements read, None for an append; elements are integers or texts |
 | add, members | element; None | None; tuple of elements (a grow-only set) |
 | grant, keepalive, lease-ttl | seconds asked for; 0; 0 (`key` is the lease) | seconds granted or left; 0 or less: it is gone |
 | revoke | 0 | None |
@@ -282,13 +282,26 @@ def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
     """`load` from a file; a name that ends in .gz is unpacked.
 
     Raises:
-        MalformedHistoryError: as `load`, and for what cannot be unpacked.
+        MalformedHistoryError: as `load`, and for what cannot be unpacked or is no UTF-8.
     """
     with _opened(path) as stream:
         try:
             return load(stream, allow_truncated=allow_truncated)
         except MalformedHistoryError as exc:
             raise MalformedHistoryError(f"{path}, {exc}") from exc
+        except UnicodeDecodeError as exc:
+            raise MalformedHistoryError(f"{path}, line {_first_undecodable(path)}: not UTF-8: {exc.reason}") from exc
+
+
+def _first_undecodable(path: pathlib.Path) -> int:
+    """The number of a line; a text is decoded in blocks, whose errors do not know it."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 0
 
 
 def line_of_first(path: pathlib.Path, f: str) -> int:
@@ -343,11 +356,14 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
         if ended:
             raise MalformedHistoryError(f"line {number}: something follows the end")
         try:
-            data = json.loads(line)
-        except ValueError as exc:
+            data = _DECODER.decode(line)
+            if "\\u" in line:
+                _refuse_halves(data)
+        except (ValueError, RecursionError) as exc:
             if allow_truncated and not line.endswith("\n"):
                 return
-            raise MalformedHistoryError(f"line {number}: not JSON: {exc}") from exc
+            why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
+            raise MalformedHistoryError(f"line {number}: not JSON: {why}") from exc
         if number == 1:
             yield _about(data)
         elif isinstance(data, dict):
@@ -362,6 +378,21 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
         raise MalformedHistoryError("line 1: the file is empty")
     if not ended and not allow_truncated:
         raise MalformedHistoryError(f"line {number}: the history has no end: its run was cut short")
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _refuse_halves(data: object) -> None:
+    """Halves of a character, which JSON can name and no file or terminal takes."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"a text holds {exc.object[exc.start]!r}, which is half a character") from exc
 
 
 def _about(data: object) -> Mapping[str, Any]:
@@ -386,6 +417,8 @@ def _record(data: object, number: int) -> Record:
         return _watch(data) if data[0] == "watch" else _mark(data)
     except (TypeError, ValueError, IndexError) as exc:
         raise MalformedHistoryError(f"line {number}: {exc}") from exc
+    except RecursionError as exc:
+        raise MalformedHistoryError(f"line {number}: a record is nested too deeply") from exc
 
 
 def _watch(data: list[Any]) -> Watch:

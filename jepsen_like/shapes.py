@@ -20,6 +20,9 @@ _FIELDS: Mapping[str, type] = {
     **dict.fromkeys(_FLAGS, bool),
 }
 _NEVER_NEGATIVE = frozenset(_COUNTS)
+_OF_ELEMENTS = frozenset((int, str))
+"""What sets and lists hold: what is equal is then the same, and can be told by a hash."""
+
 _WORDS = {int: "an integer", str: "a text", bool: "true or false"}
 
 
@@ -63,8 +66,8 @@ def check_call(f: str, argument: Any, result: Any, *, completed: bool) -> None:
 
 
 def check_mark(kind: str, detail: Any) -> None:
-    """Raise ValueError when a mark that reports draw has not the detail of its kind; marks of other kinds may hold anything."""
-    promised = MARKS.get(kind)
+    """Raise ValueError when a mark that is read again has not the detail of its kind; marks of other kinds may hold anything."""
+    promised = ({}, NOTES) if kind == "note" and isinstance(detail, dict) else MARKS.get(kind)
     if promised is None:
         return
     must, may = promised
@@ -95,7 +98,7 @@ def _check_responses(steps: Sequence[Sequence[str]], responses: Sequence[Any]) -
 
 
 def _is_read(step: Sequence[str], result: object) -> bool:
-    return isinstance(result, tuple) if step[0] == "r" else result is None
+    return _elements(result) if step[0] == "r" else result is None
 
 
 def _short(value: object) -> str:
@@ -125,10 +128,6 @@ def _text(value: object) -> bool:
 
 def _nothing(value: object) -> bool:
     return value is None
-
-
-def _any(_value: object) -> bool:
-    return True
 
 
 def _list_of_texts(value: object) -> bool:
@@ -195,9 +194,17 @@ def _append_argument(value: object) -> bool:
 
 
 def _append_step(value: object) -> bool:
-    return (
-        isinstance(value, tuple) and value[:1] in (("r",), ("append",)) and len(value) == (2 if value[0] == "r" else 3) and _text(value[1])
-    )
+    if not isinstance(value, tuple) or value[:1] not in (("r",), ("append",)) or len(value) != (2 if value[0] == "r" else 3):
+        return False
+    return _text(value[1]) and all(map(_element, value[2:]))
+
+
+def _element(value: object) -> bool:
+    return type(value) in _OF_ELEMENTS
+
+
+def _elements(value: object) -> bool:
+    return isinstance(value, tuple) and _OF_ELEMENTS.issuperset(map(type, value))
 
 
 def _tuple(value: object) -> bool:
@@ -210,6 +217,26 @@ def _observed(value: object) -> bool:
 
 def _hash(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and _integer(value[0]) and _integer(value[1])
+
+
+def _cache(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(one, tuple) and len(one) == 2 and _text(one[0]) and _count(one[1]) for one in value)
+
+
+def _added(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and _count(value[0])
+
+
+def _listed(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_member, value))
+
+
+def _member(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and _count(value[0]) and _text(value[1]) and _flag(value[2])
+
+
+def _awaited(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 and all(map(_count, one)) for one in value)
 
 
 TARGETS = ("value", "mod", "create", "version", "lease")
@@ -234,7 +261,8 @@ FLAG = Shape("true or false", _flag)
 TEXT = Shape("a text", _text)
 TEXTS = Shape("a list of texts", _list_of_texts)
 NOTHING = Shape("null", _nothing)
-ANY = Shape("anything", _any)
+ELEMENT = Shape("an integer or a text", _element)
+ELEMENTS = Shape("a list of integers or texts", _elements)
 LIST = Shape("a list", _tuple)
 RECORD = Shape(f"{_KV} or null", _record_or_none)
 RANGE = Shape(f"[list of {_KV}, total, more]", _range_result)
@@ -250,9 +278,9 @@ CALLS: Mapping[str, tuple[Shape, Shape]] = {
     "cas": (Shape("[expected text or null, new text]", _cas_argument), Shape(f"[true], [false] or [false, {_KV} or null]", _cas_result)),
     "txn": (Shape("[compares, steps, steps]", _txn_argument), Shape("[succeeded, responses]", _txn_result)),
     "compact": (COUNT, NOTHING),
-    "append": (Shape('[["r", key] or ["append", key, element], ...]', _append_argument), LIST),
-    "add": (ANY, NOTHING),
-    "members": (NOTHING, LIST),
+    "append": (Shape('[["r", key] or ["append", key, integer or text], ...]', _append_argument), LIST),
+    "add": (ELEMENT, NOTHING),
+    "members": (NOTHING, ELEMENTS),
     "grant": (INTEGER, INTEGER),
     "keepalive": (INTEGER, INTEGER),
     "lease-ttl": (INTEGER, INTEGER),
@@ -262,6 +290,12 @@ CALLS: Mapping[str, tuple[Shape, Shape]] = {
     "guarded": (COUNT, NOTHING),
     "observe": (INTEGER, Shape("[leader, fencing token]", _observed)),
     "hashkv": (COUNT, Shape("[hash, compact revision]", _hash)),
+    "cache": (COUNT, Shape("a list of [key, mod revision]", _cache)),
+    "member-list": (NOTHING, Shape("a list of [member, address, whether it is a learner]", _listed)),
+    "member-add": (TEXT, Shape("[member]", _added)),
+    "member-promote": (COUNT, NOTHING),
+    "member-update": (COUNT, NOTHING),
+    "member-remove": (COUNT, NOTHING),
 }
 """What each call's argument and result must be."""
 
@@ -279,3 +313,6 @@ MARKS: Mapping[str, tuple[Details, Details]] = {
     "reached": ({"name": TEXT, "count": COUNT}, {}),
 }
 """By kind, what a mark's detail must have and what it may have."""
+
+NOTES: Details = {"base revision": COUNT, "awaited watches": Shape("a list of [watch, revision]", _awaited)}
+"""What a note may have, where it is an object at all."""

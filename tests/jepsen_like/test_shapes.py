@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 
 import pytest
 from click.testing import CliRunner
 
+from jepsen_like import shapes
 from jepsen_like.history import MalformedHistoryError, load_file
 from jepsen_like.main import cli
+from jepsen_like.workload import catalog, keyspace, watching
 
 KV = ["k", "v", 2, 3, 1, 0]
 WATCH = ["watch", 1, 9, "k", "", 1, 0]
@@ -88,13 +91,48 @@ def _shown(*event: object) -> list[object]:
         (["mark", "phase", 1, 2, None], "the detail of a phase mark must be an object with name, not None"),
         (["mark", "leader", 1, 2, {"member": "n1", "term": -1}], "term of a leader mark must be an integer of 0 or more"),
         (["mark", "note", 2, 1], "a mark ended before it started"),
+        (["op", 1, "append", "k", [["append", "k", {}]], [None], 11, 12, "ok", 7], "the argument of append must be"),
+        (["op", 1, "append", "k", [["r", "k"]], [[1, {}]], 11, 12, "ok", 7], "the elements read for each r"),
+        (["op", 1, "add", "k", {}, None, 11, 12, "ok", 7], "the argument of add must be an integer or a text"),
+        (["op", 1, "add", "k", True, None, 11, 12, "ok", 7], "the argument of add must be an integer or a text"),
+        (["op", 1, "members", "k", None, [[1]], 11, 12, "ok", 7], "the result of members must be a list of integers or texts"),
+        (["op", 1, "cache", "k", 4, [["k", 2], ["l", None]], 11, 12, "ok", 7], "the result of cache must be"),
+        (["op", 1, "member-list", "", None, [[7, "u"]], 11, 12, "ok", 7], "the result of member-list must be"),
+        (["op", 1, "member-add", "u", "learner", [], 11, 12, "ok", 7], "the result of member-add must be"),
+        (["op", 1, "member-remove", "u", "7", None, 11, 12, "ok", 7], "the argument of member-remove must be"),
+        (["mark", "note", 1, 1, {"base revision": "1"}], "base revision of a note mark must be an integer of 0 or more, not '1'"),
+        (["mark", "note", 1, 1, {"awaited watches": [[1, None]]}], r"awaited watches of a note mark must be a list of \[watch, revision\]"),
+        (["mark", "clock", 1, 1, {"member": "n1", "offset_s": float("nan")}], "not JSON: NaN is no number of JSON"),
+        (_get(["k", "\ud800", 2, 3, 1, 0]), r"a text holds '\\ud800', which is half a character"),
+        (["mark", "note", 1, 1, [[]]], "nested too deeply"),
     ],
 )
 def test_record_of_another_shape_is_refused(tmp_path: pathlib.Path, record: list[object], expected: str) -> None:
     """With file and line; before a checker says that a store gave it."""
     path = _written(tmp_path / "h.jsonl", WATCH, record)
+    path.write_text(path.read_text().replace("[[]]", "[" * 100_000))
     with pytest.raises(MalformedHistoryError, match=f"h.jsonl, line 3: .*{expected}"):
         load_file(path)
+
+
+@pytest.mark.parametrize("name", ["h.jsonl", "h.jsonl.gz"])
+def test_bytes_that_are_no_text_are_told_with_file_and_line(tmp_path: pathlib.Path, name: str) -> None:
+    """A block that is decoded at a time ends far behind the line."""
+    path = tmp_path / name
+    whole = _written(tmp_path / "whole", WATCH, *([GOOD[0]] * 5)).read_bytes().replace(b'"v"', b'"\xff"', 1)
+    path.write_bytes(gzip.compress(whole) if name.endswith(".gz") else whole)
+    with pytest.raises(MalformedHistoryError, match=f"{name}, line 3: not UTF-8: invalid start byte"):
+        load_file(path)
+
+
+def test_notes_that_checkers_read_are_known_by_their_names() -> None:
+    assert set(shapes.NOTES) == {keyspace.BASE, watching.AWAITED}
+
+
+def test_calls_that_checkers_read_have_a_shape() -> None:
+    """What a checker takes apart it must not have to look at first."""
+    read = catalog.ANYWHERE.union(*(entry.own | entry.also for entry in catalog.WORKLOADS))
+    assert read <= set(shapes.CALLS)
 
 
 def test_stamp_and_end_are_numbers(tmp_path: pathlib.Path) -> None:
