@@ -20,6 +20,7 @@ it was last shown or promised by a progress notification. Source: spec/faults.md
 | watch-fragment | the pieces of one response follow each other |
 | watch-header | no event is newer than its response's header |
 | watch-wrong-event, watch-divergent | what is shown is what was written, and the same to all |
+| watch-stalled | a watch that stays open is shown everything in the end, without being made anew |
 | watch-phantom, watch-early | what is shown was asked for, and not only later |
 
 A lost stream is recorded as a cancelled response with its reason, so that a resumed watch is a new `Watch`.
@@ -29,13 +30,13 @@ Hot path: `_Watcher.check_events` and `Changes.see`, about 10 µs an event in al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from jepsen_like.checker.changes import Change, Changes, check_chains, deleted_ranges, told, values_tried
 from jepsen_like.checker.placement import covers
 from jepsen_like.checker.verdict import Findings, Verdict
-from jepsen_like.history import Event, History, KeyValue, Operation, Watch, WatchResponse
+from jepsen_like.history import OK, Event, History, KeyValue, Operation, Watch, WatchResponse
 
 OTHER_WRITES = frozenset({"append", "add", "revoke", "acquire", "release", "guarded"})
 """Calls that change keys the history does not name."""
@@ -59,6 +60,7 @@ def check(
     closed: bool = True,
     unique_revisions: bool = False,
     awaited: Mapping[int, int] | None = None,
+    kept: Collection[int] = (),
 ) -> Verdict:
     """Whether the watchers of the history were kept every promise.
 
@@ -69,6 +71,8 @@ def check(
             leases or with calls whose keys it does not name.
         unique_revisions: each revision changes one key, as in Kubernetes' use.
         awaited: watch -> revision its reader waited for at the end; one that did not get there leaves the verdict unknown.
+        kept: of the awaited ones those that stayed open until they were there, or for as long as the reader waited, on a
+            connection that gave signs of life: one that did not get there is an anomaly.
     """
     findings = Findings()
     changes = Changes(history.operations, initial or {}, findings)
@@ -89,10 +93,7 @@ def check(
         _check_phantoms(history.operations, watchers, initial or {}, findings)
     if unique_revisions:
         _check_unique_revisions(changes, findings)
-    for number, revision in (awaited or {}).items():
-        reached = max((watcher.last for watcher in watchers if watcher.watch.watch == number), default=0)
-        if reached < revision:
-            findings.undecided(f"watch {number} was waited for until revision {revision} and was shown nothing beyond {reached}")
+    _check_reached(history, watchers, awaited or {}, kept, findings)
     return findings.verdict(len(history.responses))
 
 
@@ -229,6 +230,11 @@ class _Watcher:
         """The previous record and the creation flag."""
         kind, kv, previous, is_create = event
         put = kind == "put"
+        if not put and (kv[1] or kv[2] or kv[4] or kv[5]):
+            text = f"shown {_named(event)} with more than its key and revision: {kv[1]!r} (created {kv[2]}, version {kv[4]}, lease {kv[5]})"
+            self._add("watch-wrong-event", text, response)
+        if put and not (kv[2] and kv[4]):
+            self._add("watch-wrong-event", f"shown {_named(event)} with create revision {kv[2]} and version {kv[4]}", response)
         if is_create != (put and kv[2] == kv[3]):
             text = f"shown {_named(event)} as {'a' if is_create else 'no'} creation, with create revision {kv[2]}"
             self._add("watch-is-create", text, response)
@@ -241,7 +247,7 @@ class _Watcher:
                 self._add("watch-prev-kv", f"shown {_named(event)} without the previous record", response)
             return
         before = changes.before(kv[0], kv[3])
-        follows = not put or (previous[2], previous[4] + 1) == (kv[2], kv[4])
+        follows = (previous[2], previous[4] + 1) == (kv[2], kv[4]) if put else _fits(previous, before)
         if not follows or before is None or not before.put or before.revision != previous[3] or before.value != previous[1]:
             text = f"shown {_named(event)} with previous record {previous[1]!r} of revision {previous[3]}; before it was {told(before)}"
             self._add("watch-prev-kv", text, response)
@@ -273,6 +279,14 @@ class _Watcher:
 
     def _add(self, kind: str, text: str, *records: WatchResponse | Operation | Watch | tuple[object, ...]) -> None:
         self._findings.add(kind, f"{self._name()} was {text}", (self.watch, *records))  # type: ignore[arg-type]
+
+
+def _fits(previous: KeyValue, before: Change | None) -> bool:
+    """Whether a record can be what a delete took: it fits itself, and what is known of it."""
+    create, revision, version = previous[2], previous[3], previous[4]
+    if before is not None and before.version and (create, version) != (before.create, before.version):
+        return False
+    return 0 < create <= revision and (version == 1) == (create == revision) and 1 <= version <= revision - create + 1
 
 
 def _is_progress(response: WatchResponse) -> bool:
@@ -396,6 +410,29 @@ def _check_phantoms(
                     reported.add((kv[0], kv[1]))
                     text = f"watch {watcher.watch.watch} was shown {kv.key!r} = {kv.value!r}, which no call that can have happened wrote"
                     findings.add("watch-phantom", text, (watcher.watch, batch.response), (kv.key,))
+
+
+def _check_reached(
+    history: History, watchers: Sequence[_Watcher], awaited: Mapping[int, int], kept: Collection[int], findings: Findings
+) -> None:
+    """Who was waited for at the end got there, and whoever is not accounted for has an end."""
+    named = {watcher.watch.watch: watcher for watcher in watchers}
+    for number, revision in awaited.items():
+        watcher = named.get(number)
+        reached = 0 if watcher is None else watcher.last
+        if reached >= revision:
+            continue
+        text = f"watch {number} was waited for until revision {revision} and was shown nothing beyond {reached}"
+        if number in kept and watcher is not None:
+            maker = next((one for one in history.operations if one.revision == revision and one.outcome == OK), None)
+            proof = (watcher.watch, *((watcher.batches[-1].response,) if watcher.batches else ()), *((maker,) if maker is not None else ()))
+            findings.add("watch-stalled", f"{text}, though it was open all the time", proof)
+        else:
+            findings.undecided(text)
+    if awaited:
+        for number, watcher in named.items():
+            if number not in awaited and not any(batch.response.cancelled for batch in watcher.batches):
+                findings.undecided(f"watch {number} has no end, and nobody waited for what it was not shown")
 
 
 def _check_unique_revisions(changes: Changes, findings: Findings) -> None:

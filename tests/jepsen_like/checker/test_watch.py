@@ -174,3 +174,57 @@ def test_watch_of_a_deleted_range_shown_too_few_deletes_is_not_atomic() -> None:
     gone = Event("delete", KeyValue("a", "", 0, 4, 0))
     shown = WatchResponse(0, 5, 4, (_put("a", "1", 2), _put("b", "2", 3), gone))
     assert _kinds(_history(shown, operations=operations)) == ("watch-atomic",)
+
+
+PUT = Operation(0, "put", "k", "1", (), 10, 11, OK, 2)
+LAST = Operation(0, "put", "k", "2", (), 12, 13, OK, 3)
+OPENED = Watch(0, 1, "k", "", 2, 5, "n1", True)
+
+
+def _shown(*events: Event, time_ns: int = 20) -> WatchResponse:
+    return WatchResponse(0, time_ns, events[-1].kv.mod_revision, events)
+
+
+def test_watch_that_was_open_and_did_not_get_there_is_stalled() -> None:
+    """What is open is shown everything in the end; of what broke, nobody can say how far it would have come."""
+    shown = _shown(Event("put", KeyValue("k", "1", 2, 2, 1), None, True))
+    history = History([PUT, LAST], [OPENED], [shown])
+    assert watch.check(history, awaited={0: 3}, kept={0}).kinds == ("watch-stalled",)
+    assert watch.check(history, awaited={0: 3}).outcome == "unknown"
+    assert watch.check(history, awaited={0: 2}, kept={0}).valid
+    assert watch.check(history).valid
+
+
+def test_watch_without_an_end_that_nobody_waited_for_leaves_the_run_undecided() -> None:
+    """A run writes how each of its watches ended, so of one without an end something is missing."""
+    first = _shown(Event("put", KeyValue("k", "1", 2, 2, 1), None, True))
+    whole = first._replace(
+        watch=1, revision=3, events=(*first.events, Event("put", KeyValue("k", "2", 2, 3, 2), KeyValue("k", "1", 2, 2, 1)))
+    )
+    history = History([PUT, LAST], [OPENED, OPENED._replace(watch=1)], [first, whole])
+    assert watch.check(history, awaited={1: 3}, kept={1}).outcome == "unknown"
+    history.responses.append(WatchResponse(0, 30, 0, cancelled=True, reason="connection lost"))
+    assert watch.check(history, awaited={1: 3}, kept={1}).valid
+
+
+@pytest.mark.parametrize("change", [{"value": "garbage"}, {"create_revision": 1}, {"version": 9}, {"lease": 7}])
+def test_watch_event_of_a_delete_with_more_than_key_and_revision_is_wrong(change: dict[str, object]) -> None:
+    gone = KeyValue("k", "", 0, 3, 0)
+    deleted = Operation(0, "delete", "k", "", 1, 12, 13, OK, 3)
+    events = (Event("put", KeyValue("k", "1", 2, 2, 1), None, True), Event("delete", gone, KeyValue("k", "1", 2, 2, 1)))
+    assert watch.check(History([PUT, deleted], [OPENED], [_shown(*events)])).valid
+    wrong = events[1]._replace(kv=gone._replace(**change))
+    assert watch.check(History([PUT, deleted], [OPENED], [_shown(events[0], wrong)])).kinds == ("watch-wrong-event",)
+
+
+@pytest.mark.parametrize("change", [{"create_revision": 1}, {"create_revision": 0}, {"mod_revision": 1}, {"version": 0}, {"version": 2}])
+def test_watch_event_of_a_delete_with_a_wrong_previous_record_is_refuted(change: dict[str, int]) -> None:
+    """Also in a run whose deletes nobody asked for: a lease takes its keys. Zero is no version, where elsewhere it means unknown."""
+    gone, before = KeyValue("k", "", 0, 3, 0), KeyValue("k", "1", 2, 2, 1)
+    events = (Event("put", before, None, True), Event("delete", gone, before._replace(**change)))
+    assert "watch-prev-kv" in watch.check(History([PUT], [OPENED], [_shown(*events)]), closed=False).kinds
+
+
+def test_watch_event_of_a_put_without_version_is_wrong() -> None:
+    event = Event("put", KeyValue("k", "1", 2, 2, 0), None, True)
+    assert watch.check(History([PUT], [OPENED], [_shown(event)])).kinds == ("watch-wrong-event",)
