@@ -10,7 +10,9 @@ answers that exclude each other are the proof. What keys tell is gathered by `le
 | lease-renewed-dead, lease-renewed-revoked | a keepalive succeeded after it was gone, or after its revoke was answered |
 | lease-used-dead, lease-used-revoked | a put was given it, or a key showed it, after that |
 | lease-revoked-twice | two revokes, or one after it was gone, succeeded |
-| lease-expired-late | it lived on beyond the bound the caller declared |
+| lease-never-expired | it lived on, or was listed, beyond the bound the caller declared |
+| lease-never-granted | a call succeeded that needs a lease which nobody had asked for by then |
+| lease-wrong-ttl | more seconds were left than any leader may have given it, or a renewal was for other than the granted TTL |
 | lease-short-grant | fewer seconds were granted than asked for |
 | lease-granted-twice | one number was given out again; nothing else is said of that lease |
 | lease-keys-... | see `lease_keys` |
@@ -20,20 +22,35 @@ Servers count TTLs on clocks of their own: `clock_rate_error` and `clock_error_n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from jepsen_like.checker import lease_keys
 from jepsen_like.checker.lease_keys import Evidence
 from jepsen_like.checker.verdict import Findings, Verdict
-from jepsen_like.history import FAIL, OK, UNKNOWN, History, KeyValue, Operation
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, KeyValue, Mark, Operation
+from jepsen_like.ledger import NOTE
+
+SECOND_NS = 1_000_000_000
 
 GONE_ERROR = "requested lease not found"
 """The server's words for a lease that is not there."""
 
 CALLS = frozenset({"grant", "keepalive", "lease-ttl", "revoke"})
 
-SECOND_NS = 1_000_000_000
+LISTED = "leases listed"
+"""The note of leases that a member lists, from its own state: it may be behind."""
+
+UNCOUNTED_S = (2**63 - 1) // SECOND_NS
+"""What etcd says is left of a lease whose time nobody counts: its leader has just been elected."""
+
+NEEDS = frozenset({"put", "cas", "txn", "keepalive", "lease-ttl"})
+"""Calls that succeed only with a lease that is there."""
+
+EXISTS_ERROR = "lease already exists"
+SPREAD_PER_S = 250
 
 
 class Bounds(NamedTuple):
@@ -46,7 +63,10 @@ class Bounds(NamedTuple):
     """Fixed slack: ticks, rounding."""
 
     late_ns: int | None = None
-    """How long after its TTL a lease must be gone; None: not held against anyone, as leader changes extend leases."""
+    """How long after its TTL a lease must be gone, once nothing gives it time anew; None: not held against anyone."""
+
+    anew: tuple[tuple[int, int], ...] = ()
+    """Spans, by their beginnings, in which any lease may have been given its full time again: leaders are elected, faults last."""
 
     def earliest(self, renewed_ns: int, ttl_s: int) -> int:
         """The first instant at which a lease renewed then may expire."""
@@ -57,6 +77,21 @@ class Bounds(NamedTuple):
         if self.late_ns is None:
             return None
         return renewed_ns + int(ttl_s * SECOND_NS * (1 + self.clock_rate_error)) + self.clock_error_ns + self.late_ns
+
+
+class _Calm:
+    """When leases may have been given time anew."""
+
+    def __init__(self, spans: Sequence[tuple[int, int]]) -> None:
+        spans = sorted(spans)
+        self._starts = [start for start, _end in spans]
+        self._ends = list(accumulate((end for _start, end in spans), max))
+
+    def since(self, when_ns: int) -> int | None:
+        """The end of the last span before the instant, 0 when there was none; None: it lies in one."""
+        place = bisect_right(self._starts, when_ns)
+        latest = self._ends[place - 1] if place else 0
+        return latest if latest <= when_ns else None
 
 
 class _Lease(NamedTuple):
@@ -74,6 +109,17 @@ class _Lease(NamedTuple):
 
     maybe: list[Operation]
     """Keepalives of unknown outcome."""
+
+    asked: list[Operation]
+    """Grants that did not fail."""
+
+    listed: list[Evidence]
+    """Lists that show it, from the state of a member that may be behind."""
+
+    @classmethod
+    def empty(cls) -> _Lease:
+        """Of one that nothing was said about yet."""
+        return cls([], [], [], [], [], [], [], [], [])
 
 
 def check(
@@ -101,23 +147,32 @@ def check(
         number = lease_keys.lease_of(operation)
         if number:
             count += 1
-            _take(leases.setdefault(number, _Lease([], [], [], [], [], [], [])), operation, ttl_is_current)
+            _take(leases.setdefault(number, _Lease.empty()), operation, ttl_is_current)
     if closed:
         for number, evidence in lease_keys.check(history, initial or {}, findings):
-            one = leases.setdefault(number, _Lease([], [], [], [], [], [], []))
+            one = leases.setdefault(number, _Lease.empty())
             (one.alive if evidence.alive else one.gone).append(evidence)
             count += 1
+    for number, evidence in _listed(history.marks):
+        leases.setdefault(number, _Lease.empty()).listed.append(evidence)
+    foreign = {kv.lease for kv in (initial or {}).values()}
+    calm = _Calm(bounds.anew)
     for number, one in leases.items():
+        if closed and number not in foreign:
+            _check_granted(number, one, findings)
         if len(one.grants) > 1:
             text = f"lease {number} was granted {len(one.grants)} times"
             findings.add("lease-granted-twice", text, one.grants[:2])
         else:
-            _check_lease(number, one, bounds, findings)
+            _check_lease(number, one, bounds, calm, findings)
+            _check_ttl(number, one, len(leases), findings)
     return findings.verdict(count)
 
 
 def _take(lease: _Lease, operation: Operation, ttl_is_current: bool) -> None:
     f, outcome = operation.f, operation.outcome
+    if f == "grant" and (outcome != FAIL or EXISTS_ERROR in operation.error):
+        lease.asked.append(operation)
     if outcome == OK and f == "grant":
         lease.grants.append(operation)
         lease.renewals.append(operation)
@@ -140,7 +195,47 @@ def _take(lease: _Lease, operation: Operation, ttl_is_current: bool) -> None:
         lease.gone.append(Evidence(False, operation.invoke_ns, operation.complete_ns, f, operation))
 
 
-def _check_lease(number: int, lease: _Lease, bounds: Bounds, findings: Findings) -> None:
+def _listed(marks: Sequence[Mark]) -> Iterator[tuple[int, Evidence]]:
+    """Every lease that a list of leases shows."""
+    for mark in marks:
+        if mark.kind == NOTE and isinstance(mark.detail, dict) and isinstance(numbers := mark.detail.get(LISTED), (list, tuple)):
+            for number in numbers:
+                yield number, Evidence(True, mark.start_ns, mark.end_ns, "list", mark)
+
+
+def _check_granted(number: int, lease: _Lease, findings: Findings) -> None:
+    """No call that needs the lease succeeds before somebody has asked for it."""
+    asked_ns = min((one.invoke_ns for one in lease.asked), default=None)
+    needs = [*(one.record for one in lease.alive if isinstance(one.record, Operation) and one.what in NEEDS), *lease.revokes]
+    for one in needs:
+        assert isinstance(one, Operation)
+        if asked_ns is None or one.complete_ns < asked_ns:
+            text = f"a {one.f} with lease {number} succeeded, and nobody had {'ever' if asked_ns is None else 'yet'} asked for that lease"
+            findings.add("lease-never-granted", text, (*lease.asked[:1], one))
+            return
+
+
+def _check_ttl(number: int, lease: _Lease, count: int, findings: Findings) -> None:
+    """Nobody has more seconds left than a leader may have given it, and a renewal is for what was granted."""
+    if not lease.grants:
+        return
+    grant = lease.grants[0]
+    # A new leader adds an election timeout, and no lease is granted for less than one and a half of them; etcd spreads the ends of
+    # many leases that it renews at once, some hundreds to a second.
+    longest_s = 2 * grant.result + 1 + count // SPREAD_PER_S
+    for one in (evidence.record for evidence in lease.alive if evidence.what in ("keepalive", "lease-ttl")):
+        assert isinstance(one, Operation)
+        if one.f == "keepalive" and one.result != grant.result:
+            text = f"lease {number} of {grant.result} s was renewed for {one.result} s"
+        elif one.f == "lease-ttl" and longest_s < one.result < UNCOUNTED_S:
+            text = f"lease {number} of {grant.result} s had {one.result} s left"
+        else:
+            continue
+        findings.add("lease-wrong-ttl", text, (grant, one))
+        return
+
+
+def _check_lease(number: int, lease: _Lease, bounds: Bounds, calm: _Calm, findings: Findings) -> None:
     """Narrow the instant of its end from both sides until nothing is left, or all is taken."""
     for grant in lease.grants:
         if grant.result < grant.argument:
@@ -165,7 +260,7 @@ def _check_lease(number: int, lease: _Lease, bounds: Bounds, findings: Findings)
         if revoked is None:
             _check_early(number, lease, first_gone, bounds, findings)
     if bounds.late_ns is not None:
-        _check_late(number, lease, bounds, findings)
+        _check_late(number, lease, bounds, calm, findings)
 
 
 def _outlived(number: int, lease: _Lease, gone: Evidence, revoked: Operation | None, findings: Findings) -> bool:
@@ -199,18 +294,22 @@ def _check_early(number: int, lease: _Lease, gone: Evidence, bounds: Bounds, fin
             return
 
 
-def _check_late(number: int, lease: _Lease, bounds: Bounds, findings: Findings) -> None:
-    """A renewal of unknown outcome may have come as late as an expiry may."""
+def _check_late(number: int, lease: _Lease, bounds: Bounds, calm: _Calm, findings: Findings) -> None:
+    """A renewal of unknown outcome may have come as late as an expiry may; where all leases may have begun anew, so has this one."""
     ttl_s = max((one.result for one in lease.renewals), default=0)
     unknown = [(one.invoke_ns, bounds.latest(one.complete_ns + (bounds.late_ns or 0), ttl_s)) for one in lease.maybe]
-    for evidence in lease.alive:
+    for evidence in (*lease.alive, *lease.listed):
+        since_ns = calm.since(evidence.invoke_ns)
+        if since_ns is None:
+            continue
         before = [one for one in lease.renewals if one is not evidence.record and one.invoke_ns <= evidence.invoke_ns]
         ends = [end for one in before if (end := bounds.latest(one.complete_ns, one.result)) is not None]
         ends += [end for invoke_ns, end in unknown if end is not None and invoke_ns <= evidence.invoke_ns]
+        ends += [end] if (end := bounds.latest(since_ns, ttl_s)) is not None else []
         if before and evidence.invoke_ns > max(ends):
             late = _seconds(evidence.invoke_ns - max(ends))
             text = f"lease {number} was alive for a {evidence.what} called {late} after the latest instant it was to end"
-            findings.add("lease-expired-late", text, (before[-1], evidence.record))
+            findings.add("lease-never-expired", text, (before[-1], *([evidence.record] if evidence.what != "list" else [])))
             return
 
 

@@ -2,8 +2,8 @@
 
 One collector per member reads everything from the first revision to the end, one of them slowly. Beside them come and go
 watchers that begin in the past, now or in the future, with and without previous values, filters and progress reports, on one
-key or a range. At the end all collectors must reach the last revision. Checked by `checker.watch` and, with the events as
-witnesses of unknown writes, by `checker.order`.
+key or a range. At the end all collectors must reach the last revision, and those that are open by themselves. Checked by
+`checker.watch` and, with the events as witnesses of unknown writes, by `checker.order`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jepsen_like.history import History, TxnArgument
 from jepsen_like.workload import keyspace
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import Session, prefix_end
-from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, events_of, read_to
+from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, events_of, left_open, read_to
 from jepsen_like.workload.workload import World
 from raftkv.errors import RaftKVError
 
@@ -66,8 +66,8 @@ class WatchGuarantees:
             Watcher(world, member, everything, self._number, pause_s=0.0 if index else SLOW_S, beyond=beyond)
             for index, member in enumerate(world.members)
         ]
-        async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(one.run(), name=f"collector {one.member}") for one in self._collectors]
+        async with left_open(self._collectors), asyncio.TaskGroup() as group:
+            beside = [group.create_task(one.run(keep=True), name=f"collector {one.member}") for one in self._collectors]
             for member in world.members:
                 for number in range(VISITORS_PER_MEMBER):
                     name = f"visitor {member} {number}"
@@ -141,10 +141,10 @@ class WatchGuarantees:
 
     def check(self, history: History) -> Verdict:
         """See `Workload`."""
-        closed = keyspace.is_alone(history)
+        closed, awaited = keyspace.is_alone(history), awaited_of(history)
         return merged(
             (
-                watch.check(history, closed=closed, awaited=awaited_of(history)),
+                watch.check(history, closed=closed, awaited=awaited.revisions, kept=awaited.kept),
                 order.check(history.operations, events=events_of(history), closed=closed),
             )
         )

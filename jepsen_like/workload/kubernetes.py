@@ -2,7 +2,8 @@
 
 Informers list with a limit and continue at the list's revision, then keep a cache by watching; writers create, update and
 delete by compare-and-swap on the mod revision and read on failure; one client compacts the way the API server does, by a
-transaction on `compact_rev_key` first. Compacted informers list again. At the end every cache must equal the store.
+transaction on `compact_rev_key` first. Compacted informers list again. At the end every cache must equal the store, and what is
+open must have brought it there by itself.
 Source: spec/faults.md §1 (kubernetes), apiserver storage/etcd3.
 """
 
@@ -18,7 +19,7 @@ from jepsen_like.history import OK, Event, History, Operation, TxnArgument
 from jepsen_like.workload import keyspace
 from jepsen_like.workload.pacing import Client, answered, drive
 from jepsen_like.workload.session import Answer, Session, prefix_end
-from jepsen_like.workload.watching import CONVERGE_WITHIN_S, Wanted, Watcher, awaited_of, converge, events_of
+from jepsen_like.workload.watching import CONVERGE_WITHIN_S, Wanted, Watcher, awaited_of, events_of, left_open, note_awaited
 from jepsen_like.workload.workload import World
 
 OBJECTS = 20
@@ -49,16 +50,24 @@ class Informer:
         return 0 if self.watcher is None else self.watcher.revision
 
     async def run(self) -> None:
-        """Lists and watches until cancelled; lists again when it was compacted away. Run again, it goes on with what it has."""
+        """Lists and watches until cancelled; lists again when it was compacted away. Run again, it goes on with what it has, also
+        with its watch: `aclose` ends that.
+        """
         while True:
             if self.watcher is None:
                 revision = await self._list()
                 wanted = Wanted(self._prefix, self._end, revision + 1, prev_kv=True, progress=True)
                 self.watcher = Watcher(self._world, self.member, wanted, lambda: next(self._numbers), on_event=self._on_event)
                 self.watcher.revision = revision
-            await self.watcher.run(once=True)
+            await self.watcher.run(once=True, keep=True)
+            await self.watcher.aclose()
             self.watcher = None
             await self._world.sleep(0.05)
+
+    async def aclose(self) -> None:
+        """Ends the watch, if there is one; what was shown stays."""
+        if self.watcher is not None:
+            await self.watcher.aclose()
 
     async def _list(self) -> int:
         session = Session(self._world, self.member)
@@ -122,7 +131,7 @@ class Kubernetes:
         """See `Workload`."""
         self._revision = await keyspace.begin(world, self._prefix)
         self._informers = [Informer(world, member, self._prefix, self._numbers) for member in world.members]
-        async with asyncio.TaskGroup() as group:
+        async with left_open(self._informers), asyncio.TaskGroup() as group:
             beside = [group.create_task(one.run(), name=f"informer {one.member}") for one in self._informers]
             beside.append(group.create_task(self._compactions(world), name="compactions"))
             await drive(world, self.name, self._step, count=2 * len(world.members), until_s=until_s, rate=rate)
@@ -183,17 +192,18 @@ class Kubernetes:
     async def finish(self, world: World) -> None:
         """A last write, which every cache must reach; then the caches, and the whole store at each revision that one stands at."""
         last = await answered(world, lambda session: session.put(f"{self._prefix}last", "last"))
-        async with asyncio.TaskGroup() as group:
+        began_ns, deadline_s = world.recorder.now_ns(), world.now_s() + CONVERGE_WITHIN_S
+        async with left_open(self._informers), asyncio.TaskGroup() as group:
             reading = [group.create_task(one.run(), name=f"informer {one.member}") for one in self._informers]
-            deadline_s = world.now_s() + CONVERGE_WITHIN_S
             while any(one.revision < last.revision for one in self._informers) and world.now_s() < deadline_s:
                 await world.sleep(0.05)
+            # One that listed again after the last write was shown nothing by its watch, and need not be.
+            shown = [one.watcher for one in self._informers if one.watcher is not None and one.listed < last.revision]
+            await note_awaited(world, shown, last.revision, began_ns)
             for task in reading:
                 task.cancel()
-        # One that listed again after the last write was shown nothing by its watch, and need not be.
-        shown = [one.watcher for one in self._informers if one.watcher is not None and one.listed < last.revision]
-        await converge(world, shown, last.revision, within_s=0.0)
         for one in self._informers:
+            await one.aclose()
             if one.watcher is None:
                 one.record_missing()
         # A cache may stand beyond the last write: one whose outcome is unknown is applied later, when a paused member reads it.
@@ -206,10 +216,10 @@ class Kubernetes:
 
     def check(self, history: History) -> Verdict:
         """See `Workload`."""
-        closed = keyspace.is_alone(history)
+        closed, awaited = keyspace.is_alone(history), awaited_of(history)
         return merged(
             (
-                watch.check(history, closed=closed, unique_revisions=True, awaited=awaited_of(history)),
+                watch.check(history, closed=closed, unique_revisions=True, awaited=awaited.revisions, kept=awaited.kept),
                 order.check(history.operations, events=events_of(history), closed=closed),
                 check_caches(history),
             )

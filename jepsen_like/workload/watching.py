@@ -3,16 +3,23 @@
 Owns how a watch of raftkv's client becomes records: each creation is a `Watch` of its own, with the start revision that was
 asked for; a lost stream is a cancelled response with its reason. A watcher that was compacted away begins again where
 history begins. What is watched, and what must be true of it, is the workload's.
+
+A collector's watch stays open from the load to the last write, which must come to it by itself: a watch that is made anew reads
+what it wants from the store's history, and would hide that nothing was sent to the one before. Its connection is pinged by the
+client (`attempts.KEEPALIVE_S`), so that one whose other end is gone is given up long before `CONVERGE_WITHIN_S` are over, and a
+watch that is open and silent at a member that answers is the server's doing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple, Protocol
 
 from jepsen_like.history import Event, History, Watch, WatchResponse
 from jepsen_like.ledger import NOTE, note
+from jepsen_like.workload.pacing import NotReadyError, answered
 from jepsen_like.workload.session import kv_of
 from jepsen_like.workload.workload import World
 from raftkv import client as etcd
@@ -24,7 +31,25 @@ REOPEN_S = 0.1
 CONVERGE_WITHIN_S = 60.0
 """How long after the last write its event is waited for."""
 
+SERVES_WITHIN_S = 5.0
+"""A member answers within so long of its watchers' time."""
+
+SILENT_S = 25.0
+"""A watch that was open for so long at a member that answers must have shown what is there: events come in milliseconds, and no
+connection without a sign of life is kept for longer than two of the client's keepalives."""
+
 AWAITED = "awaited watches"
+"""The note of what was waited for: [watch, revision, whether it stayed open to the end] of each."""
+
+
+class Awaited(NamedTuple):
+    """What readers waited for at the end."""
+
+    revisions: Mapping[int, int]
+    """Watch -> revision."""
+
+    kept: frozenset[int]
+    """Watches that stayed open until they were there or their time was over."""
 
 
 class Wanted(NamedTuple):
@@ -37,6 +62,13 @@ class Wanted(NamedTuple):
     filters: tuple[str, ...] = ()
     progress: bool = False
     """Ask the server to report when nothing happens."""
+
+
+class Open(Protocol):
+    """What holds a watch open."""
+
+    async def aclose(self) -> None:
+        """Ends it; may be called again."""
 
 
 class Watcher:
@@ -75,33 +107,71 @@ class Watcher:
 
         self._next = wanted.since
         self._open = False
+        self._opened_s = 0.0
+        self._client: etcd.AsyncClient | None = None
         self._watch: etcd.Watch | None = None
+
+    @property
+    def key(self) -> str:
+        """The first key it watches."""
+        return self._wanted.key
+
+    def is_kept(self) -> bool:
+        """Whether the watch is open, and has been for `SILENT_S`."""
+        return self._open and self._world.now_s() - self._opened_s >= SILENT_S
+
+    def hurry(self) -> None:
+        """Reads without pauses from now on."""
+        self._pause_s = 0.0
 
     def request_progress(self) -> None:
         """Asks the server how far this watch has come, if it is open."""
         if self._watch is not None and self._open:
             self._watch.request_progress()
 
-    async def run(self, *, once: bool = False) -> None:
-        """Watches until cancelled; `once`: or until the server has cancelled the watch. May be run again, and then goes on."""
-        client = self._world.client(self.member)
+    async def run(self, *, once: bool = False, keep: bool = False) -> None:
+        """Watches until cancelled; `once`: or until the server has cancelled the watch. May be run again, and then goes on.
+
+        `keep`: being cancelled leaves the watch open, for the next run to read on; who does so calls `aclose` at the end.
+        """
+        kept = False
         try:
             while True:
-                self._watch = watch = client.watch(_selection(self._wanted), **self._options())
-                compacted = 0
+                if self._client is None:
+                    self._client = self._world.client(self.member)
+                if self._watch is None:
+                    self._watch = self._client.watch(_selection(self._wanted), **self._options())
+                compacted, ended = 0, False
                 try:
-                    async with watch:
-                        compacted = await self._follow(watch)
-                    if once:
-                        return
+                    compacted = await self._follow(self._watch)
+                    ended = once
                 except RaftKVError as exc:
                     self._lost(str(exc))
-                finally:
-                    self._next = max(watch.revision, compacted + self._beyond if compacted else 0)
+                self._leave(compacted)
+                if ended:
+                    return
                 await self._world.sleep(REOPEN_S)
+        except asyncio.CancelledError:
+            kept = keep
+            raise
         finally:
-            self._lost("the reader ended it")
+            if not kept:
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends the watch; may be called again."""
+        self._lost("the reader ended it")
+        self._leave()
+        client, self._client = self._client, None
+        if client is not None:
             await client.aclose()
+
+    def _leave(self, compacted: int = 0) -> None:
+        """The watch is over; the next one begins behind it, or where history begins."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            self._next = max(watch.revision, compacted + self._beyond if compacted else 0)
+            watch.close()
 
     async def _follow(self, watch: etcd.Watch) -> int:
         """Reads to the cancellation; its compact revision, 0 for another reason."""
@@ -122,7 +192,7 @@ class Watcher:
     def _begin(self, asked: int, opened_ns: int) -> None:
         wanted = self._wanted
         self.number = self._numbers()
-        self._open = True
+        self._open, self._opened_s = True, self._world.now_s()
         self._world.recorder.write(
             Watch(self.number, self._process, wanted.key, wanted.range_end, asked, opened_ns, self.member, wanted.prev_kv, wanted.filters)
         )
@@ -165,32 +235,67 @@ class Watcher:
         }
 
 
-async def converge(world: World, watchers: Sequence[Watcher], revision: int, *, within_s: float) -> None:
-    """Waits until every watcher was shown `revision`, and notes which were waited for, for `awaited_of`."""
+@asynccontextmanager
+async def left_open(watchers: Sequence[Open]) -> AsyncIterator[None]:
+    """Who runs watchers with `keep` in this block ends them if it fails: nobody will read on."""
+    try:
+        yield
+    except BaseException:
+        for one in watchers:
+            await one.aclose()
+        raise
+
+
+async def converge(world: World, watchers: Sequence[Watcher], revision: int) -> None:
+    """Waits until every watcher, which somebody runs, was shown `revision`, or `CONVERGE_WITHIN_S` are over.
+
+    Notes which were waited for, and which of them stayed open at a member that answers, for `awaited_of`.
+    """
     began_ns = world.recorder.now_ns()
-    deadline_s = world.now_s() + within_s
+    deadline_s = world.now_s() + CONVERGE_WITHIN_S
     while any(watcher.revision < revision for watcher in watchers) and world.now_s() < deadline_s:
         await world.sleep(0.05)
-    awaited = [[watcher.number, revision] for watcher in watchers]
+    await note_awaited(world, watchers, revision, began_ns)
+
+
+async def note_awaited(world: World, watchers: Sequence[Watcher], revision: int, began_ns: int) -> None:
+    """What `converge` notes, where the waiting was done by others."""
+    silent = {one.member: one.key for one in watchers if one.revision < revision}
+    serving = {member for member, key in silent.items() if await _serves(world, member, key)}
+    awaited = [[one.number, revision, one.revision >= revision or (one.is_kept() and one.member in serving)] for one in watchers]
     world.recorder.write(note({AWAITED: awaited}, began_ns, world.recorder.now_ns()))
 
 
+async def _serves(world: World, member: str, key: str) -> bool:
+    """Whether the member answers a linearizable read: it has then applied what others have written before."""
+    try:
+        await answered(world, lambda session: session.get(key), members=(member,), within_s=SERVES_WITHIN_S)
+    except NotReadyError:
+        return False
+    return True
+
+
 async def read_to(world: World, watchers: Sequence[Watcher], revision: int) -> None:
-    """Lets watchers that nobody runs read until each was shown `revision`, or `CONVERGE_WITHIN_S` are over."""
+    """Lets watchers that were kept open read on until each was shown `revision`, or `CONVERGE_WITHIN_S` are over, and ends them."""
     async with asyncio.TaskGroup() as group:
+        for one in watchers:
+            one.hurry()
         reading = [group.create_task(one.run(), name=f"collector {one.member}") for one in watchers]
-        await converge(world, watchers, revision, within_s=CONVERGE_WITHIN_S)
+        await converge(world, watchers, revision)
         for task in reading:
             task.cancel()
 
 
-def awaited_of(history: History) -> dict[int, int]:
-    """Watch -> the revision it was waited for, as `converge` noted."""
-    found: dict[int, int] = {}
+def awaited_of(history: History) -> Awaited:
+    """What `converge` noted; of histories whose notes do not say what stayed open, nothing did."""
+    revisions: dict[int, int] = {}
+    kept: set[int] = set()
     for mark in history.marks:
         if mark.kind == NOTE and isinstance(mark.detail, dict) and AWAITED in mark.detail:
-            found.update((int(number), int(revision)) for number, revision in mark.detail[AWAITED])
-    return found
+            for number, revision, *rest in mark.detail[AWAITED]:
+                revisions[int(number)] = int(revision)
+                kept |= {int(number)} if rest and rest[0] is True else set()
+    return Awaited(revisions, frozenset(kept))
 
 
 def events_of(history: History) -> list[Event]:

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepsen_like import ledger
 from jepsen_like.checker import lease
 from jepsen_like.checker.lease import Bounds
 from jepsen_like.history import FAIL, OK, UNKNOWN, Event, History, KeyValue, Operation, Watch, WatchResponse
+from jepsen_like.ledger import note
+from jepsen_like.workload import catalog
 from tests.jepsen_like.leased import NOT_FOUND, SECOND, leased, possible
 
 
@@ -73,12 +76,64 @@ def test_lease_renewed_after_its_revoke_or_its_end_is_refuted() -> None:
 
 
 def test_lease_that_lives_on_is_late_only_beyond_the_declared_bound() -> None:
-    """etcd promises no latest instant; a run that declares one is held to it."""
+    """Elections extend leases, so nothing is late by itself; a run that declares a bound is held to it."""
     alive = _call("lease-ttl", 15, 16, 3)
     assert _kinds(alive) == ()
     assert _kinds(alive, bounds=Bounds(late_ns=5 * SECOND)) == ()
-    assert _kinds(alive, bounds=Bounds(late_ns=3 * SECOND)) == ("lease-expired-late",)
+    assert _kinds(alive, bounds=Bounds(late_ns=3 * SECOND)) == ("lease-never-expired",)
     assert _kinds(alive, _call("keepalive", 2, 9, None, UNKNOWN), bounds=Bounds(late_ns=3 * SECOND)) == ()
+
+
+def test_lease_that_was_given_time_anew_is_late_only_after_that() -> None:
+    """Whoever is elected gives every lease its full time; while a fault lasts nobody need end one."""
+    alive = _call("lease-ttl", 40, 41, 3)
+    late = Bounds(late_ns=5 * SECOND)
+    assert _kinds(alive, bounds=late) == ("lease-never-expired",)
+    assert _kinds(alive, bounds=late._replace(anew=((26 * SECOND, 26 * SECOND),))) == ()
+    assert _kinds(alive, bounds=late._replace(anew=((2 * SECOND, 24 * SECOND),))) == ("lease-never-expired",)
+    assert _kinds(alive, bounds=late._replace(anew=((2 * SECOND, 50 * SECOND), (3 * SECOND, 4 * SECOND)))) == ()
+    assert _kinds(alive, bounds=late._replace(anew=((41 * SECOND, 42 * SECOND),))) == ("lease-never-expired",)
+
+
+def test_lease_that_is_listed_too_late_never_expired() -> None:
+    """A list is a member's own state, which may be behind: it proves nothing but that."""
+    history = History([GRANT, _call("revoke", 2, 3)], marks=[note({lease.LISTED: [7], "member": "n1"}, 20 * SECOND)])
+    assert lease.check(history, bounds=Bounds(late_ns=5 * SECOND)).kinds == ("lease-never-expired",)
+    assert lease.check(history, bounds=Bounds(late_ns=15 * SECOND)).valid
+    assert lease.check(history).valid
+
+
+def test_lease_key_shown_long_after_its_end_is_refuted_by_the_workload() -> None:
+    """The workload declares a bound, also for histories without a mark."""
+    put = Operation(0, "put", "e/a", "v", (), SECOND, 2 * SECOND, OK, 2, lease=7)
+    shown = Operation(0, "get", "e/a", 0, KeyValue("e/a", "v", 2, 2, 1, 7), 1000 * SECOND, 1001 * SECOND, OK, 2)
+    assert "lease-never-expired" in catalog.make("lease").check(History([GRANT, put, shown])).kinds
+    soon = shown._replace(invoke_ns=28 * SECOND, complete_ns=29 * SECOND)
+    assert catalog.make("lease").check(History([GRANT, put, soon])).valid
+    elected = ledger.leader("n1", 3, 990 * SECOND)
+    assert catalog.make("lease").check(History([GRANT, put, shown], marks=[elected])).valid
+
+
+def test_lease_that_nobody_asked_for_is_of_no_use() -> None:
+    """A call that needs a lease succeeds only with one that was granted, or may have been."""
+    put = _call("put", 4, 5, (), lease=8, revision=2)
+    assert _kinds(put) == ("lease-never-granted",)
+    assert _kinds(_call("keepalive", 4, 5, 10, key="8")) == ("lease-never-granted",)
+    assert _kinds(_call("revoke", 4, 5, key="8")) == ("lease-never-granted",)
+    assert _kinds(_call("keepalive", 4, 5, 0, key="8"), put._replace(outcome=FAIL, error=NOT_FOUND)) == ()
+    assert _kinds(put, _call("grant", 2, 3, None, UNKNOWN, key="8")) == ()
+    assert _kinds(put, _call("grant", 6, 7, None, UNKNOWN, key="8")) == ("lease-never-granted",)
+    assert _kinds(put, _call("grant", 2, 3, None, FAIL, key="8", error="etcdserver: lease already exists")) == ()
+    assert _kinds(put, closed=False) == ()
+    assert _kinds(put, initial={"other": KeyValue("other", "v", 1, 1, 1, 8)}) == ()
+
+
+def test_lease_with_more_time_than_anybody_gave_it_is_refuted() -> None:
+    """A new leader adds an election timeout to a TTL, which is the longer one; a renewal is for what was granted."""
+    assert _kinds(_call("lease-ttl", 2, 3, 500)) == ("lease-wrong-ttl",)
+    assert _kinds(_call("lease-ttl", 2, 3, 17)) == ()
+    assert _kinds(_call("lease-ttl", 2, 3, 9_223_372_036)) == ()
+    assert _kinds(_call("keepalive", 2, 3, 9)) == ("lease-wrong-ttl",)
 
 
 def test_lease_granted_for_less_or_twice_is_refuted() -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from jepsen_like import hashes
-from jepsen_like.checker import hashkv
+from jepsen_like.checker import hashkv, watch
 from jepsen_like.checker.verdict import Verdict, merged
 from jepsen_like.history import History, KeyValue, Operation, RangeArgument, RangeResult, line_of
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from jepsen_like.sim.world import SimulatedWorld
 from jepsen_like.workload import catalog
 from jepsen_like.workload.kubernetes import CACHE, Kubernetes, check_caches
+from jepsen_like.workload.leases import LEFT_ALONE
 from jepsen_like.workload.session import Session
+from jepsen_like.workload.watching import Wanted, Watcher, awaited_of, read_to
 
 LOAD_S = 6.0
 NAMES = [entry.name for entry in catalog.WORKLOADS]
@@ -153,3 +157,86 @@ def test_cache_that_was_never_whole_leaves_the_run_undecided():
     verdict = workload.check(history)
     (reason,) = verdict.reasons
     assert (verdict.outcome, "was not compared: no whole list within 60 s" in reason) == ("unknown", True), verdict
+
+
+def watching_of(history: History, scenario: Callable[[SimulatedCluster, SimulatedWorld], Any]) -> None:
+    """A scenario on a cluster that serves, written to the history."""
+
+    async def whole(cluster: SimulatedCluster) -> None:
+        cluster.start()
+        await cluster.serving()
+        world = SimulatedWorld(cluster, history)
+        await scenario(cluster, world)
+        world.recorder.close()
+
+    simulate(1, whole)
+
+
+async def cancelled(watcher: Watcher, world: SimulatedWorld, *, for_s: float, keep: bool) -> None:
+    """Reads for a while."""
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(watcher.run(keep=keep))
+        await world.sleep(for_s)
+        reading.cancel()
+
+
+def test_watch_that_is_kept_open_is_read_on_by_the_next_run():
+    """A watch that is made anew would hide that the one before was sent nothing."""
+    history = History()
+    numbers = itertools.count()
+
+    async def scenario(cluster: SimulatedCluster, world: SimulatedWorld) -> None:
+        kept, left = (Watcher(world, world.members[0], Wanted("k", since=1), lambda: next(numbers)) for _ in range(2))
+        await cancelled(kept, world, for_s=1.0, keep=True)
+        await cancelled(left, world, for_s=1.0, keep=False)
+        session = Session(world, world.members[1])
+        last = await session.put("k", "v")
+        await session.aclose()
+        assert last is not None
+        await read_to(world, [kept, left], last.revision)
+
+    watching_of(history, scenario)
+    assert [one.watch for one in history.watches] == [0, 1, 2]
+    assert [response.watch for response in history.responses if response.events] == [0, 2]
+    awaited = awaited_of(history)
+    assert awaited.kept == {0, 2}
+    assert watch.check(history, closed=False, awaited=awaited.revisions, kept=awaited.kept).valid
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_watch_that_stays_silent_is_blamed_only_where_its_member_answers(serves):
+    """An open watch that never shows what it was waited for is the server's doing, unless its member is away."""
+    history = History()
+
+    async def scenario(cluster: SimulatedCluster, world: SimulatedWorld) -> None:
+        member = next(one for one in cluster.members if one is not cluster.leader())
+        silent = Watcher(world, member.host, Wanted("k", since=1), lambda: 0)
+        await cancelled(silent, world, for_s=1.0, keep=True)
+        session = Session(world, next(one.host for one in cluster.members if one is not member))
+        last = await session.put("of another key", "v")
+        await session.aclose()
+        if not serves:
+            member.pause()
+        assert last is not None
+        await read_to(world, [silent], last.revision)
+        member.resume()
+
+    watching_of(history, scenario)
+    awaited = awaited_of(history)
+    assert 0 in awaited.revisions
+    verdict = watch.check(history, closed=False, awaited=awaited.revisions, kept=awaited.kept)
+    assert (verdict.outcome, verdict.kinds) == (("invalid", ("watch-stalled",)) if serves else ("unknown", ()))
+
+
+def test_lease_workload_waits_until_every_lease_has_gone():
+    """Leases end: whatever happened to one, at the end somebody has seen it gone."""
+    history, verdict = simulated("lease", seed=2, faults=False)
+    assert verdict.valid, [one.explanation for one in verdict.anomalies]
+    gone = {
+        one.key for one in history.operations if one.outcome == "ok" and (one.f == "revoke" or (one.f == "lease-ttl" and one.result <= 0))
+    }
+    granted = {one.key for one in history.operations if one.f == "grant" and one.outcome == "ok"}
+    assert granted and granted <= gone
+    alone = next(mark.start_ns for mark in history.marks if mark.detail == LEFT_ALONE)
+    assert not any(one.f in ("grant", "keepalive") and one.complete_ns > alone for one in history.operations)
+    assert max(one.complete_ns for one in history.operations if one.f == "lease-ttl") < alone + 10e9
