@@ -72,8 +72,7 @@ def simulate(plan: Plan) -> int:
             return HARNESS_FAILED
     core = plan.core if plan.core is not None else mutant is not None and mutant.level is mutation.Level.CORE
     if plan.scenario is not None:
-        text = plan.scenario.read_text(encoding="utf-8")
-        lines, count = iter([_noted(lambda _seed: _again(text, core=core), 0, mutant)]), 1
+        lines, count = iter([_noted(_again(plan.scenario, core=core), 0, mutant)]), 1
     else:
         lines, count = _simulated(plan, core=core, mutant=mutant), len(plan.seeds)
     return _print(lines, count, as_json=plan.as_json, mutant=mutant, level=mutation.Level.CORE if core else mutation.Level.SERVER)
@@ -110,26 +109,22 @@ def _line_of_members(seed: int, virtual_s: float) -> Line:
     return of_members.run(seed, virtual_s=virtual_s).to_json()
 
 
-def _again(text: str, *, core: bool) -> Line:
-    """The line of one scenario."""
-    if core:
-        from jepsen_like.sim.core import runs as of_core
-        from jepsen_like.sim.core.scenario import Scenario as OfCore
-
-        try:
-            of_consensus = OfCore.from_json(text)
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise ValueError(f"not a scenario of the core simulation: {type(exc).__name__}: {exc}") from exc
-        line: Line = json.loads(of_core.run(of_consensus.seed, of_consensus).to_json())
-        return line
-    from jepsen_like.sim import runs as of_members
-    from jepsen_like.sim.scenario import Scenario as OfMembers
-
+def _again(path: pathlib.Path, *, core: bool) -> Callable[[int], Line]:
+    """What makes the line of one scenario. Raises ValueError: the file holds none, or one that cannot be run."""
     try:
-        whole = OfMembers.from_json(text)
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"not a scenario of the server simulation: {type(exc).__name__}: {exc}") from exc
-    return of_members.run(whole.seed, whole).to_json()
+        text = path.read_text(encoding="utf-8")
+        if core:
+            from jepsen_like.sim.core import limits as of_core
+            from jepsen_like.sim.core import runs as core_runs
+
+            of_consensus = of_core.scenario_of(text)
+            return lambda _seed: dict(json.loads(core_runs.run(of_consensus.seed, of_consensus).to_json()))
+        from jepsen_like.sim import limits, runs
+
+        whole = limits.scenario_of(text)
+        return lambda _seed: runs.run(whole.seed, whole).to_json()
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
 
 
 def _print(

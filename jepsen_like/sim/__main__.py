@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import logging
 import pathlib
+import shlex
 import sys
 
 from jepsen_like.checker.verdict import INVALID
+from jepsen_like.sim import limits
 from jepsen_like.sim.runs import Result, run
-from jepsen_like.sim.scenario import Scenario
 
 VIRTUAL_S = 30.0
 
@@ -44,9 +45,12 @@ def main() -> int:
     else:
         logging.disable(logging.CRITICAL)
     if arguments.scenario is not None:
-        scenario = Scenario.from_json(arguments.scenario.read_text(encoding="utf-8"))
+        try:
+            scenario = limits.scenario_of(arguments.scenario.read_text(encoding="utf-8"))
+        except ValueError as exc:
+            parser.error(f"{arguments.scenario}: {exc}")
         result = run(scenario.seed, scenario)
-        _print(result, f"python -m jepsen_like.sim --scenario {arguments.scenario}")
+        _print(result, shlex.join(["python", "-m", "jepsen_like.sim", "--scenario", str(arguments.scenario)]))
         return result.verdict == INVALID
     failed = False
     for seed in [arguments.seed] if arguments.seed is not None else range(1, arguments.count + 1):

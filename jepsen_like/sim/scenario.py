@@ -1,7 +1,7 @@
 """What a seed's run is made of, as plain data: it can be written down, shrunk and run again.
 
-Owns the shape and its JSON form; knows neither how a scenario is drawn (`swarm`) nor what a fault does (`faults`). All times
-are virtual seconds; a fault's `at_s` counts from the moment the load began.
+Owns the shape and its JSON form; knows neither how a scenario is drawn (`swarm`), nor what a fault does (`faults`), nor what may
+stand in it (`limits`). All times are virtual seconds; a fault's `at_s` counts from the moment the load began.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 VERSION = 1
 """Of the JSON form; raised when an old reader would misunderstand a new scenario."""
@@ -66,23 +66,5 @@ class Scenario:
         return self.settings.get("election_timeout_ms", 1000) / 1000
 
     def to_json(self) -> str:
-        """One line."""
+        """One line; `limits` reads it."""
         return json.dumps({"scenario": VERSION, **asdict(self)}, separators=(",", ":"), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Scenario:
-        """What `to_json` wrote.
-
-        Raises:
-            ValueError: it is something else.
-        """
-        data: dict[str, Any] = json.loads(text)
-        if not isinstance(data, dict) or data.pop("scenario", None) != VERSION:
-            raise ValueError("not a scenario of this version")
-        data["faults"] = tuple(Fault(kind, at_s, for_s, tuple(targets), *rest) for kind, at_s, for_s, targets, *rest in data["faults"])
-        for name in ("workloads", "delay_s", "disk_s"):
-            data[name] = tuple(data[name])
-        try:
-            return cls(**data)
-        except TypeError as exc:
-            raise ValueError(f"not a scenario: {exc}") from exc

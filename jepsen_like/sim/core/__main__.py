@@ -6,9 +6,9 @@ import argparse
 import pathlib
 import sys
 
+from jepsen_like.sim.core import limits
 from jepsen_like.sim.core.repetition import differing
 from jepsen_like.sim.core.runs import Result, run, run_parallel, shrink
-from jepsen_like.sim.core.scenario import Scenario
 
 
 def main() -> int:
@@ -24,7 +24,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON line a seed")
     arguments = parser.parse_args()
     if arguments.scenario is not None:
-        scenario = Scenario.from_json(arguments.scenario.read_text())
+        try:
+            scenario = limits.scenario_of(arguments.scenario.read_text(encoding="utf-8"))
+        except ValueError as exc:
+            parser.error(f"{arguments.scenario}: {exc}")
         return _tell(run(scenario.seed, scenario), arguments.shrink)
     if arguments.seed is not None:
         return _tell(run(arguments.seed, virtual_s=arguments.seconds), arguments.shrink)

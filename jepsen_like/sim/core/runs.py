@@ -19,6 +19,7 @@ from functools import partial
 
 from jepsen_like.checker.verdict import INVALID, VALID
 from jepsen_like.collection import uncollected
+from jepsen_like.sim.core import limits
 from jepsen_like.sim.core.invariants import InvariantError
 from jepsen_like.sim.core.points import POINTS
 from jepsen_like.sim.core.scenario import Scenario
@@ -150,6 +151,9 @@ def shrink(result: Result, *, tries_max: int = 400) -> Scenario:
     tries = [tries_max]
 
     def fails(candidate: Scenario) -> bool:
+        # NB: beyond the limits right consensus may break the same rule.
+        if not limits.fits(candidate):
+            return False
         tries[0] -= 1
         return tries[0] >= 0 and run(candidate.seed, candidate).rule == rule
 
