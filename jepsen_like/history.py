@@ -27,16 +27,14 @@ What `argument` and `result` hold is fixed by `f` (`result` is None unless the o
 
 from __future__ import annotations
 
-import gzip
 import json
 import pathlib
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 
 from jepsen_like import shapes
+from jepsen_like.lines import UnreadableError, decoded, opened
 
 VERSION = 1
 """Of the file format; raised when an old reader would misunderstand a new file."""
@@ -284,46 +282,22 @@ def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
     Raises:
         MalformedHistoryError: as `load`, and for what cannot be unpacked or is no UTF-8.
     """
-    with _opened(path) as stream:
-        try:
+    try:
+        with opened(path) as stream:
             return load(stream, allow_truncated=allow_truncated)
-        except MalformedHistoryError as exc:
-            raise MalformedHistoryError(f"{path}, {exc}") from exc
-        except UnicodeDecodeError as exc:
-            raise MalformedHistoryError(f"{path}, line {_first_undecodable(path)}: not UTF-8: {exc.reason}") from exc
-
-
-def _first_undecodable(path: pathlib.Path) -> int:
-    """The number of a line; a text is decoded in blocks, whose errors do not know it."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 0
+    except MalformedHistoryError as exc:
+        raise MalformedHistoryError(f"{path}, {exc}") from exc
+    except UnreadableError as exc:
+        raise MalformedHistoryError(str(exc)) from exc
 
 
 def line_of_first(path: pathlib.Path, f: str) -> int:
     """Where in a file that can be loaded the first call of that name stands; 0: nowhere."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if line.startswith('["op"') and json.loads(line)[2] == f:
                 return number
     return 0
-
-
-@contextmanager
-def _opened(path: pathlib.Path) -> Iterator[IO[str]]:
-    if path.suffix != ".gz":
-        with path.open(encoding="utf-8") as stream:
-            yield stream
-        return
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as packed:
-            yield packed
-    except (gzip.BadGzipFile, EOFError, zlib.error) as exc:
-        raise MalformedHistoryError(f"{path} cannot be unpacked: {exc}") from exc
 
 
 def check_processes(operations: Iterable[Operation]) -> None:
@@ -356,14 +330,11 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
         if ended:
             raise MalformedHistoryError(f"line {number}: something follows the end")
         try:
-            data = _DECODER.decode(line)
-            if "\\u" in line:
-                _refuse_halves(data)
-        except (ValueError, RecursionError) as exc:
+            data = decoded(line)
+        except ValueError as exc:
             if allow_truncated and not line.endswith("\n"):
                 return
-            why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
-            raise MalformedHistoryError(f"line {number}: not JSON: {why}") from exc
+            raise MalformedHistoryError(f"line {number}: not JSON: {exc}") from exc
         if number == 1:
             yield _about(data)
         elif isinstance(data, dict):
@@ -378,21 +349,6 @@ def _records(lines: Iterable[str], allow_truncated: bool) -> Iterator[Record | M
         raise MalformedHistoryError("line 1: the file is empty")
     if not ended and not allow_truncated:
         raise MalformedHistoryError(f"line {number}: the history has no end: its run was cut short")
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _refuse_halves(data: object) -> None:
-    """Halves of a character, which JSON can name and no file or terminal takes."""
-    try:
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError as exc:
-        raise ValueError(f"a text holds {exc.object[exc.start]!r}, which is half a character") from exc
 
 
 def _about(data: object) -> Mapping[str, Any]:
