@@ -235,8 +235,12 @@ def _member(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 3 and _count(value[0]) and _text(value[1]) and _flag(value[2])
 
 
+def _integers(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_integer, value))
+
+
 def _awaited(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 and all(map(_count, one)) for one in value)
+    return isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 and all(map(_integer, one)) for one in value)
 
 
 TARGETS = ("value", "mod", "create", "version", "lease")
@@ -314,5 +318,10 @@ MARKS: Mapping[str, tuple[Details, Details]] = {
 }
 """By kind, what a mark's detail must have and what it may have."""
 
-NOTES: Details = {"base revision": COUNT, "awaited watches": Shape("a list of [watch, revision]", _awaited)}
+NOTES: Details = {
+    "base revision": COUNT,
+    "awaited watches": Shape("a list of [watch, revision]", _awaited),
+    "kept watches": Shape("a list of watches", _integers),
+    "leases listed": Shape("a list of leases", _integers),
+}
 """What a note may have, where it is an object at all."""

@@ -39,7 +39,10 @@ SILENT_S = 25.0
 connection without a sign of life is kept for longer than two of the client's keepalives."""
 
 AWAITED = "awaited watches"
-"""The note of what was waited for: [watch, revision, whether it stayed open to the end] of each."""
+"""In a note: [watch, revision] of each that was waited for."""
+
+KEPT = "kept watches"
+"""In the same note: those of them that stayed open to the end."""
 
 
 class Awaited(NamedTuple):
@@ -262,8 +265,9 @@ async def note_awaited(world: World, watchers: Sequence[Watcher], revision: int,
     """What `converge` notes, where the waiting was done by others."""
     silent = {one.member: one.key for one in watchers if one.revision < revision}
     serving = {member for member, key in silent.items() if await _serves(world, member, key)}
-    awaited = [[one.number, revision, one.revision >= revision or (one.is_kept() and one.member in serving)] for one in watchers]
-    world.recorder.write(note({AWAITED: awaited}, began_ns, world.recorder.now_ns()))
+    kept = [one.number for one in watchers if one.revision >= revision or (one.is_kept() and one.member in serving)]
+    awaited = {AWAITED: [[one.number, revision] for one in watchers], KEPT: kept}
+    world.recorder.write(note(awaited, began_ns, world.recorder.now_ns()))
 
 
 async def _serves(world: World, member: str, key: str) -> bool:
@@ -292,9 +296,8 @@ def awaited_of(history: History) -> Awaited:
     kept: set[int] = set()
     for mark in history.marks:
         if mark.kind == NOTE and isinstance(mark.detail, dict) and AWAITED in mark.detail:
-            for number, revision, *rest in mark.detail[AWAITED]:
-                revisions[int(number)] = int(revision)
-                kept |= {int(number)} if rest and rest[0] is True else set()
+            revisions.update((int(number), int(revision)) for number, revision in mark.detail[AWAITED])
+            kept.update(mark.detail.get(KEPT, ()))
     return Awaited(revisions, frozenset(kept))
 
 

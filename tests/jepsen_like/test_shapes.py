@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from jepsen_like import shapes
+from jepsen_like.checker import lease
 from jepsen_like.history import MalformedHistoryError, load_file
 from jepsen_like.main import cli
 from jepsen_like.workload import catalog, keyspace, watching
@@ -102,6 +103,8 @@ def _shown(*event: object) -> list[object]:
         (["op", 1, "member-remove", "u", "7", None, 11, 12, "ok", 7], "the argument of member-remove must be"),
         (["mark", "note", 1, 1, {"base revision": "1"}], "base revision of a note mark must be an integer of 0 or more, not '1'"),
         (["mark", "note", 1, 1, {"awaited watches": [[1, None]]}], r"awaited watches of a note mark must be a list of \[watch, revision\]"),
+        (["mark", "note", 1, 1, {"kept watches": [True]}], "kept watches of a note mark must be a list of watches"),
+        (["mark", "note", 1, 1, {"leases listed": "7"}], "leases listed of a note mark must be a list of leases"),
         (["mark", "clock", 1, 1, {"member": "n1", "offset_s": float("nan")}], "not JSON: NaN is no number of JSON"),
         (_get(["k", "\ud800", 2, 3, 1, 0]), r"a text holds '\\ud800', which is half a character"),
         (["mark", "note", 1, 1, [[]]], "nested too deeply"),
@@ -126,7 +129,7 @@ def test_bytes_that_are_no_text_are_told_with_file_and_line(tmp_path: pathlib.Pa
 
 
 def test_notes_that_checkers_read_are_known_by_their_names() -> None:
-    assert set(shapes.NOTES) == {keyspace.BASE, watching.AWAITED}
+    assert set(shapes.NOTES) == {keyspace.BASE, watching.AWAITED, watching.KEPT, lease.LISTED}
 
 
 def test_calls_that_checkers_read_have_a_shape() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from jepsen_like import hashes
 from jepsen_like.checker import hashkv, watch
 from jepsen_like.checker.verdict import Verdict, merged
-from jepsen_like.history import History, KeyValue, Operation, RangeArgument, RangeResult, line_of
+from jepsen_like.history import History, HistoryWriter, KeyValue, Operation, RangeArgument, RangeResult, line_of, load
 from jepsen_like.sim.cluster import SimulatedCluster, simulate
 from jepsen_like.sim.world import SimulatedWorld
 from jepsen_like.workload import catalog
@@ -60,6 +61,17 @@ async def trouble(cluster: SimulatedCluster) -> None:
     await cluster.serving()
 
 
+def reread(history: History) -> History:
+    """As it is read from the file that a run writes."""
+    stream = io.StringIO()
+    writer = HistoryWriter(stream, {})
+    for records in (history.watches, history.operations, history.responses, history.marks):
+        for record in records:
+            writer.write(record)
+    writer.close()
+    return load(stream.getvalue().splitlines())
+
+
 def text_of(history: History) -> list[str]:
     kinds: list[Any] = [history.operations, history.watches, history.responses, history.marks]
     return [line_of(record) for records in kinds for record in records]
@@ -74,6 +86,7 @@ def test_workload_under_pauses_and_a_crash_gives_the_expected_verdict(name):
     acknowledged = sum(one.outcome == "ok" for one in history.operations)
     assert acknowledged >= entry.ok_per_s_min * LOAD_S
     assert verdict.checked
+    assert text_of(reread(history)) == text_of(history)
     if entry.expected == catalog.VALID:
         assert verdict.valid, [one.explanation for one in verdict.anomalies[:3]] + list(verdict.reasons)
     if entry.expected == catalog.INVALID:
@@ -198,7 +211,7 @@ def test_watch_that_is_kept_open_is_read_on_by_the_next_run():
     watching_of(history, scenario)
     assert [one.watch for one in history.watches] == [0, 1, 2]
     assert [response.watch for response in history.responses if response.events] == [0, 2]
-    awaited = awaited_of(history)
+    awaited = awaited_of(reread(history))
     assert awaited.kept == {0, 2}
     assert watch.check(history, closed=False, awaited=awaited.revisions, kept=awaited.kept).valid
 
