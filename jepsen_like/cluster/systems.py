@@ -1,6 +1,7 @@
 """The servers a cluster can be made of: their command lines, and what they can and cannot do.
 
-`raftkv` is the package that this process would import; `etcd` is whatever the machine has installed, as a control for faults that do not look inside.
+`raftkv` is the package that this process would import; `etcd` is whatever the machine has installed, as a control for faults that do not
+look inside.
 """
 
 from __future__ import annotations

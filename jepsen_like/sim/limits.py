@@ -32,7 +32,7 @@ VALUES: Fields = {
     ),
     "rate": number(0.1, 10_000),
     "schedule": among(SCHEDULES),
-    "grain_s": number(0, 0.01),
+    "grain_s": number(0, 0.001),
     "delay_s": span(0, 0.05),
     "disk_s": span(0, 0.05),
     "patience": number(0.5, 20),
