@@ -21,7 +21,7 @@ at any time after its last accepted write. `key` names the lock or election in `
 | election-two-leaders | a token names one leader |
 | election-early | nobody is seen leading before campaigning |
 | stale-revision | who asks later is answered at no lower revision |
-| revision-reused | a write makes a revision that nobody was shown before it began |
+| revision-reused | a write makes a revision of its own, that nobody was shown before it began |
 """
 
 from __future__ import annotations
@@ -150,10 +150,15 @@ def _before(answered: Operation, now: int) -> str:
 
 
 def _check_revisions(name: str, operations: Sequence[Operation], findings: Findings) -> None:
-    """Accepted writes, in the order of their revisions, have tokens that do not fall."""
+    """Accepted writes, in the order of their revisions, have tokens that do not fall, and a revision each."""
     writes = sorted((one for one in operations if one.f == "guarded" and one.outcome == OK and one.revision), key=lambda one: one.revision)
+    before: Operation | None = None
     newest: Operation | None = None
     for write in writes:
+        if before is not None and before.revision == write.revision:
+            text = f"two writes of {name!r}, with tokens {before.argument} and {write.argument}, were accepted at revision {write.revision}"
+            findings.add("revision-reused", text, (before, write), (name,))
+        before = write
         if newest is not None and write.argument < newest.argument:
             text = (
                 f"a write of {name!r} with token {write.argument} was accepted at revision {write.revision}, "

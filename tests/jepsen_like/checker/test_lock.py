@@ -209,3 +209,11 @@ def test_lock_checker_and_trying_every_order_agree(data: st.DataObject) -> None:
     overlap = data.draw(st.booleans())
     verdict = lock.check(History(calls), overlap=overlap)
     assert verdict.valid == possible(calls, overlap=overlap), (calls, overlap, verdict.anomalies)
+
+
+def test_two_accepted_writes_made_two_revisions() -> None:
+    """A revision has one maker."""
+    acquired = _call("acquire", 1, 0, 1, 5)
+    first, second = (_call("guarded", process, 2, 3, 5, revision=6) for process in (1, 2))
+    assert _kinds(acquired, first, second) == ("revision-reused",)
+    assert _kinds(acquired, first, second._replace(revision=7)) == ()
