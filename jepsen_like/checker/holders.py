@@ -67,8 +67,8 @@ def _check_tokens(name: str, shown: Sequence[Head], floor: Floor, findings: Find
         if one.revision and token > one.revision:
             text = f"{one.f} of {name!r} by process {one.process} shows token {token} at revision {one.revision}, before it was made"
             findings.add(NOT_FIRST, text, (one,), (name,))
-        elif one.f == "acquire" and one.revision and token <= floor.at(one.invoke_ns):
-            witness = floor.witness(one.invoke_ns)
+        elif one.f == "acquire" and one.revision and token <= floor.before(one):
+            witness = floor.witness(one)
             text = (
                 f"{name!r} was acquired by process {one.process} with token {token}, although process {witness.process} had been "
                 f"answered at revision {witness.revision} before it asked"

@@ -115,9 +115,11 @@ class Placement:
     def __init__(self, operations: Sequence[Operation], made: dict[int, Operation], floor: Floor) -> None:
         """`made` maps every revision with an acknowledged maker to it; it is extended here."""
         unknown = (operation for operation in operations if operation[7] == UNKNOWN and operation[1] in WRITING and _writes(operation))
-        self._left = sorted(unknown, key=lambda operation: operation.invoke_ns)
+        floors = [(operation.invoke_ns, floor.before(operation), operation) for operation in unknown]
+        floors.sort(key=lambda one: one[:2])
+        self._left = [operation for _began, _height, operation in floors]
         self._floor = floor
-        self._floors = {id(operation): floor.at(operation.invoke_ns) for operation in self._left}
+        self._floors = {id(operation): height for _began, height, operation in floors}
         self.made = made
         self.placed: dict[int, tuple[Operation, Seen]] = {}
         """Revision -> the unknown write that made it, and the sight it was placed by."""
@@ -213,7 +215,7 @@ class Placement:
 
     def _report_early(self, operation: Operation, one: Seen, findings: Findings) -> None:
         floor = self._floors[id(operation)]
-        earlier = self._floor.witness(operation.invoke_ns)
+        earlier = self._floor.witness(operation)
         text = f"{operation.f} of {one.key!r} shows at revision {one.revision} although revision {floor} had been shown before it began"
         findings.add("write-before-call", text, (earlier, operation, *([one.witness] if one.witness else [])), (one.key,))
         self._place(operation, one)

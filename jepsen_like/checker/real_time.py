@@ -1,11 +1,14 @@
 """Real time against revisions: what began after something had ended must not know less than it did.
 
+Calls of one process follow one another even where one begins in the very instant in which the other ended; those of different
+processes are concurrent then.
+
 Hot path of the order checker: one bisection per operation. Source: spec/faults.md §4c (1), §5a K4, K6, K8.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from jepsen_like.checker.verdict import Findings
@@ -43,15 +46,46 @@ class Floor:
                 highest = revision
             heights.append(highest)
         self.heights = heights
+        self._instants: dict[int, dict[int, list[Operation]]] = {}
+        """Instant at which somebody went on at once -> by process, the answers that came just then."""
 
-    def at(self, time_ns: int) -> int:
-        """The highest revision in an answer that had come before `time_ns`; 0 when there was none."""
-        return self.heights[bisect_left(self.ends, time_ns)]
+    def before(self, operation: Operation) -> int:
+        """The highest revision in an answer that had come before the call began; 0 when there was none."""
+        began = operation[5]
+        place = bisect_left(self.ends, began)
+        if place < len(self.ends) and self.ends[place] == began:
+            return max(self.heights[place], max((one[8] for one in self._own(operation, place)), default=0))
+        return self.heights[place]
 
-    def witness(self, time_ns: int) -> Operation:
-        """An answer that had come before `time_ns` and showed the highest revision."""
-        height = self.at(time_ns)
-        return next(operation for operation in self.shown if operation[8] == height)
+    def witness(self, operation: Operation) -> Operation:
+        """An answer that had come before the call began and showed the highest revision."""
+        height = self.before(operation)
+        place = bisect_left(self.ends, operation[5])
+        if self.heights[place] < height:
+            return next(one for one in self._own(operation, place) if one[8] == height)
+        return next(one for one in self.shown if one[8] == height)
+
+    def _own(self, operation: Operation, place: int) -> list[Operation]:
+        """Answers to the same process that came in the instant in which it began the call, and before it."""
+        began = operation[5]
+        instant = self._instants.get(began)
+        if instant is None:
+            instant = self._instants[began] = {}
+            for one in self.shown[place : bisect_right(self.ends, began)]:
+                instant.setdefault(one[0], []).append(one)
+        answers = instant.get(operation[0], [])
+        itself = next((number for number, one in enumerate(answers) if one is operation), -1)
+        if itself >= 0:
+            return answers[:itself]
+        # Of calls without an answer the place among those that took no time is not known.
+        return [one for one in answers if one[5] < began or operation[6] > began]
+
+
+def precedes(first: Operation, second: Operation) -> bool:
+    """Whether the first call had ended before the second began."""
+    if first[6] == second[5]:
+        return first[0] == second[0] and first is not second and (first[5] < first[6] or second[5] < second[6])
+    return first[6] < second[5]
 
 
 def check(floor: Floor, writes: set[int], findings: Findings) -> None:
@@ -64,13 +98,16 @@ def check(floor: Floor, writes: set[int], findings: Findings) -> None:
     """
     ends, heights = floor.ends, floor.heights
     for operation in floor.shown:
-        height = heights[bisect_left(ends, operation[5])]
+        began = operation[5]
+        place = bisect_left(ends, began)
+        # Its own answer ends at or after its beginning, so there is one at this place.
+        height = heights[place] if ends[place] != began else floor.before(operation)
         if operation[8] > height:
             continue
         if operation[8] < height:
             if operation[1] not in LINEARIZABLE or _may_be_stale(operation):
                 continue
-            witness = floor.witness(operation[5])
+            witness = floor.witness(operation)
             findings.add(
                 "stale-revision",
                 f"{operation.f} of {operation.key!r} by process {operation.process} was answered at revision {operation.revision} although "
@@ -79,7 +116,7 @@ def check(floor: Floor, writes: set[int], findings: Findings) -> None:
                 (operation.key,),
             )
         elif id(operation) in writes:
-            witness = floor.witness(operation[5])
+            witness = floor.witness(operation)
             findings.add(
                 "revision-reused",
                 f"{operation.f} of {operation.key!r} made revision {operation.revision}, which had been shown before it began",
@@ -110,7 +147,7 @@ def check_window(operations: Sequence[Operation], floor: Floor, findings: Findin
             if operation[8] and asked > operation[8]:
                 text = f"a read at revision {asked} was answered by a store whose newest revision was {operation[8]}"
                 findings.add("future-read", text, (operation,), (operation.key,))
-            before = [one for one in done if one[6] < operation[5] and one[3] > asked]
+            before = [one for one in done if one[3] > asked and precedes(one, operation)]
             if before:
                 text = f"a read at revision {asked} was answered although everything below {before[0].argument} had been compacted"
                 findings.add("read-below-compaction", text, (before[0], operation), (operation.key,))
@@ -118,6 +155,6 @@ def check_window(operations: Sequence[Operation], floor: Floor, findings: Findin
             if not any(one[5] < operation[6] and one[3] > asked for one in compactions):
                 text = f"a read at revision {asked} was refused as compacted although nobody had compacted above it"
                 findings.add("spurious-compaction", text, (operation,), (operation.key,))
-        elif operation[7] == FAIL and FUTURE in operation.error and asked <= floor.at(operation[5]):
+        elif operation[7] == FAIL and FUTURE in operation.error and asked <= floor.before(operation):
             text = f"a read at revision {asked} was refused as future although that revision had been shown before it began"
-            findings.add("spurious-future", text, (floor.witness(operation[5]), operation), (operation.key,))
+            findings.add("spurious-future", text, (floor.witness(operation), operation), (operation.key,))

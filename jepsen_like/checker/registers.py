@@ -7,6 +7,7 @@ that only says the value was different wants `~value`. Unknown writes are kept a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -63,7 +64,39 @@ def register_of(calls: Sequence[Operation], *, versioned: bool) -> Register:
     returned = 1 << shift
     events += [call[6] << shift + 1 | returned | index for index, call in enumerate(calls) if call[7] != UNKNOWN]
     events.sort()
+    _follow(calls, events, shift)
     return Register(_steps(calls, prepared, events, shift, needed, keep_unseen), increment)
+
+
+def _follow(calls: Sequence[Operation], events: list[int], shift: int) -> None:
+    """Put calls after the returns of the same process in the same instant, where that says nothing about others.
+
+    Of two processes that both go on in one instant each must be free to come before the other, which no sequence of calls and
+    returns says: then only one is held to its order.
+    """
+    last: dict[int, int] = {}
+    instants: dict[int, int] = {}
+    for call in calls:
+        process = call[0]
+        if last.get(process) == call[5]:
+            instants.setdefault(call[5], process)
+        last[process] = call[6]
+    returned = 1 << shift
+    for instant, process in instants.items():
+        begin, end = (bisect_left(events, stamp << shift + 1) for stamp in (instant, instant + 1))
+        mine: list[int] = []
+        others: list[int] = []
+        for event in events[begin:end]:
+            (mine if calls[event & returned - 1][0] == process else others).append(event)
+        # In the order of its calls, each with its return; a return without a call here comes first, and is that of the first.
+        mine.sort(key=lambda event: (event & returned - 1, event & returned))
+        others_begin = sum(not event & returned for event in others)
+        if mine and not mine[0] & returned:
+            others[others_begin:others_begin] = mine[1:]
+            others.insert(0, mine[0])
+        else:
+            others[others_begin:others_begin] = mine
+        events[begin:end] = others
 
 
 def _steps(

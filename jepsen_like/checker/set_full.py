@@ -11,9 +11,10 @@ Hot path: about 2 µs an operation on CPython 3.11 where sets stay under a hundr
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
+from jepsen_like.checker.real_time import precedes
 from jepsen_like.checker.verdict import Findings, Verdict
 from jepsen_like.history import FAIL, OK, Operation
 
@@ -129,12 +130,25 @@ class _Set:
         place = 0
         highest, holder = -1, None
         for rank, call in sorted(ranked, key=lambda one: one[1].invoke_ns):
-            while place < len(ended) and ended[place][1].complete_ns < call.invoke_ns:
+            began = call.invoke_ns
+            while place < len(ended) and ended[place][1].complete_ns < began:
                 if ended[place][0] > highest:
                     highest, holder = ended[place]
                 place += 1
-            if rank < highest and holder is not None:
-                self._explain(holder, call)
+            before = holder if rank < highest else None
+            if before is None and place < len(ended) and ended[place][1].complete_ns == began:
+                before = self._own(rank, call, ended, place)
+            if before is not None:
+                self._explain(before, call)
+
+    def _own(self, rank: int, call: Operation, ended: Sequence[tuple[int, Operation]], place: int) -> Operation | None:
+        """A call of a higher rank and of the same process, which ended in the very instant in which this one began."""
+        for higher, one in islice(ended, place, None):
+            if one.complete_ns > call.invoke_ns:
+                return None
+            if higher > rank and one.process == call.process and precedes(one, call):
+                return one
+        return None
 
     def _ranked(self) -> list[tuple[int, Operation]]:
         """Twice the place, one more for reads; adds that nobody saw come last, and only if they certainly happened."""

@@ -266,3 +266,13 @@ def test_unseen_expiry_of_an_unseen_write_s_lease_explains_a_revision() -> None:
     """An unknown put that nobody saw may have had a lease, and the lease an end: two revisions of one call."""
     hidden = _put(3, "a", 1, 2, outcome=UNKNOWN)._replace(lease=7)
     assert order.check([EMPTY, hidden, _put(1, "x", 3, 4, 4, key="j")]).valid
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_call_that_begins_as_the_last_one_of_its_process_ends_comes_after_it(process: int) -> None:
+    """Of one process they are in sequence; of two they are concurrent."""
+    verdict = order.check([EMPTY, _put(0, "a", 1, 2, 2), _get(process, None, 2, 3, 1)])
+    assert verdict.kinds == (() if process else ("stale-revision",))
+    unknown = _put(process, "a", 2, 3, outcome=UNKNOWN)
+    verdict = order.check([EMPTY, _put(5, "y", 1, 2, 3, key="i"), _put(0, "x", 1, 2, 4, key="j"), unknown, _get(7, KV, 4, 5, 4)])
+    assert ("write-before-call" in verdict.kinds) == (not process)

@@ -147,3 +147,16 @@ def test_sentence_tells_seconds_since_the_first_call():
     (anomaly,) = search.check(calls).anomalies
     assert "returned 1.500000 s after the run's first call" in anomaly.explanation
     assert "39463" not in anomaly.explanation
+
+
+def test_call_that_begins_as_the_last_one_of_its_process_ends_comes_after_it() -> None:
+    """Of one process they are in sequence; of two they are concurrent, beside others of the same instant too."""
+    put = Operation(0, "put", "k", "a", (), 1, 2, OK)
+    for process in (0, 1):
+        get = Operation(process, "get", "k", 0, None, 2, 3, OK)
+        assert search.check([put, get]).valid == bool(process)
+    beside = Operation(2, "get", "k", 0, None, 1, 2, OK)
+    seen = Operation(0, "get", "k", 0, KeyValue("k", "a", 2, 2, 1), 2, 2, OK)
+    late = Operation(0, "get", "k", 0, None, 2, 4, OK)
+    assert search.check([put, beside, seen]).valid
+    assert not search.check([put, beside, seen, late]).valid

@@ -111,3 +111,11 @@ def test_fates_tell_how_long_an_element_was_missing() -> None:
         set_full.Fate("s", 1, set_full.STABLE, 10, 20),
         set_full.Fate("s", 2, set_full.NEVER_READ, 80, 0),
     ]
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_read_that_begins_as_the_last_call_of_its_process_ends_comes_after_it(process: int) -> None:
+    """Of one process they are in sequence; of two they are concurrent."""
+    add = Operation(0, "add", "s", 1, None, 1, 2, OK)
+    read = Operation(process, "members", "s", None, (), 2, 3, OK)
+    assert set_full.check([add, read]).valid == bool(process)
