@@ -1,10 +1,10 @@
 """Whether the member list is one register that everybody sees: who was added is listed until it is removed, and never after.
 
 Looks at the members whose addresses a load or a fault of the run added: learners that never start and so are never promoted,
-learners that start and are, voters. Members of the same addresses that were there before count, too, as far as a list has
-shown them. Real time only: a list answered after an add was answered holds the member, unless a removal had begun. Quadratic
-in the number of changes, of which a run has some hundred. Source: etcd's MemberList since 3.5 (linearizable); spec/faults.md
-§5c 27.
+learners that start and are, voters; and at all others that a list has shown, who were there before: they stay until their
+removal begins, and nobody joins them without an add. Every change is in the history, those of faults too. Real time only: a
+list answered after an add was answered holds the member, unless a removal had begun. Quadratic in the number of changes, of
+which a run has some hundred. Source: etcd's MemberList since 3.5 (linearizable); spec/faults.md §5c 27.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def check(operations: Sequence[Operation]) -> Verdict:
         for answer in lists:
             shown = next((member for member in answer.result if member[0] == known.id), None)
             if shown is not None:
-                _judge_shown(answer, known, adds[known.url], is_learner=shown[2], findings=findings)
+                if known.url in adds:
+                    _judge_shown(answer, known, adds[known.url], is_learner=shown[2], findings=findings)
+                else:
+                    _judge_founder(answer, known, lists, findings)
+                _judge_removed(answer, known, findings)
             elif known.since_ns < answer.invoke_ns and all(one.invoke_ns > answer.complete_ns for one in known.removals):
                 text = f"member {known.id:x} at {known.url} was there, nobody had begun to remove it, and a list asked for later lacks it"
                 findings.add("member-lost", text, (answer,) if known.add is None else (known.add, answer))
@@ -76,7 +80,7 @@ def check(operations: Sequence[Operation]) -> Verdict:
 def _members(
     adds: dict[str, list[Operation]], lists: Sequence[Operation], changes: Sequence[Operation], findings: Findings
 ) -> Iterable[Known]:
-    """Every id that the history ties to one of the added addresses."""
+    """Every id that an add or a list of the history shows."""
     urls: dict[int, str] = {}
     own: dict[int, Operation] = {}
     since_ns: dict[int, int] = {}
@@ -87,9 +91,9 @@ def _members(
         own[number], urls[number], since_ns[number] = add, add.key, add.complete_ns
     for answer in lists:
         for number, url, _is_learner in answer.result:
-            if url in adds and urls.setdefault(number, url) == url:
+            if urls.setdefault(number, url) == url:
                 since_ns[number] = min(since_ns.get(number, answer.complete_ns), answer.complete_ns)
-            elif urls.get(number, url) != url:
+            else:
                 findings.add("member-id-reused", f"id {number:x} is member {urls[number]} and member {url}", (answer,))
     for number, url in urls.items():
         of_it = [one for one in changes if one.f != ADD and one.argument == number and one.outcome != FAIL]
@@ -112,6 +116,20 @@ def _judge_shown(answer: Operation, known: Known, adds: Sequence[Operation], *, 
         findings.add("learner-promoted", f"a list shows member {known.url} as a voter though it never started", (*candidates, answer))
     elif not is_learner and not begun and not was_there and all(one.argument != VOTER for one in candidates):
         findings.add("learner-promoted", f"a list shows member {known.url} as a voter though nobody had begun to promote it", (answer,))
+
+
+def _judge_founder(answer: Operation, known: Known, lists: Sequence[Operation], findings: Findings) -> None:
+    """One list that holds a member whose address nobody added: all before it must hold it, too."""
+    earlier = next(
+        (one for one in lists if one.complete_ns < answer.invoke_ns and all(member[0] != known.id for member in one.result)), None
+    )
+    if earlier is not None:
+        text = f"a list shows member {known.id:x} at {known.url}, which an earlier one lacks and nobody added"
+        findings.add("member-from-nowhere", text, (earlier, answer))
+
+
+def _judge_removed(answer: Operation, known: Known, findings: Findings) -> None:
+    """One list that holds the member: its removal had not been answered."""
     for removal in known.removals:
         if removal.outcome == OK and removal.complete_ns < answer.invoke_ns:
             findings.add("removed-member-listed", f"a list shows member {known.url}, whose removal had been answered", (removal, answer))

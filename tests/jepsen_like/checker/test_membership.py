@@ -75,6 +75,13 @@ FOUNDER = Listed(1, "http://m0:2380", False)
         ([joining(1, 2), remove(3, 4), joining(5, 6)], ("member-id-reused",)),
         ([joining(1, 2), remove(3, 4), joining(5, 6, 8), listed(7, 8)], ("member-lost",)),
         ([add(1, 2), add(3, 4, OTHER)], ("member-id-reused",)),
+        # Of members that were there before: nobody goes without a removal or comes without an add.
+        ([listed(1, 2, FOUNDER, BEFORE), listed(3, 4, FOUNDER)], ("member-lost",)),
+        ([listed(1, 2, FOUNDER, BEFORE), remove(3, 4, 6, UNKNOWN), listed(5, 6, FOUNDER, BEFORE), listed(7, 8, FOUNDER)], ()),
+        ([listed(1, 2, FOUNDER, BEFORE), remove(3, 4, 6), listed(5, 6, FOUNDER, BEFORE)], ("removed-member-listed",)),
+        ([listed(1, 2, FOUNDER), listed(3, 4, FOUNDER, THERE)], ("member-from-nowhere",)),
+        ([listed(1, 3, FOUNDER), listed(2, 4, FOUNDER, BEFORE)], ()),
+        ([listed(1, 2, FOUNDER), listed(3, 4, FOUNDER._replace(is_learner=True))], ("voter-demoted",)),
     ],
 )
 def test_history_of_changes_gets_its_verdict(operations, kinds):
