@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from jepsen_like.history import Event, History, WatchResponse
+from jepsen_like.history import Event, History, KeyValue, WatchResponse
 
 Mutation = Callable[[Random, list[WatchResponse]], list[WatchResponse] | None]
 """One watcher's responses -> changed ones, or None where it does not apply."""
@@ -114,7 +114,11 @@ MUTATIONS: dict[str, Mutation] = {
     "split": _split,
     "value": _event(lambda _random, one: one._replace(kv=one.kv._replace(value="nobody's")) if one.type == "put" else None),
     "version": _event(lambda _random, one: one._replace(kv=one.kv._replace(version=one.kv.version + 1)) if one.type == "put" else None),
-    "type": _event(lambda _random, one: Event("delete", one.kv._replace(value="", version=0), one.previous) if one.type == "put" else None),
+    "type": _event(
+        lambda _random, one: (
+            Event("delete", KeyValue(one.kv.key, "", 0, one.kv.mod_revision, 0), one.previous) if one.type == "put" else None
+        )
+    ),
     "key": _event(lambda _random, one: one._replace(kv=one.kv._replace(key="elsewhere"))),
     "create-flag": _event(lambda _random, one: one._replace(is_create=not one.is_create)),
     "no-previous": _event(lambda _random, one: one._replace(previous=None)),

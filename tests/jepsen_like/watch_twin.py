@@ -38,6 +38,8 @@ def _seen(history: History) -> dict[tuple[int, str], set[tuple[object, ...]]] | 
     seen: dict[tuple[int, str], set[tuple[object, ...]]] = {}
     for response in history.responses:
         for event in response.events:
+            if event.type == "delete" and event.kv != KeyValue(event.kv.key, "", 0, event.kv.mod_revision, 0):
+                return None
             shape = ("put", *event.kv) if event.type == "put" else ("delete",)
             seen.setdefault((event.kv.mod_revision, event.kv.key), set()).add(shape)
             if event.previous is not None:
