@@ -19,7 +19,7 @@ from jepsen_like import run as runs
 from jepsen_like import summary as pages
 from jepsen_like.checker.verdict import INVALID, VALID
 from jepsen_like.cluster import NotUpError
-from jepsen_like.history import History, HistoryWriter, MalformedHistoryError, line_of_first, load_file
+from jepsen_like.history import History, HistoryWriter, MalformedHistoryError, line_of_call, load_file
 from jepsen_like.progress import Progress
 from jepsen_like.report import write_index
 from jepsen_like.workload import catalog
@@ -167,16 +167,14 @@ def _loaded(path: pathlib.Path, workload: str | None) -> History:
     """The history of a file, which the workload's checks can read to the last call.
 
     Raises:
-        MalformedHistoryError: they would pass over some of its calls and say nothing.
+        MalformedHistoryError: they would pass over some of its calls and say nothing, or take them for what they are not.
     """
     history = load_file(path, allow_truncated=True)
     name = judgement.workload_of(history, workload)
-    f = judgement.stranger(history, name)
-    if f:
-        line = line_of_first(path, f)
-        raise MalformedHistoryError(
-            f"{path}, line {line}: the checks of {name} do not know the call {f!r}: is it another workload's history?"
-        )
+    refused = judgement.refusal(history, name)
+    if refused is not None:
+        where = f", line {line_of_call(path, refused.number)}" if refused.number >= 0 else ""
+        raise MalformedHistoryError(f"{path}{where}: {refused.text}")
     return history
 
 

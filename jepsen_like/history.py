@@ -291,11 +291,12 @@ def load_file(path: pathlib.Path, *, allow_truncated: bool = False) -> History:
         raise MalformedHistoryError(str(exc)) from exc
 
 
-def line_of_first(path: pathlib.Path, f: str) -> int:
-    """Where in a file that can be loaded the first call of that name stands; 0: nowhere."""
+def line_of_call(path: pathlib.Path, index: int) -> int:
+    """Where in a file that can be loaded the call stands that is `operations[index]`; 0: nowhere."""
     with opened(path) as stream:
         for number, line in enumerate(stream, 1):
-            if line.startswith('["op"') and json.loads(line)[2] == f:
+            index -= number > 1 and json.loads(line)[0] == "op"
+            if index < 0:
                 return number
     return 0
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from jepsen_like import acceptance, ledger, restriction
-from jepsen_like.checker import hashkv
+from jepsen_like import acceptance, hashes, ledger, restriction
+from jepsen_like.checker import hashkv, membership
 from jepsen_like.checker.verdict import INVALID, VALID, Findings, Verdict, merged
 from jepsen_like.history import UNKNOWN, History, Mark
 from jepsen_like.workload import catalog
@@ -40,6 +40,11 @@ UNSEEN_S = 5.0
 """A call lasts so long at most, or twice as long as the longest of its history: what was lost at a history's end began no earlier."""
 
 TEXT_MAX = 1000
+
+MEMBERSHIP = "membership"
+
+GUARDED = "guarded"
+"""The call that a token guards in some workloads and nothing in others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +98,33 @@ def workload_of(history: History, workload: str | None = None) -> str:
     return name
 
 
-def stranger(history: History, workload: str) -> str:
-    """The first call that the workload's checks do not know, and would pass over; empty: there is none.
+class Refusal(NamedTuple):
+    """Why a workload's checks cannot judge a history."""
+
+    number: int
+    """Of the call that they do not know, among the operations; -1: no single call is the reason."""
+
+    text: str
+
+
+def refusal(history: History, workload: str) -> Refusal | None:
+    """Why the workload's checks would pass over something of the history, or take it for something else; None: they read all of it.
 
     Raises:
         UnknownWorkloadError: there is no workload of that name.
     """
-    entry = catalog.entry_of(workload)
-    return next((one.f for one in history.operations if not entry.knows(one.f)), "")
+    entry, own = catalog.entry_of(workload), history.about.get("workload")
+    for number, one in enumerate(history.operations):
+        call = catalog.call_of(one)
+        if not entry.knows(call):
+            return Refusal(number, f"the checks of {workload} do not know the call {call!r}: is it another workload's history?")
+    if own in entry.apart:
+        return Refusal(-1, f"the history is one of {own}: to the checks of {workload} its {GUARDED!r} calls would promise something else")
+    return None
 
 
 def checked(history: History, workload: str) -> Verdict:
-    """What the workload's checkers, the hashes and the run's own notes come to.
+    """What the workload's checkers, the hashes, the calls about members and the run's own notes come to.
 
     Raises:
         UnknownWorkloadError: there is no workload of that name.
@@ -112,7 +132,10 @@ def checked(history: History, workload: str) -> Verdict:
     seen = Findings()
     for text in _notes(history, NOT_RECOVERED):
         seen.add(NOT_RECOVERED, text)
-    whole = merged((catalog.make(workload).check(history), hashkv.check(history), seen.verdict(0)))
+    of_members = hashkv.check(history, members=hashes.asked_of(history) - hashes.not_offered(history).keys())
+    # Faults that replace members write down their calls in every workload's history; `Membership` judges them itself.
+    changes = () if workload == MEMBERSHIP else (membership.check(history.operations),)
+    whole = merged((catalog.make(workload).check(history), of_members, *changes, seen.verdict(0)))
     return restriction.only_its_own(history, whole)
 
 
@@ -136,6 +159,8 @@ def certain(history: History) -> History:
     return replace(
         history,
         operations=kept,
+        # Who was asked for its hash may have answered in what is missing.
+        marks=[mark for mark in history.marks if not hashes.is_asked(mark)],
         watches=[one for one in history.watches if one.opened_ns < begun_ns],
         responses=[one for one in history.responses if one.time_ns < begun_ns],
         whole=True,
@@ -165,6 +190,7 @@ def judge(history: History, workload: str | None = None) -> Judgement:
         left_out = ["this is a part of a history, made to show one anomaly: nothing else was looked at"]
     else:
         rejected += acceptance.rejections(history, entry, time_s=time_s, wanted_faults=nemesis)
+        left_out += [*hashes.not_compared(history), *_not_read(history, entry)]
     seed = history.about.get("seed")
     verdict = checked(certain(history), name)
     if verdict.valid and _at_one_member(history) and entry.expected == catalog.INVALID:
@@ -179,6 +205,13 @@ def judge(history: History, workload: str | None = None) -> Judgement:
         tuple(left_out),
         tuple(acceptance.not_injected(history)),
     )
+
+
+def _not_read(history: History, entry: catalog.Entry) -> list[str]:
+    """What stands in the history and is nothing to the workload's checks."""
+    if entry.watches or not history.watches:
+        return []
+    return [f"not looked at: what {len(history.watches)} watches were shown, because the checks of {entry.name} are not about watches"]
 
 
 def _at_one_member(history: History) -> bool:

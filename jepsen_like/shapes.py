@@ -323,5 +323,7 @@ NOTES: Details = {
     "awaited watches": Shape("a list of [watch, revision]", _awaited),
     "kept watches": Shape("a list of watches", _integers),
     "leases listed": Shape("a list of leases", _integers),
+    "hashes asked of": TEXTS,
+    "hash not offered": TEXT,
 }
 """What a note may have, where it is an object at all."""

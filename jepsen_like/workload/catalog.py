@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from jepsen_like.history import Operation
 from jepsen_like.workload.workload import Workload
 
 VALID, INVALID, EITHER = "valid", "invalid", "either"
 
-DATA = frozenset({"put", "get", "range", "delete", "cas", "txn"})
+RANGE_DELETE, SEVERAL, LEASED = "delete of a range", "txn that may change several keys", "with a lease"
+LEASED_WRITES = frozenset(f"{f} {LEASED}" for f in ("put", "cas", "txn"))
+REFINED = LEASED_WRITES | {RANGE_DELETE, SEVERAL}
+"""What a call is beyond its name, where some checks know the one and not the other; see `call_of`."""
+
+REGISTER = frozenset({"put", "get", "delete", "cas"})
+"""What the search on single keys takes for the only writes there are."""
+
+OBJECTS = frozenset({"put", "get", "range", "delete", "cas", "txn"})
+"""Every write of them changes one key."""
+
+DATA = OBJECTS | {RANGE_DELETE, SEVERAL}
 COMPACTION = frozenset({"compact"})
 LEASES = frozenset({"grant", "keepalive", "lease-ttl", "revoke"})
+BESIDE_REGISTERS = COMPACTION | {"range"}
 LOCKS = frozenset({"acquire", "release", "guarded", "observe"})
+FENCED, UNFENCED = frozenset({"lock", "election"}), frozenset({"unfenced-lock"})
 
 ANYWHERE = frozenset({"get", "hashkv", "member-list", "member-add", "member-update", "member-promote", "member-remove"})
-"""Calls that any run may hold: its first and last questions, and those of a fault that replaces a member."""
+"""Calls that any run may hold: its first and last questions, and those of a fault that replaces a member, which `judgement` judges."""
 
 
 class UnknownWorkloadError(ValueError):
@@ -33,10 +48,13 @@ class Entry:
 
     about: str
     own: frozenset[str]
-    """Calls whose answers its checks are about; a history without one proves nothing."""
+    """Calls whose answers its checks are about, as `call_of` names them; a history without one proves nothing."""
 
     also: frozenset[str] = frozenset()
     """Calls that its checks read besides."""
+
+    apart: frozenset[str] = frozenset()
+    """Workloads whose calls have the same names and other promises: what their histories say of themselves alone tells them apart."""
 
     watches: bool = False
     """Its checks are about what watchers were shown, too."""
@@ -53,13 +71,30 @@ class Entry:
     calm_s: float = 0.0
     """The load needs so many seconds without a fault now and then; 0: it does not."""
 
-    def knows(self, f: str) -> bool:
-        """Whether a history of it may hold such a call."""
-        return f in self.own or f in self.also or f in ANYWHERE
+    def knows(self, call: str) -> bool:
+        """Whether a history of it may hold such a call, as `call_of` names it."""
+        return call in self.own or call in self.also or call in ANYWHERE
+
+
+def call_of(operation: Operation) -> str:
+    """The name of a call, or more than that where it does what only some checks reckon with."""
+    f, argument = operation.f, operation.argument
+    if operation.lease and f"{f} {LEASED}" in LEASED_WRITES:
+        return f"{f} {LEASED}"
+    if f == "delete" and argument:
+        return RANGE_DELETE
+    if f == "txn" and any(_changes_several(steps) for steps in argument[1:]):
+        return SEVERAL
+    return f
+
+
+def _changes_several(steps: Sequence[Sequence[str]]) -> bool:
+    writes = [step for step in steps if step[0] in ("put", "delete")]
+    return len(writes) > 1 or any(step[0] == "delete" and step[2] for step in writes)
 
 
 WORKLOADS: tuple[Entry, ...] = (
-    Entry("register", "register:Register", "reads, writes, deletes and compare-and-swaps of single keys", DATA, COMPACTION),
+    Entry("register", "register:Register", "reads, writes, deletes and compare-and-swaps of single keys", REGISTER, BESIDE_REGISTERS),
     Entry("txn", "txn:Txn", "multi-key transactions, ranges, reads of old revisions, range deletes", DATA, COMPACTION),
     Entry("append", "list_append:ListAppend", "transactions on lists: cycles between transactions, by name", frozenset({"append"})),
     Entry("set", "grow_set:GrowSet", "a set that only grows: lost adds", frozenset({"add", "members"})),
@@ -75,28 +110,46 @@ WORKLOADS: tuple[Entry, ...] = (
         "kubernetes",
         "kubernetes:Kubernetes",
         "paged lists, watches from their revision, optimistic writes, compaction; caches must converge",
-        DATA,
+        OBJECTS,
         COMPACTION | {"cache"},
         watches=True,
     ),
-    Entry("lease", "leases:Leases", "leases end neither early nor never", LEASES, DATA | COMPACTION, ok_per_s_min=3.0, unknown_max=0.05),
-    Entry("lock", "lock:Lock", "a lock whose token guards every write", LOCKS, ok_per_s_min=1.0, unknown_max=0.1),
+    Entry(
+        "lease",
+        "leases:Leases",
+        "leases end neither early nor never",
+        LEASES,
+        DATA | COMPACTION | LEASED_WRITES,
+        watches=True,
+        ok_per_s_min=3.0,
+        unknown_max=0.05,
+    ),
+    Entry("lock", "lock:Lock", "a lock whose token guards every write", LOCKS, apart=UNFENCED, ok_per_s_min=1.0, unknown_max=0.1),
     Entry(
         "unfenced-lock",
         "lock:UnfencedLock",
         "the same without the token: shows why it is needed",
         LOCKS,
+        apart=FENCED,
         expected=EITHER,
         ok_per_s_min=1.0,
         unknown_max=0.1,
     ),
-    Entry("election", "lock:Election", "one leader at a time, whose writes carry his term", LOCKS, ok_per_s_min=3.0, unknown_max=0.1),
+    Entry(
+        "election",
+        "lock:Election",
+        "one leader at a time, whose writes carry his term",
+        LOCKS,
+        apart=UNFENCED,
+        ok_per_s_min=3.0,
+        unknown_max=0.1,
+    ),
     Entry(
         "stale-register",
         "register:StaleRegister",
         "positive control: reads that may be stale, checked as if they may not",
-        DATA,
-        COMPACTION,
+        REGISTER,
+        BESIDE_REGISTERS,
         expected=INVALID,
     ),
     Entry(
@@ -104,7 +157,7 @@ WORKLOADS: tuple[Entry, ...] = (
         "membership:Membership",
         "learners are added, not promoted and removed under load; the member list is one register",
         frozenset({"member-list"}),
-        DATA | COMPACTION,
+        REGISTER | BESIDE_REGISTERS,
         # Twice etcd's HealthInterval: so long members refuse newcomers after the last connection was made.
         calm_s=10.0,
     ),

@@ -228,6 +228,27 @@ def test_call_that_the_checks_do_not_know_is_refused_by_name_and_line(command, t
     assert "line 4: the checks of register do not know the call 'frobnicate'" in shown.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "report", "shrink"])
+def test_call_that_only_some_of_its_name_make_unknown_is_refused_by_its_own_line(command, tmp_path):
+    """The search on single keys knows deletes, and would find values missing that a delete of a range took."""
+    ranged = Operation(9, "delete", "k", "l", 1, 10**9, 10**9 + 1, OK, 9)
+    single = Operation(8, "delete", "k", "", 1, 10**8, 10**8 + 1, OK, 8)
+    path = written(tmp_path / "history.jsonl", [*puts(2), single, ranged], {**STAMP, "workload": "txn"})
+    shown = invoke(command, path, "--workload", "register")
+    assert shown.exit_code == 2, shown.output
+    assert "line 5: the checks of register do not know the call 'delete of a range'" in shown.stderr
+
+
+@pytest.mark.parametrize(("own", "other"), [("lock", "unfenced-lock"), ("election", "unfenced-lock"), ("unfenced-lock", "lock")])
+def test_history_of_calls_that_promise_something_else_is_refused(own, other, tmp_path):
+    """Writes that a token guards and writes that nothing guards have one name, and no call tells them apart."""
+    calls = [Operation(0, "acquire", "l", 0, 5, 1, 2, OK, 5), Operation(0, "guarded", "l", 5, None, 3, 4, OK, 6)]
+    path = written(tmp_path / "history.jsonl", calls, {**STAMP, "workload": own})
+    shown = invoke("check", path, "--workload", other)
+    assert (shown.exit_code, f"the history is one of {own}" in shown.stderr) == (2, True), shown.output
+    assert invoke("check", path).exit_code != 2
+
+
 def test_history_of_another_workload_is_refused(tmp_path):
     shown = invoke("check", written(tmp_path / "history.jsonl", GOOD, STAMP), "--workload", "lock")
     assert (shown.exit_code, "the checks of lock do not know the call 'put'" in shown.stderr) == (2, True)
@@ -285,4 +306,4 @@ def test_positive_control_at_one_endpoint_says_that_it_could_find_nothing(member
     operations = [one._replace(member=members[at % len(members)]) for at, one in enumerate(puts(100))]
     judged = judgement.judge(History(operations, about={**STAMP, "workload": "stale-register"}))
     assert any("a single endpoint cannot show stale reads" in reason for reason in judged.reasons) is told
-    assert judgement.judge(History(operations, about=STAMP)).reasons == ()
+    assert not any("stale" in reason for reason in judgement.judge(History(operations, about=STAMP)).reasons)

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from click.testing import CliRunner
 
-from jepsen_like import shapes
+from jepsen_like import hashes, shapes
 from jepsen_like.checker import lease
 from jepsen_like.history import MalformedHistoryError, load_file
 from jepsen_like.main import cli
@@ -129,13 +129,13 @@ def test_bytes_that_are_no_text_are_told_with_file_and_line(tmp_path: pathlib.Pa
 
 
 def test_notes_that_checkers_read_are_known_by_their_names() -> None:
-    assert set(shapes.NOTES) == {keyspace.BASE, watching.AWAITED, watching.KEPT, lease.LISTED}
+    assert set(shapes.NOTES) == {keyspace.BASE, watching.AWAITED, watching.KEPT, lease.LISTED, hashes.ASKED, hashes.NOT_OFFERED}
 
 
 def test_calls_that_checkers_read_have_a_shape() -> None:
     """What a checker takes apart it must not have to look at first."""
     read = catalog.ANYWHERE.union(*(entry.own | entry.also for entry in catalog.WORKLOADS))
-    assert read <= set(shapes.CALLS)
+    assert read - catalog.REFINED <= set(shapes.CALLS)
 
 
 def test_stamp_and_end_are_numbers(tmp_path: pathlib.Path) -> None:
