@@ -54,6 +54,8 @@ def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: 
         calls = f"no acknowledged call of its own ({', '.join(sorted(entry.own))})"
         missing = f"{calls}, or nothing that a watcher was shown" if entry.watches else calls
         reasons.append(f"nothing of {entry.name} was judged: the history holds {missing}")
+    elif acknowledged:
+        reasons += _missing(history, entry)
     if unknown > max(UNKNOWN_FEW, entry.unknown_max * len(operations)):
         reasons.append(f"too much is not known: {unknown} of {len(operations)} outcomes, at most {entry.unknown_max:.0%} may be")
     if wanted_faults:
@@ -64,6 +66,13 @@ def rejections(history: History, entry: Entry, *, time_s: float, wanted_faults: 
 def _was_judged(history: History, entry: Entry) -> bool:
     """Hashes of members, which every run asks for, are not what a workload is about."""
     return any(one.f in entry.own and one.outcome == OK for one in history.operations) and (bool(history.responses) or not entry.watches)
+
+
+def _missing(history: History, entry: Entry) -> list[str]:
+    """A part of the checks has nothing to look at: no read, say, that could show that a write was lost."""
+    seen = {one.f for one in history.operations if one.outcome == OK}
+    missing = [" or ".join(sorted(some)) for some in entry.needs if not some & seen]
+    return [f"a part of {entry.name} was not judged: the history holds no acknowledged {', no '.join(missing)}"] if missing else []
 
 
 def _about_faults(history: History, wanted: Sequence[str]) -> list[str]:

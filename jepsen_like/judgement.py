@@ -208,10 +208,15 @@ def judge(history: History, workload: str | None = None) -> Judgement:
 
 
 def _not_read(history: History, entry: catalog.Entry) -> list[str]:
-    """What stands in the history and is nothing to the workload's checks."""
-    if entry.watches or not history.watches:
-        return []
-    return [f"not looked at: what {len(history.watches)} watches were shown, because the checks of {entry.name} are not about watches"]
+    """What the workload's checks pass over, or cannot look at for want of a note."""
+    details = [mark.detail for mark in history.marks if mark.kind == ledger.NOTE]
+    noted = {name for detail in details for name in (detail if isinstance(detail, Mapping) else (detail,)) if isinstance(name, str)}
+    said = [f"not looked at: {catalog.NOTES[name]}, because the history has no note of {name}" for name in entry.notes if name not in noted]
+    if history.watches and not entry.watches:
+        said.append(
+            f"not looked at: what {len(history.watches)} watches were shown, because the checks of {entry.name} are not about watches"
+        )
+    return said
 
 
 def _at_one_member(history: History) -> bool:

@@ -28,10 +28,23 @@ COMPACTION = frozenset({"compact"})
 LEASES = frozenset({"grant", "keepalive", "lease-ttl", "revoke"})
 BESIDE_REGISTERS = COMPACTION | {"range"}
 LOCKS = frozenset({"acquire", "release", "guarded", "observe"})
+WRITES = frozenset({"put", "delete", "cas", "txn"})
+REGISTER_NEEDS = (frozenset({"get"}), frozenset({"put", "cas"}))
+LOCK_NEEDS = (frozenset({"acquire"}), frozenset({"guarded"}))
 FENCED, UNFENCED = frozenset({"lock", "election"}), frozenset({"unfenced-lock"})
 
 ANYWHERE = frozenset({"get", "hashkv", "member-list", "member-add", "member-update", "member-promote", "member-remove"})
 """Calls that any run may hold: its first and last questions, and those of a fault that replaces a member, which `judgement` judges."""
+
+
+BASE, AWAITED, LEFT_ALONE = "base revision", "awaited watches", "leases left alone"
+
+NOTES = {
+    BASE: "whether each revision was made by some call",
+    AWAITED: "whether each watcher was shown everything to the end",
+    LEFT_ALONE: "whether leases that nobody renewed any more ended in time",
+}
+"""What a run writes down about itself -> what cannot be looked at in a history without it."""
 
 
 class UnknownWorkloadError(ValueError):
@@ -52,6 +65,12 @@ class Entry:
 
     also: frozenset[str] = frozenset()
     """Calls that its checks read besides."""
+
+    needs: tuple[frozenset[str], ...] = ()
+    """Of each set one call at least must have been answered with success: a part of its checks is about them and nothing else."""
+
+    notes: tuple[str, ...] = ()
+    """Of `NOTES`, those that its runs leave and without which a part of its checks is silent."""
 
     apart: frozenset[str] = frozenset()
     """Workloads whose calls have the same names and other promises: what their histories say of themselves alone tells them apart."""
@@ -94,16 +113,40 @@ def _changes_several(steps: Sequence[Sequence[str]]) -> bool:
 
 
 WORKLOADS: tuple[Entry, ...] = (
-    Entry("register", "register:Register", "reads, writes, deletes and compare-and-swaps of single keys", REGISTER, BESIDE_REGISTERS),
-    Entry("txn", "txn:Txn", "multi-key transactions, ranges, reads of old revisions, range deletes", DATA, COMPACTION),
+    Entry(
+        "register",
+        "register:Register",
+        "reads, writes, deletes and compare-and-swaps of single keys",
+        REGISTER,
+        BESIDE_REGISTERS,
+        needs=REGISTER_NEEDS,
+        notes=(BASE,),
+    ),
+    Entry(
+        "txn",
+        "txn:Txn",
+        "multi-key transactions, ranges, reads of old revisions, range deletes",
+        DATA,
+        COMPACTION,
+        needs=(frozenset({"get", "range"}), WRITES),
+        notes=(BASE,),
+    ),
     Entry("append", "list_append:ListAppend", "transactions on lists: cycles between transactions, by name", frozenset({"append"})),
-    Entry("set", "grow_set:GrowSet", "a set that only grows: lost adds", frozenset({"add", "members"})),
+    Entry(
+        "set",
+        "grow_set:GrowSet",
+        "a set that only grows: lost adds",
+        frozenset({"add", "members"}),
+        needs=(frozenset({"add"}), frozenset({"members"})),
+    ),
     Entry(
         "watch",
         "guarantees:WatchGuarantees",
         "every promise made to watchers, from the first revision to the last",
         DATA,
         COMPACTION,
+        needs=(WRITES,),
+        notes=(BASE, AWAITED),
         watches=True,
     ),
     Entry(
@@ -112,6 +155,8 @@ WORKLOADS: tuple[Entry, ...] = (
         "paged lists, watches from their revision, optimistic writes, compaction; caches must converge",
         OBJECTS,
         COMPACTION | {"cache"},
+        needs=(WRITES, frozenset({"cache"})),
+        notes=(BASE, AWAITED),
         watches=True,
     ),
     Entry(
@@ -120,16 +165,28 @@ WORKLOADS: tuple[Entry, ...] = (
         "leases end neither early nor never",
         LEASES,
         DATA | COMPACTION | LEASED_WRITES,
+        needs=(frozenset({"grant"}), frozenset({"lease-ttl"})),
+        notes=(AWAITED, LEFT_ALONE),
         watches=True,
         ok_per_s_min=3.0,
         unknown_max=0.05,
     ),
-    Entry("lock", "lock:Lock", "a lock whose token guards every write", LOCKS, apart=UNFENCED, ok_per_s_min=1.0, unknown_max=0.1),
+    Entry(
+        "lock",
+        "lock:Lock",
+        "a lock whose token guards every write",
+        LOCKS,
+        needs=LOCK_NEEDS,
+        apart=UNFENCED,
+        ok_per_s_min=1.0,
+        unknown_max=0.1,
+    ),
     Entry(
         "unfenced-lock",
         "lock:UnfencedLock",
         "the same without the token: shows why it is needed",
         LOCKS,
+        needs=LOCK_NEEDS,
         apart=FENCED,
         expected=EITHER,
         ok_per_s_min=1.0,
@@ -140,6 +197,7 @@ WORKLOADS: tuple[Entry, ...] = (
         "lock:Election",
         "one leader at a time, whose writes carry his term",
         LOCKS,
+        needs=(*LOCK_NEEDS, frozenset({"observe"})),
         apart=UNFENCED,
         ok_per_s_min=3.0,
         unknown_max=0.1,
@@ -150,6 +208,8 @@ WORKLOADS: tuple[Entry, ...] = (
         "positive control: reads that may be stale, checked as if they may not",
         REGISTER,
         BESIDE_REGISTERS,
+        needs=REGISTER_NEEDS,
+        notes=(BASE,),
         expected=INVALID,
     ),
     Entry(
@@ -158,6 +218,8 @@ WORKLOADS: tuple[Entry, ...] = (
         "learners are added, not promoted and removed under load; the member list is one register",
         frozenset({"member-list"}),
         REGISTER | BESIDE_REGISTERS,
+        needs=REGISTER_NEEDS,
+        notes=(BASE,),
         # Twice etcd's HealthInterval: so long members refuse newcomers after the last connection was made.
         calm_s=10.0,
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jepsen_like.acceptance import rejections
-from jepsen_like.history import FAIL, OK, UNKNOWN, History, Operation
+from jepsen_like.history import FAIL, OK, UNKNOWN, History, Operation, WatchResponse
 from jepsen_like.ledger import FaultRecord
-from jepsen_like.workload.catalog import entry_of
+from jepsen_like.workload.catalog import REFINED, WORKLOADS, entry_of
 
 SECOND = 1_000_000_000
 
@@ -25,7 +25,8 @@ def history(operations: list[Operation], faults: list[FaultRecord]) -> History:
     return History(operations, marks=[one.to_mark() for one in faults])
 
 
-PLENTY = [operation(number / 100) for number in range(1000)]
+READ = operation(9.999)._replace(f="get", argument=0, result=None)
+PLENTY = [*(operation(number / 100) for number in range(999)), READ]
 GOOD = [fault(2, 3), fault(5, 6)]
 
 
@@ -63,3 +64,23 @@ def test_refusals_before_the_first_fault_are_answers():
     """Somebody else's lock is no illness of the cluster."""
     refused = [operation(n / 100, FAIL, "etcdserver: requested lease not found") for n in range(100)]
     assert rejected(refused + PLENTY[100:] + PLENTY, GOOD) == ""
+
+
+ENTRIES = {entry.name: entry for entry in WORKLOADS}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry.needs])
+def test_run_without_the_calls_that_a_part_of_its_checks_is_about_is_rejected(name):
+    """Adds that nobody reads lose nothing; nor do locks under which nobody writes let two in."""
+    entry = ENTRIES[name]
+    calls = [operation(number)._replace(f=sorted(some)[0]) for number, some in enumerate(entry.needs)]
+    own = operation(9)._replace(f=sorted(entry.own - REFINED)[0])
+    responses = [WatchResponse(0, 1, 2)] if entry.watches else []
+
+    def said(some: list[Operation]) -> str:
+        return "; ".join(rejections(History(some, responses=responses), entry, time_s=0))
+
+    assert "not judged" not in said([*calls, own]), name
+    for index, needed in enumerate(entry.needs):
+        left = [*(one for one in (*calls, own) if one.f not in needed), operation(10)._replace(f="hashkv")]
+        assert " or ".join(sorted(needed)) in said(left) or "nothing of" in said(left), (name, index)

@@ -9,11 +9,11 @@ import pathlib
 import pytest
 from click.testing import CliRunner, Result
 
-from jepsen_like import campaign, judgement, run
+from jepsen_like import campaign, judgement, ledger, run
 from jepsen_like.history import FAIL, OK, UNKNOWN, History, HistoryWriter, KeyValue, Operation, load_file
 from jepsen_like.ledger import FaultRecord
 from jepsen_like.main import cli
-from jepsen_like.workload import catalog
+from jepsen_like.workload import catalog, keyspace
 
 MILLISECOND = 1_000_000
 
@@ -38,7 +38,8 @@ def hashes(*values: int) -> list[Operation]:
 
 
 STAMP = {"workload": "register", "nemesis": [], "seed": 7, "time_s": 1.0}
-GOOD = [*puts(100), *hashes(5, 5, 5)]
+READ = Operation(9, "get", "k", 0, KeyValue("k", "99", 2, 101, 100), 10**11, 10**11 + 10, OK, 101, "n1")
+GOOD = [*puts(100), READ, *hashes(5, 5, 5)]
 REFUSED = [Operation(at, "get", "k", 0, None, at, at + 1, FAIL, error="connection refused") for at in range(293)]
 
 
@@ -144,7 +145,7 @@ def test_page_is_not_replaced_by_one_that_says_something_else(tmp_path):
 
 def test_stamp_of_a_plan_holds_all_that_judging_again_needs():
     stamp = run.Plan("register", 7, pathlib.Path(), 12.5, nemesis=("kill", "pause"), about={"raftkv": "1"}).stamp
-    judged = judgement.judge(History(about=json.loads(json.dumps(stamp))))
+    judged = judgement.judge(History(marks=[ledger.note({keyspace.BASE: 1}, 1)], about=json.loads(json.dumps(stamp))))
     assert (judged.workload, judged.nemesis, judged.seed, judged.time_s, judged.left_out) == ("register", ("kill", "pause"), 7, 12.5, ())
 
 

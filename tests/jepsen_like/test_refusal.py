@@ -25,10 +25,9 @@ def test_history_judged_as_any_workload_is_judged_alike_or_refused(name):
             assert refused.text.startswith((f"the checks of {other} do not know the call '", f"the history is one of {name}"))
             continue
         judged = judgement.judge(history, other)
-        # Of the positive control some checks see less than others: it may pass for anything but a right history's being wrong.
         assert judged.outcome in (own, "rejected"), (name, other, judged.reasons)
         if judged.outcome == "rejected" and own != "rejected":
-            assert f"nothing of {other} was judged" in judged.rejected[0]
+            assert judged.rejected[0].startswith((f"nothing of {other} was judged", f"a part of {other} was not judged"))
 
 
 def operation(f: str, argument: object, result: object, *, lease: int = 0) -> Operation:
