@@ -8,9 +8,11 @@ import re
 
 from jepsen_like.cluster.cluster import Cluster
 from jepsen_like.cluster.member import MemberProcess
+from jepsen_like.nemesis.admin import AdminWorld
 from jepsen_like.nemesis.fault import RECOVER_WITHIN_S, Fault
 from jepsen_like.nemesis.partitions import apart
 from jepsen_like.recorder import Recorder
+from jepsen_like.workload.session import Session
 from raftkv.client import AsyncClient
 from raftkv.errors import RaftKVError
 
@@ -19,7 +21,10 @@ SNAPSHOT_COUNT_MAX = 1000
 
 
 class Compaction(Fault):
-    """The history is compacted again and again, up to a few revisions before now, and stores are defragmented."""
+    """The history is compacted again and again, up to a few revisions before now, and stores are defragmented.
+
+    Each compaction stands in the run's history: what a watcher that was behind is shown may lack what was compacted meanwhile.
+    """
 
     name = "compaction"
     row = 29
@@ -36,23 +41,25 @@ class Compaction(Fault):
         """See Fault."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + seconds
-        async with AsyncClient([member.place.admin for member in self.cluster.members], timeout_s=1.0) as client:
+        session = Session(AdminWorld(self.cluster, self.recorder, self.rng), None)
+        try:
             while loop.time() < until_s:
-                await self._compact(client)
+                await self._compact(session)
                 await asyncio.sleep(self.rng.uniform(0.1, 0.2))
+        finally:
+            await session.aclose()
         async with AsyncClient(self.pick()[0].place.admin, timeout_s=5.0) as client:
             await client.maintenance.defragment()
 
-    async def _compact(self, client: AsyncClient) -> None:
+    async def _compact(self, session: Session) -> None:
         try:
-            revision = (await client.maintenance.status()).header.revision - KEPT_REVISIONS
-            if revision > self._reached:
-                await client.compact(revision)
-                self._reached = revision
-                self._done += 1
+            revision = (await session.client.maintenance.status()).header.revision - KEPT_REVISIONS
         except RaftKVError:
-            # Somebody compacted further meanwhile, or there is no leader just now.
             return
+        # Refused when somebody compacted further meanwhile, or there is no leader just now.
+        if revision > self._reached and await session.compact(revision) is not None:
+            self._reached = revision
+            self._done += 1
 
     async def verify(self) -> None:
         """See Fault."""

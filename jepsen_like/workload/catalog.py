@@ -24,17 +24,17 @@ OBJECTS = frozenset({"put", "get", "range", "delete", "cas", "txn"})
 """Every write of them changes one key."""
 
 DATA = OBJECTS | {RANGE_DELETE, SEVERAL}
-COMPACTION = frozenset({"compact"})
 LEASES = frozenset({"grant", "keepalive", "lease-ttl", "revoke"})
-BESIDE_REGISTERS = COMPACTION | {"range"}
+BESIDE_REGISTERS = frozenset({"range"})
 LOCKS = frozenset({"acquire", "release", "guarded", "observe"})
 WRITES = frozenset({"put", "delete", "cas", "txn"})
 REGISTER_NEEDS = (frozenset({"get"}), frozenset({"put", "cas"}))
 LOCK_NEEDS = (frozenset({"acquire"}), frozenset({"guarded"}))
 FENCED, UNFENCED = frozenset({"lock", "election"}), frozenset({"unfenced-lock"})
 
-ANYWHERE = frozenset({"get", "hashkv", "member-list", "member-add", "member-update", "member-promote", "member-remove"})
-"""Calls that any run may hold: its first and last questions, and those of a fault that replaces a member, which `judgement` judges."""
+ANYWHERE = frozenset({"get", "hashkv", "compact", "member-list", "member-add", "member-update", "member-promote", "member-remove"})
+"""Calls that any run may hold: its first and last questions, and those of faults that compact or replace a member; `judgement` judges
+the latter."""
 
 
 BASE, AWAITED, LEFT_ALONE = "base revision", "awaited watches", "leases left alone"
@@ -127,7 +127,6 @@ WORKLOADS: tuple[Entry, ...] = (
         "txn:Txn",
         "multi-key transactions, ranges, reads of old revisions, range deletes",
         DATA,
-        COMPACTION,
         needs=(frozenset({"get", "range"}), WRITES),
         notes=(BASE,),
     ),
@@ -144,7 +143,6 @@ WORKLOADS: tuple[Entry, ...] = (
         "guarantees:WatchGuarantees",
         "every promise made to watchers, from the first revision to the last",
         DATA,
-        COMPACTION,
         needs=(WRITES,),
         notes=(BASE, AWAITED),
         watches=True,
@@ -154,7 +152,7 @@ WORKLOADS: tuple[Entry, ...] = (
         "kubernetes:Kubernetes",
         "paged lists, watches from their revision, optimistic writes, compaction; caches must converge",
         OBJECTS,
-        COMPACTION | {"cache"},
+        frozenset({"cache"}),
         needs=(WRITES, frozenset({"cache"})),
         notes=(BASE, AWAITED),
         watches=True,
@@ -164,7 +162,7 @@ WORKLOADS: tuple[Entry, ...] = (
         "leases:Leases",
         "leases end neither early nor never",
         LEASES,
-        DATA | COMPACTION | LEASED_WRITES,
+        DATA | LEASED_WRITES,
         needs=(frozenset({"grant"}), frozenset({"lease-ttl"})),
         notes=(AWAITED, LEFT_ALONE),
         watches=True,

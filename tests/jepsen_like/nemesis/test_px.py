@@ -91,7 +91,7 @@ def test_snapshot_is_installed_and_survived(scenes):
 
 
 def test_compaction_is_seen_and_survived(scenes):
-    """There has to be history to forget."""
+    """There has to be history to forget. The checks must know what was compacted, and when: a watcher behind it is shown less."""
     scene = scenes("PX")
 
     async def write() -> None:
@@ -102,3 +102,5 @@ def test_compaction_is_seen_and_survived(scenes):
     scene.runner.run(write())
     record = scene.inject("compaction", hold_s=0.3)
     assert record.verified, record
+    asked = [one.argument for one in scene.marks.calls if one.f == "compact" and one.outcome == "ok"]
+    assert asked and f"{len(asked)} compactions" in record.effect
