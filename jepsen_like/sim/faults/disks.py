@@ -34,6 +34,9 @@ FAILING_SLOWLY_S = (0.005, 0.05)
 ENDED_WITHIN_S = 1.0
 """A failed write must end the member; this is the time of its next turns."""
 
+CLOSED_WITHIN_S = 60.0
+"""A process that has said that it ends waits for the jobs its disk has begun, and a failing disk may be slow with each."""
+
 
 async def slow_disk(injury: Injury) -> str:
     """Each job of a disk's threads takes 50 ms to 1.5 s."""
@@ -89,6 +92,8 @@ async def _ended_by_its_disk(injury: Injury, act: Callable[[SimulatedMember], Aw
         # What failed is reported to the loop, whose turn ends the member; a paused one does so when it goes on.
         ended = await injury.until(lambda: member.is_down, ENDED_WITHIN_S if disk.fired and not life.paused else 0.0)
         fired = disk.fired
+        if fired and not ended and _ends(member):
+            ended = await injury.until(lambda: member.is_down, CLOSED_WITHIN_S)
         if ended:
             reached(point)
         elif fired and not life.paused and (meant := [call for call in disk.failed if not _is_refusal(call)]):
@@ -102,6 +107,11 @@ async def _ended_by_its_disk(injury: Injury, act: Callable[[SimulatedMember], Aw
     if not fired:
         raise UnseenError(f"{member.host} did not use its disk so far")
     return f"{fired} failed calls"
+
+
+def _ends(member: SimulatedMember) -> bool:
+    """Whether the process has said that it cannot go on: from there it writes and answers nothing."""
+    return member.running is not None and member.running.core.failure.done()
 
 
 def _is_refusal(call: str) -> bool:
